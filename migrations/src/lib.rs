@@ -1,1 +1,38 @@
+//! Schema versions. One change each, safe to run twice, the same on SQLite and PostgreSQL.
 
+mod m0001_hot_tables;
+mod m0002_cold_tables;
+
+use sea_orm_migration::prelude::*;
+use store::{Store, StoreError};
+
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_hot_tables::Migration), Box::new(m0002_cold_tables::Migration)]
+    }
+}
+
+/// Processes that start together on a new database meet in the DDL; the loser tries again.
+const TRIES: u32 = 5;
+
+/// Applies what is missing and makes the lane map if there is none.
+pub async fn migrate(store: &Store) -> Result<(), StoreError> {
+    let mut tries = 0;
+    while let Err(error) = Migrator::up(store.writer(), None).await {
+        tries += 1;
+        if tries == TRIES {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "migrating met another process; trying again");
+        tokio::time::sleep(std::time::Duration::from_millis(u64::from(tries) * 200)).await;
+    }
+    store::lanes::make_map(store).await
+}
+
+/// Names of the migrations that this database lacks.
+pub async fn pending(store: &Store) -> Result<Vec<String>, StoreError> {
+    let missing = Migrator::get_pending_migrations(store.writer()).await?;
+    Ok(missing.iter().map(|m| m.name().to_owned()).collect())
+}

@@ -1,1 +1,15 @@
+//! The batched ledger writer: the only way credits move.
+//!
+//! Commands queue per lane; one writer takes all that waits, decides each in order with `ledger`,
+//! writes everything in one transaction and answers after its commit. The writer's memory of wallets is
+//! used while the lane's fence is ours; a lost fence drops the memory and redoes the batch.
 
+mod batch;
+mod config;
+mod engine;
+mod request;
+mod writer;
+
+pub use config::{EngineConfig, Faults};
+pub use engine::Engine;
+pub use request::{Answer, EngineCommand, EngineError, KeyedInput, Request};

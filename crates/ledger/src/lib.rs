@@ -8,6 +8,7 @@
 //! Platform side: issued, spent, expired, revoked, uncovered; these have no balance of their own,
 //! they are the sums of their lines.
 
+mod audit;
 mod calls;
 mod check;
 mod debits;
@@ -22,6 +23,7 @@ mod refusal;
 mod reversals;
 mod wallet;
 
+pub use audit::audit;
 pub use calls::CallWindow;
 pub use check::{Broken, check};
 pub use decide::{CaptureCharge, Change, Command, Gate, WhenShort, decide};

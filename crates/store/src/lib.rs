@@ -1,1 +1,26 @@
+//! The only crate that names a table: SeaORM entities, queries and the two dialects.
+//!
+//! Hot tables (`postings`, `wallets`, `lots`, `holds`, `lanes`, `snapshots`, `reversals`,
+//! `vendor_transactions`) are written by the engine through [`LaneTx`] only; every statement on them
+//! carries the bucket. Cold tables are written by `app` inside [`Store::write`] transactions.
 
+mod append;
+pub mod cold;
+mod connect;
+pub mod entities;
+mod error;
+pub mod holds;
+pub mod journal;
+mod lane_tx;
+pub mod lanes;
+mod rows;
+mod sql;
+pub mod verify;
+pub mod wallets;
+
+pub use append::{Batch, ROWS_PER_SNAPSHOT, WalletChange};
+pub use connect::{Dialect, Store};
+pub use error::StoreError;
+pub use lane_tx::{LaneTx, UsedKey};
+pub use lanes::{Lane, LaneMap};
+pub use sea_orm::{DatabaseConnection, DatabaseTransaction};

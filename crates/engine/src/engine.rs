@@ -1,0 +1,135 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kernel::{Bucket, Clock, bucket_of};
+use store::{Lane, Store, lanes};
+use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::config::EngineConfig;
+use crate::request::{Answer, EngineError, Request};
+use crate::writer::{Outcome, Pending, Writer};
+
+/// How often a command follows a lane map that changes under it.
+const MAX_MOVES: u32 = 4;
+
+/// A handle on the writers of all lanes.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    config: EngineConfig,
+    routes: RwLock<Routes>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+    is_stopping: AtomicBool,
+}
+
+/// One reading of the lane map, with a queue per lane.
+#[derive(Default)]
+struct Routes {
+    version: u64,
+    queues: BTreeMap<Lane, mpsc::Sender<Pending>>,
+    of_bucket: BTreeMap<Bucket, Lane>,
+}
+
+impl Engine {
+    /// Reads the lane map, which `migrate` made, and starts a writer for each lane.
+    pub async fn start(store: Store, clock: Clock, config: EngineConfig) -> Result<Engine, EngineError> {
+        let inner = Inner {
+            store,
+            clock,
+            config,
+            routes: RwLock::default(),
+            writers: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
+        };
+        let engine = Engine { inner: Arc::new(inner) };
+        engine.read_routes(0).await?;
+        Ok(engine)
+    }
+
+    /// Decides and durably writes one command; returns after the commit. The work goes on when the
+    /// caller goes away.
+    pub async fn submit(&self, request: Request) -> Result<Answer, EngineError> {
+        let mut request = request;
+        for _ in 0..MAX_MOVES {
+            if self.inner.is_stopping.load(Ordering::SeqCst) {
+                return Err(EngineError::Stopping);
+            }
+            let (queue, version) = self.queue_of(&request).await?;
+            let (answer, answered) = oneshot::channel();
+            queue.try_send(Pending { request, answer }).map_err(|full| match full {
+                mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => EngineError::Stopping,
+            })?;
+            match answered.await {
+                Ok(Outcome::Done(answer)) => return answer.map(|a| *a),
+                Ok(Outcome::LaneGone(returned)) => {
+                    request = *returned;
+                    self.read_routes(version).await?;
+                }
+                Err(_) => return Err(EngineError::Stopping),
+            }
+        }
+        Err(EngineError::Overloaded)
+    }
+
+    /// Takes no more commands, finishes those that wait and ends the writers.
+    pub async fn stop(&self) {
+        self.inner.is_stopping.store(true, Ordering::SeqCst);
+        self.inner.routes.write().await.queues.clear();
+        for writer in self.inner.writers.lock().await.drain(..) {
+            if let Err(error) = writer.await {
+                tracing::error!(%error, "a lane's writer ended with a panic");
+            }
+        }
+    }
+
+    /// True while commands are taken.
+    pub fn is_running(&self) -> bool {
+        !self.inner.is_stopping.load(Ordering::SeqCst)
+    }
+
+    /// Commands that wait, in all lanes.
+    pub async fn waiting(&self) -> usize {
+        let routes = self.inner.routes.read().await;
+        routes.queues.values().map(|queue| queue.max_capacity() - queue.capacity()).sum()
+    }
+
+    async fn queue_of(&self, request: &Request) -> Result<(mpsc::Sender<Pending>, u64), EngineError> {
+        let routes = self.inner.routes.read().await;
+        let lane = routes.of_bucket.get(&bucket_of(request.wallet)).ok_or(EngineError::Stopping)?;
+        let queue = routes.queues.get(lane).ok_or(EngineError::Stopping)?;
+        Ok((queue.clone(), routes.version))
+    }
+
+    /// Reads the lane map anew unless somebody did since `seen`.
+    async fn read_routes(&self, seen: u64) -> Result<(), EngineError> {
+        let mut routes = self.inner.routes.write().await;
+        if routes.version != seen || !self.is_running() {
+            return Ok(());
+        }
+        let unavailable = |error| EngineError::Unavailable(Arc::new(error));
+        let map = lanes::read_map(&self.inner.store).await.map_err(unavailable)?;
+        let mut writers = self.inner.writers.lock().await;
+        let mut queues = BTreeMap::new();
+        for lane in map.lanes {
+            let (queue, waiting) = mpsc::channel(self.inner.config.queue);
+            let writer = Writer::new(
+                lane,
+                self.inner.store.clone(),
+                self.inner.clock.clone(),
+                self.inner.config.clone(),
+            );
+            writers.push(tokio::spawn(writer.run(waiting)));
+            queues.insert(lane, queue);
+        }
+        *routes = Routes { version: seen + 1, queues, of_bucket: map.of_bucket };
+        Ok(())
+    }
+}

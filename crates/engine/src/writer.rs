@@ -1,0 +1,140 @@
+//! One lane's writer: drain, attempt, retry, answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::Clock;
+use store::{Lane, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::batch::{self, Attempt, Memory};
+use crate::config::EngineConfig;
+use crate::request::{Answer, EngineError, Request};
+
+/// Tries of a whole batch after a stale fence, a serialization failure or a lost connection.
+const BATCH_TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+pub(crate) struct Pending {
+    pub request: Request,
+    pub answer: oneshot::Sender<Outcome>,
+}
+
+pub(crate) enum Outcome {
+    Done(Result<Box<Answer>, EngineError>),
+    /// The lane map changed: the request comes back and goes to its new lane.
+    LaneGone(Box<Request>),
+}
+
+pub(crate) struct Writer {
+    pub lane: Lane,
+    pub store: Store,
+    pub clock: Clock,
+    pub config: EngineConfig,
+    pub memory: Memory,
+}
+
+impl Writer {
+    pub fn new(lane: Lane, store: Store, clock: Clock, config: EngineConfig) -> Writer {
+        Writer { lane, store, clock, config, memory: Memory::default() }
+    }
+
+    pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
+        let mut batch = Vec::with_capacity(self.config.batch);
+        while waiting.recv_many(&mut batch, self.config.batch).await > 0 {
+            metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(batch.len())));
+            let pending = std::mem::take(&mut batch);
+            self.settle(pending).await;
+        }
+    }
+
+    async fn settle(&mut self, pending: Vec<Pending>) {
+        let (requests, callers): (Vec<Request>, Vec<_>) =
+            pending.into_iter().map(|p| (p.request, p.answer)).unzip();
+        if self.config.faults.answers_early {
+            return self.settle_carelessly(requests, callers).await;
+        }
+        match self.persist(&requests).await {
+            Some(answers) => {
+                for (caller, answer) in callers.into_iter().zip(answers) {
+                    // A caller that went away has its answer kept under its key.
+                    let _ = caller.send(Outcome::Done(answer.map(Box::new)));
+                }
+            }
+            None => {
+                for (caller, request) in callers.into_iter().zip(requests) {
+                    let _ = caller.send(Outcome::LaneGone(Box::new(request)));
+                }
+            }
+        }
+    }
+
+    /// The answers in order; `None` when the lane is gone.
+    async fn persist(&mut self, requests: &[Request]) -> Option<Vec<Result<Answer, EngineError>>> {
+        match self.retry(requests).await {
+            Ok(Attempt::LaneGone) => None,
+            Ok(Attempt::Done(answers)) => Some(answers),
+            Err(error) if requests.len() > 1 && !error.is_transient() => self.one_by_one(requests).await,
+            Err(error) => {
+                tracing::error!(%error, lane = self.lane.id, commands = requests.len(), "a batch was not written");
+                let error = Arc::new(error);
+                Some(requests.iter().map(|_| Err(EngineError::Unavailable(error.clone()))).collect())
+            }
+        }
+    }
+
+    /// One command that the database refuses must not take the others with it.
+    async fn one_by_one(&mut self, requests: &[Request]) -> Option<Vec<Result<Answer, EngineError>>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            match self.retry(std::slice::from_ref(request)).await {
+                Ok(Attempt::LaneGone) => return None,
+                Ok(Attempt::Done(mut answer)) => answers.append(&mut answer),
+                Err(error) => {
+                    tracing::error!(%error, wallet.id = %request.wallet, "a command was not written");
+                    answers.push(Err(EngineError::Unavailable(Arc::new(error))));
+                }
+            }
+        }
+        Some(answers)
+    }
+
+    async fn retry(&mut self, requests: &[Request]) -> Result<Attempt, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match batch::attempt(self, requests).await {
+                Ok(Some(attempt)) => return Ok(attempt),
+                Ok(None) => {
+                    // Another process moved the lane; the redone batch claims it first, so this ends.
+                    metrics::counter!("scrip_engine_lost_fences_total").increment(1);
+                    self.memory.forget();
+                }
+                Err(error) => {
+                    self.memory.forget();
+                    if tries >= BATCH_TRIES || !error.is_transient() {
+                        return Err(error);
+                    }
+                    tracing::warn!(%error, lane = self.lane.id, tries, "a batch is tried again");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+            }
+        }
+    }
+
+    /// The fault `answers_early`: success is told before anything is durable.
+    async fn settle_carelessly(&mut self, requests: Vec<Request>, callers: Vec<oneshot::Sender<Outcome>>) {
+        let Ok(decided) = batch::rehearse(self, &requests).await else { return };
+        for (caller, answer) in callers.into_iter().zip(decided) {
+            let _ = caller.send(Outcome::Done(answer.map(Box::new)));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.persist(&requests).await;
+    }
+}
+
+fn small(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,50 @@
+use crate::check::Broken;
+use crate::draft::{counts_as_call, post};
+use crate::entry::{Entry, Line};
+use crate::fold::apply_terms;
+use crate::wallet::Wallet;
+
+/// Folds a stored entry and compares everything that it says of itself: its place in the journal, and
+/// after each line the balances and the lot's remainder.
+pub fn audit(wallet: &mut Wallet, entry: &Entry) -> Result<(), Broken> {
+    let id = wallet.id;
+    let broken = |what: String| Broken { wallet: id, what: format!("entry {}: {what}", entry.seq) };
+    if entry.seq != wallet.seq + 1 {
+        return Err(broken(format!("follows entry {}", wallet.seq)));
+    }
+    if entry.recorded_at < wallet.recorded_at || entry.effective_at > entry.recorded_at {
+        return Err(broken(format!("recorded {} effective {}", entry.recorded_at, entry.effective_at)));
+    }
+    wallet.seq = entry.seq;
+    wallet.recorded_at = entry.recorded_at;
+    wallet.rows += i64::try_from(entry.lines.len()).unwrap_or(i64::MAX);
+    apply_terms(wallet, entry.seq, entry.hold, &entry.terms);
+    for (n, line) in entry.lines.iter().enumerate() {
+        if line.amount.is_negative() {
+            return Err(broken(format!("line {n} moves {}", line.amount)));
+        }
+        post(wallet, entry.hold, line).ok_or_else(|| broken(format!("line {n} overflows")))?;
+        says_what_is(wallet, line).map_err(|what| broken(format!("line {n} says {what}")))?;
+    }
+    if counts_as_call(entry.kind) {
+        wallet.calls.count(entry.recorded_at);
+    }
+    Ok(())
+}
+
+fn says_what_is(wallet: &Wallet, line: &Line) -> Result<(), String> {
+    let lot = line.lot.map(|lot| wallet.lots.get(&lot).map(|l| l.remaining));
+    if lot.is_some_and(|remaining| remaining != line.lot_remaining) {
+        return Err(format!("{:?} remains in its lot, which has {lot:?}", line.lot_remaining));
+    }
+    for (name, said, is) in [
+        ("available", line.available_after, wallet.available),
+        ("held", line.held_after, wallet.held),
+        ("debt", line.debt_after, wallet.debt),
+    ] {
+        if said != is {
+            return Err(format!("{name} {said}, it is {is}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! Writing a decided batch: postings first, then the projections behind them.
+
+use kernel::{Credits, Seq, WalletId, bucket_of};
+use ledger::{Entry, Hold, Lot, Wallet};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Value};
+
+use crate::entities::{hold, lot, reversal, snapshot, vendor_transaction};
+use crate::lane_tx::LaneTx;
+use crate::sql::{rows_per_statement, with_rows};
+use crate::{StoreError, rows};
+
+/// Journal rows between two snapshots of a wallet.
+pub const ROWS_PER_SNAPSHOT: i64 = 1_000;
+
+/// What a batch did to one wallet: `after` follows from `before` by `entries`.
+pub struct WalletChange<'a> {
+    pub before: &'a Wallet,
+    pub after: &'a Wallet,
+    pub entries: Vec<&'a Entry>,
+}
+
+/// All that one batch writes.
+#[derive(Default)]
+pub struct Batch<'a> {
+    pub changes: Vec<WalletChange<'a>>,
+    pub vendor_transactions: Vec<(WalletId, &'a str, Seq)>,
+    /// (wallet, the reversed receipt, the reversing entry)
+    pub reversals: Vec<(WalletId, Seq, Seq)>,
+}
+
+impl LaneTx {
+    /// Appends the batch. False when a wallet was not at its `before`: the lane's memory is stale.
+    pub async fn append(&self, batch: &Batch<'_>) -> Result<bool, StoreError> {
+        if !self.move_wallets(&batch.changes).await? {
+            return Ok(false);
+        }
+        self.add_postings(&batch.changes).await?;
+        self.write_lots(&batch.changes).await?;
+        self.write_holds(&batch.changes).await?;
+        self.add_snapshots(&batch.changes).await?;
+        let vendor = batch.vendor_transactions.iter().map(|(wallet, name, seq)| vendor_transaction::ActiveModel {
+            bucket: Set(bucket_of(*wallet)),
+            wallet: Set(wallet.uuid()),
+            vendor_transaction: Set((*name).to_owned()),
+            seq: Set(*seq),
+        });
+        self.insert::<vendor_transaction::ActiveModel>(vendor.collect(), 4).await?;
+        let reversals = batch.reversals.iter().map(|(wallet, receipt, seq)| reversal::ActiveModel {
+            bucket: Set(bucket_of(*wallet)),
+            wallet: Set(wallet.uuid()),
+            receipt: Set(*receipt),
+            seq: Set(*seq),
+        });
+        self.insert::<reversal::ActiveModel>(reversals.collect(), 4).await?;
+        Ok(true)
+    }
+
+    async fn insert<A>(&self, models: Vec<A>, columns: usize) -> Result<(), StoreError>
+    where
+        A: ActiveModelTrait + Send,
+    {
+        let mut models = models.into_iter().peekable();
+        while models.peek().is_some() {
+            let chunk: Vec<A> = models.by_ref().take(rows_per_statement(columns)).collect();
+            <A::Entity as EntityTrait>::insert_many(chunk).exec_without_returning(&self.txn).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_postings(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+        let mut models = Vec::new();
+        for change in changes {
+            for entry in &change.entries {
+                models.extend(rows::postings(change.after.id, entry)?);
+            }
+        }
+        self.insert(models, 20).await
+    }
+
+    /// Guarded by the seq that each wallet was loaded at.
+    async fn move_wallets(&self, changes: &[WalletChange<'_>]) -> Result<bool, StoreError> {
+        const COLUMNS: [&str; 10] = [
+            "bucket", "wallet", "old_seq", "seq", "recorded_at", "posting_rows", "available", "held", "debt", "calls",
+        ];
+        let mut values = Vec::new();
+        for WalletChange { before, after, .. } in changes {
+            values.push(vec![
+                bucket_of(after.id).into(),
+                after.id.uuid().into(),
+                before.seq.into(),
+                after.seq.into(),
+                after.recorded_at.micros().into(),
+                after.rows.into(),
+                after.available.micros().into(),
+                after.held.micros().into(),
+                after.debt.micros().into(),
+                rows::to_json(&after.calls)?.into(),
+            ]);
+        }
+        let moved = self
+            .update(
+                &COLUMNS,
+                &values,
+                "UPDATE wallets AS t SET seq = v.seq, recorded_at = v.recorded_at, posting_rows = v.posting_rows, \
+                 available = v.available, held = v.held, debt = v.debt, calls = v.calls \
+                 FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.old_seq",
+            )
+            .await?;
+        Ok(moved == changes.len() as u64)
+    }
+
+    async fn write_lots(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+        const COLUMNS: [&str; 8] =
+            ["bucket", "wallet", "seq", "clawed_back", "voided", "remaining", "held", "is_open"];
+        let (mut new, mut changed) = (Vec::new(), Vec::new());
+        for WalletChange { before, after, .. } in changes {
+            for (seq, lot) in &after.lots {
+                if *seq > before.seq {
+                    new.push(new_lot(after.id, *seq, lot));
+                } else if before.lots.get(seq) != Some(lot) {
+                    changed.push(changed_lot(after.id, *seq, lot));
+                }
+            }
+        }
+        self.insert(new, 14).await?;
+        let expected = changed.len() as u64;
+        let done = self
+            .update(
+                &COLUMNS,
+                &changed,
+                "UPDATE lots AS t SET clawed_back = v.clawed_back, voided = v.voided, remaining = v.remaining, \
+                 held = v.held, is_open = v.is_open \
+                 FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq",
+            )
+            .await?;
+        all_there("lots", expected, done)
+    }
+
+    async fn write_holds(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+        const COLUMNS: [&str; 10] = [
+            "bucket", "wallet", "seq", "state", "authorized", "captured", "captures", "expires_at", "progress", "lots",
+        ];
+        let (mut new, mut changed) = (Vec::new(), Vec::new());
+        for WalletChange { before, after, .. } in changes {
+            for (seq, hold) in &after.holds {
+                if *seq > before.seq {
+                    new.push(new_hold(after.id, *seq, hold)?);
+                } else if before.holds.get(seq) != Some(hold) {
+                    changed.push(changed_hold(after.id, *seq, hold)?);
+                }
+            }
+        }
+        self.insert(new, 10).await?;
+        let expected = changed.len() as u64;
+        let done = self
+            .update(
+                &COLUMNS,
+                &changed,
+                "UPDATE holds AS t SET state = v.state, authorized = v.authorized, captured = v.captured, \
+                 captures = v.captures, expires_at = v.expires_at, progress = v.progress, lots = v.lots \
+                 FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq",
+            )
+            .await?;
+        all_there("holds", expected, done)
+    }
+
+    async fn add_snapshots(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+        let mut models = Vec::new();
+        for WalletChange { before, after, .. } in changes {
+            if before.rows / ROWS_PER_SNAPSHOT == after.rows / ROWS_PER_SNAPSHOT {
+                continue;
+            }
+            let mut state = (*after).clone();
+            state.compact();
+            models.push(snapshot::ActiveModel {
+                bucket: Set(bucket_of(after.id)),
+                wallet: Set(after.id.uuid()),
+                recorded_at: Set(after.recorded_at.micros()),
+                seq: Set(after.seq),
+                state: Set(rows::to_json(&state)?),
+            });
+        }
+        self.insert(models, 5).await
+    }
+
+    async fn update(&self, columns: &[&str], values: &[Vec<Value>], update: &str) -> Result<u64, StoreError> {
+        let mut done = 0;
+        for chunk in values.chunks(rows_per_statement(columns.len())) {
+            let statement = with_rows(self.dialect, columns, chunk, update);
+            done += self.txn.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(done)
+    }
+}
+
+fn all_there(table: &str, expected: u64, done: u64) -> Result<(), StoreError> {
+    if expected == done {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("{expected} rows of {table} should have changed, {done} did")))
+}
+
+fn new_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> lot::ActiveModel {
+    lot::ActiveModel {
+        bucket: Set(bucket_of(wallet)),
+        wallet: Set(wallet.uuid()),
+        seq: Set(seq),
+        kind: Set(lot.terms.kind.as_str().to_owned()),
+        granted: Set(lot.terms.granted.micros()),
+        priority: Set(lot.terms.priority),
+        expires_at: Set(lot.terms.expires_at.map(|at| at.micros())),
+        paid_minor: Set(lot.terms.paid.map(|paid| paid.amount)),
+        currency: Set(lot.terms.paid.map(|paid| paid.currency.to_string())),
+        clawed_back: Set(lot.terms.clawed_back.micros()),
+        voided: Set(lot.terms.voided),
+        remaining: Set(lot.remaining.micros()),
+        held: Set(lot.held.micros()),
+        is_open: Set(lot.is_open()),
+    }
+}
+
+fn changed_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> Vec<Value> {
+    vec![
+        bucket_of(wallet).into(),
+        wallet.uuid().into(),
+        seq.into(),
+        lot.terms.clawed_back.micros().into(),
+        lot.terms.voided.into(),
+        lot.remaining.micros().into(),
+        lot.held.micros().into(),
+        lot.is_open().into(),
+    ]
+}
+
+fn new_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<hold::ActiveModel, StoreError> {
+    Ok(hold::ActiveModel {
+        bucket: Set(bucket_of(wallet)),
+        wallet: Set(wallet.uuid()),
+        seq: Set(seq),
+        state: Set(hold.terms.state.as_str().to_owned()),
+        authorized: Set(hold.terms.authorized.micros()),
+        captured: Set(hold.terms.captured.micros()),
+        captures: Set(i64::from(hold.terms.captures)),
+        expires_at: Set(hold.terms.expires_at.micros()),
+        progress: Set(hold.terms.progress.clone()),
+        lots: Set(rows::hold_lots(hold)?),
+    })
+}
+
+fn changed_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, StoreError> {
+    let micros = Credits::micros;
+    Ok(vec![
+        bucket_of(wallet).into(),
+        wallet.uuid().into(),
+        seq.into(),
+        hold.terms.state.as_str().into(),
+        micros(hold.terms.authorized).into(),
+        micros(hold.terms.captured).into(),
+        i64::from(hold.terms.captures).into(),
+        hold.terms.expires_at.micros().into(),
+        hold.terms.progress.clone().into(),
+        rows::hold_lots(hold)?.into(),
+    ])
+}

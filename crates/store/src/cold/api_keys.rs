@@ -1,0 +1,58 @@
+//! API keys: the SHA-256 of each secret, never the secret.
+
+use sea_orm::DatabaseTransaction;
+use sea_orm::entity::prelude::*;
+
+use crate::StoreError;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "api_keys")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub secret_hash: Vec<u8>,
+    pub name: String,
+    /// Names with a space between them.
+    pub scopes: String,
+    /// Whose key it is; `None` for the merchant's.
+    pub customer: Option<Uuid>,
+    pub livemode: bool,
+    pub created_at: i64,
+    pub revoked_at: Option<i64>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub async fn insert(txn: &DatabaseTransaction, key: Model) -> Result<(), StoreError> {
+    Entity::insert(ActiveModel::from(key)).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// A key that is not revoked.
+pub async fn valid_by_hash(
+    db: &impl ConnectionTrait,
+    secret_hash: &[u8],
+) -> Result<Option<Model>, StoreError> {
+    let query = Entity::find()
+        .filter(Column::SecretHash.eq(secret_hash.to_vec()))
+        .filter(Column::RevokedAt.is_null());
+    Ok(query.one(db).await?)
+}
+
+pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// Keeps the instant of the first revocation.
+pub async fn revoke(txn: &DatabaseTransaction, id: Uuid, at: i64) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(at))
+        .filter(Column::Id.eq(id))
+        .filter(Column::RevokedAt.is_null())
+        .exec(txn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use sea_orm::{
+    AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+use crate::StoreError;
+
+/// Which dialect a database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// The database: a pool for reads and one for writes. On SQLite the write pool has one connection, so
+/// writers of this process queue in order instead of polling the file lock.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) dialect: Dialect,
+    pub(crate) reads: DatabaseConnection,
+    pub(crate) writes: DatabaseConnection,
+}
+
+const READ_CONNECTIONS: u32 = 8;
+const POSTGRES_WRITE_CONNECTIONS: u32 = 8;
+/// How long SQLite waits for another process's write lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pages between checkpoints; SQLite's default of 1,000 costs 40 % of the write rate.
+const WAL_AUTOCHECKPOINT_PAGES: &str = "20000";
+
+impl Store {
+    /// Opens `sqlite://PATH` (made when missing) or `postgres://…`. Applies no migration.
+    pub async fn connect(url: &str) -> Result<Store, StoreError> {
+        let dialect = match url.split_once("://").map(|(scheme, _)| scheme) {
+            Some("sqlite") => Dialect::Sqlite,
+            Some("postgres" | "postgresql") => Dialect::Postgres,
+            _ => return Err(StoreError::UnknownUrl { url: redacted(url) }),
+        };
+        let writes = match dialect {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => POSTGRES_WRITE_CONNECTIONS,
+        };
+        // The writer first: it makes the file and its WAL before a reader looks.
+        let writes = Database::connect(options(url, dialect, writes)).await?;
+        let reads = Database::connect(options(url, dialect, READ_CONNECTIONS)).await?;
+        Ok(Store { dialect, reads, writes })
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The pool for statements outside of a transaction; migrations use it.
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writes
+    }
+
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reads
+    }
+
+    /// One snapshot for several reads.
+    pub async fn read(&self) -> Result<DatabaseTransaction, StoreError> {
+        let options = match self.dialect {
+            Dialect::Sqlite => TransactionOptions::default(),
+            Dialect::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        Ok(self.reads.begin_with_options(options).await?)
+    }
+
+    /// A transaction that will write. SQLite takes its lock at once, so no writer fails half-way.
+    pub async fn write(&self) -> Result<DatabaseTransaction, StoreError> {
+        Ok(self.writes.begin_with_options(write_options(self.dialect)).await?)
+    }
+
+    /// Replaces the callback that sees every statement; tests of statement shapes use it.
+    pub fn on_statement(&mut self, callback: impl Fn(&str) + Clone + Send + Sync + 'static) {
+        let other = callback.clone();
+        self.writes.set_metric_callback(move |info| callback(&info.statement.sql));
+        self.reads.set_metric_callback(move |info| other(&info.statement.sql));
+    }
+
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.reads.close().await?;
+        self.writes.close().await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn write_options(dialect: Dialect) -> TransactionOptions {
+    let mode = matches!(dialect, Dialect::Sqlite).then_some(SqliteTransactionMode::Immediate);
+    TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() }
+}
+
+fn options(url: &str, dialect: Dialect, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false);
+    if dialect == Dialect::Sqlite {
+        // A file has no server that could drop an idle connection.
+        options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+        options.map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .busy_timeout(BUSY_TIMEOUT)
+                .pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
+        });
+    }
+    options
+}
+
+/// The URL without its password, for errors and logs.
+fn redacted(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}

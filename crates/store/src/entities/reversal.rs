@@ -1,0 +1,20 @@
+//! Which receipts were undone, and by which entry.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "reversals")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub bucket: i16,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub wallet: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub receipt: i64,
+    pub seq: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,265 @@
+//! One batch of one lane: a transaction that loads, fences, appends and commits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::{Seq, WalletId, bucket_of};
+use ledger::{Entry, InputHash, Wallet};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, Value};
+
+use crate::connect::Dialect;
+use crate::entities::{hold, lot, posting, wallet};
+use crate::lanes::Lane;
+use crate::sql::{rows_per_statement, statement, with_rows};
+use crate::{Store, StoreError, rows};
+
+/// An open transaction on one lane. Dropped without commit, it changes nothing.
+pub struct LaneTx {
+    pub(crate) dialect: Dialect,
+    pub(crate) txn: DatabaseTransaction,
+}
+
+#[derive(FromQueryResult)]
+struct KeyRow {
+    wallet: uuid::Uuid,
+    idempotency_key: String,
+    seq: i64,
+    input_hash: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct NamedRow {
+    wallet: uuid::Uuid,
+    name: String,
+}
+
+#[derive(FromQueryResult)]
+struct SeqRow {
+    wallet: uuid::Uuid,
+    seq: i64,
+}
+
+/// Where a used key leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedKey {
+    pub seq: Seq,
+    pub hash: InputHash,
+}
+
+impl Store {
+    pub async fn begin_lane(&self) -> Result<LaneTx, StoreError> {
+        Ok(LaneTx { dialect: self.dialect, txn: self.write().await? })
+    }
+}
+
+impl LaneTx {
+    /// Moves the fence whatever its value, and answers the new one; `None` when the lane is gone.
+    /// After it no other process can commit to the lane before us.
+    pub async fn claim(&self, lane: Lane) -> Result<Option<i64>, StoreError> {
+        let sql = "UPDATE lanes SET gsn = gsn + 1 WHERE bucket = $1 AND lane = $2 RETURNING gsn";
+        let moved = statement(self.dialect, sql, vec![lane.bucket.into(), lane.id.into()]);
+        let row = self.txn.query_one_raw(moved).await?;
+        Ok(row.map(|row| row.try_get("", "gsn")).transpose()?)
+    }
+
+    /// Moves the fence from `gsn` to the next; false when another process moved it first.
+    pub async fn advance(&self, lane: Lane, gsn: i64) -> Result<bool, StoreError> {
+        let sql = "UPDATE lanes SET gsn = $1 WHERE bucket = $2 AND lane = $3 AND gsn = $4";
+        let values = vec![(gsn + 1).into(), lane.bucket.into(), lane.id.into(), gsn.into()];
+        let done = self.txn.execute_raw(statement(self.dialect, sql, values)).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// True when nobody moved the fence since we did.
+    pub async fn is_at(&self, lane: Lane, gsn: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT gsn FROM lanes WHERE bucket = $1 AND lane = $2 AND gsn = $3";
+        let values = vec![lane.bucket.into(), lane.id.into(), gsn.into()];
+        Ok(self.txn.query_one_raw(statement(self.dialect, sql, values)).await?.is_some())
+    }
+
+    /// The wallets with their open lots and holds; unknown ids are absent.
+    pub async fn wallets(&self, ids: &[WalletId]) -> Result<BTreeMap<WalletId, Wallet>, StoreError> {
+        let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
+        let mut wallets = BTreeMap::new();
+        for chunk in keys.chunks(rows_per_statement(2)) {
+            for row in self.all::<wallet::Entity>(chunk, "wallets", "").await? {
+                let wallet = rows::wallet(&row)?;
+                wallets.insert(wallet.id, wallet);
+            }
+            for row in self.all::<lot::Entity>(chunk, "lots", "AND t.is_open").await? {
+                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
+                    let (seq, lot) = rows::lot(&row)?;
+                    wallet.lots.insert(seq, lot);
+                }
+            }
+            for row in self.all::<hold::Entity>(chunk, "holds", "AND t.state = 'open'").await? {
+                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
+                    let (seq, hold) = rows::hold(&row)?;
+                    wallet.holds.insert(seq, hold);
+                }
+            }
+        }
+        Ok(wallets)
+    }
+
+    /// Puts lots and holds that commands name into their wallets, open or closed.
+    pub async fn name(
+        &self,
+        wallets: &mut BTreeMap<WalletId, Wallet>,
+        named: &BTreeSet<(WalletId, Seq)>,
+    ) -> Result<(), StoreError> {
+        let absent: Vec<Vec<Value>> = named
+            .iter()
+            .filter(|(id, seq)| {
+                wallets.get(id).is_some_and(|w| !w.lots.contains_key(seq) && !w.holds.contains_key(seq))
+            })
+            .map(|(id, seq)| seq_key(*id, *seq))
+            .collect();
+        for chunk in absent.chunks(rows_per_statement(3)) {
+            for row in self.at_seq::<lot::Entity>(chunk, "lots").await? {
+                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
+                    let (seq, lot) = rows::lot(&row)?;
+                    wallet.lots.insert(seq, lot);
+                }
+            }
+            for row in self.at_seq::<hold::Entity>(chunk, "holds").await? {
+                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
+                    let (seq, hold) = rows::hold(&row)?;
+                    wallet.holds.insert(seq, hold);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whole entries by (wallet, seq).
+    pub async fn entries(
+        &self,
+        at: &BTreeSet<(WalletId, Seq)>,
+    ) -> Result<BTreeMap<(WalletId, Seq), Entry>, StoreError> {
+        let keys: Vec<Vec<Value>> = at.iter().map(|(id, seq)| seq_key(*id, *seq)).collect();
+        let mut by_wallet: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
+        for chunk in keys.chunks(rows_per_statement(3)) {
+            for row in self.at_seq::<posting::Entity>(chunk, "postings").await? {
+                by_wallet.entry(WalletId::from_uuid(row.wallet)).or_default().push(row);
+            }
+        }
+        let mut entries = BTreeMap::new();
+        for (wallet, mut postings) in by_wallet {
+            postings.sort_by_key(|p| (p.seq, p.line));
+            entries.extend(rows::entries(postings)?.into_iter().map(|e| ((wallet, e.seq), e)));
+        }
+        Ok(entries)
+    }
+
+    /// Which of the keys were used, and by which entry.
+    pub async fn used_keys(
+        &self,
+        keys: &BTreeSet<(WalletId, String)>,
+    ) -> Result<BTreeMap<(WalletId, String), UsedKey>, StoreError> {
+        let rows = named_keys(keys);
+        let mut used = BTreeMap::new();
+        for chunk in rows.chunks(rows_per_statement(3)) {
+            let found = with_rows(
+                self.dialect,
+                &["bucket", "wallet", "name"],
+                chunk,
+                "SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN postings t \
+                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.idempotency_key = v.name",
+            );
+            for row in KeyRow::find_by_statement(found).all(&self.txn).await? {
+                let hash = row.input_hash.as_slice().try_into();
+                let hash = hash.map_err(|_| StoreError::Corrupt("a hash is not 32 bytes".to_owned()))?;
+                let at = (WalletId::from_uuid(row.wallet), row.idempotency_key);
+                used.insert(at, UsedKey { seq: row.seq, hash });
+            }
+        }
+        Ok(used)
+    }
+
+    /// Which of the vendor transactions are taken in their wallet.
+    pub async fn taken_vendor_transactions(
+        &self,
+        names: &BTreeSet<(WalletId, String)>,
+    ) -> Result<BTreeSet<(WalletId, String)>, StoreError> {
+        let rows = named_keys(names);
+        let mut taken = BTreeSet::new();
+        for chunk in rows.chunks(rows_per_statement(3)) {
+            let found = with_rows(
+                self.dialect,
+                &["bucket", "wallet", "name"],
+                chunk,
+                "SELECT t.wallet, t.vendor_transaction AS name FROM v JOIN vendor_transactions t \
+                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.vendor_transaction = v.name",
+            );
+            let found = NamedRow::find_by_statement(found).all(&self.txn).await?;
+            taken.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.name)));
+        }
+        Ok(taken)
+    }
+
+    /// Which of the receipts were reversed before.
+    pub async fn reversed(
+        &self,
+        receipts: &BTreeSet<(WalletId, Seq)>,
+    ) -> Result<BTreeSet<(WalletId, Seq)>, StoreError> {
+        let keys: Vec<Vec<Value>> = receipts.iter().map(|(id, seq)| seq_key(*id, *seq)).collect();
+        let mut reversed = BTreeSet::new();
+        for chunk in keys.chunks(rows_per_statement(3)) {
+            let found = with_rows(
+                self.dialect,
+                &["bucket", "wallet", "seq"],
+                chunk,
+                "SELECT t.wallet, t.receipt AS seq FROM v JOIN reversals t \
+                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.receipt = v.seq",
+            );
+            let found = SeqRow::find_by_statement(found).all(&self.txn).await?;
+            reversed.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.seq)));
+        }
+        Ok(reversed)
+    }
+
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.txn.commit().await?)
+    }
+
+    async fn all<E: EntityTrait>(
+        &self,
+        keys: &[Vec<Value>],
+        table: &str,
+        filter: &str,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let rest = format!(
+            "SELECT t.* FROM v JOIN {table} t ON t.bucket = v.bucket AND t.wallet = v.wallet {filter}"
+        );
+        let found = with_rows(self.dialect, &["bucket", "wallet"], keys, &rest);
+        Ok(E::find().from_raw_sql(found).all(&self.txn).await?)
+    }
+
+    async fn at_seq<E: EntityTrait>(
+        &self,
+        keys: &[Vec<Value>],
+        table: &str,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let rest = format!(
+            "SELECT t.* FROM v JOIN {table} t \
+             ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq"
+        );
+        let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], keys, &rest);
+        Ok(E::find().from_raw_sql(found).all(&self.txn).await?)
+    }
+}
+
+fn wallet_key(id: WalletId) -> Vec<Value> {
+    vec![bucket_of(id).into(), id.uuid().into()]
+}
+
+fn seq_key(id: WalletId, seq: Seq) -> Vec<Value> {
+    vec![bucket_of(id).into(), id.uuid().into(), seq.into()]
+}
+
+fn named_keys(names: &BTreeSet<(WalletId, String)>) -> Vec<Vec<Value>> {
+    names
+        .iter()
+        .map(|(id, name)| vec![bucket_of(*id).into(), id.uuid().into(), name.as_str().into()])
+        .collect()
+}

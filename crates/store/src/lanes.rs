@@ -1,0 +1,70 @@
+//! The lane map: which bucket is written by which lane.
+
+use std::collections::BTreeMap;
+
+use kernel::{BUCKETS, Bucket};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{EntityTrait, PaginatorTrait, QueryOrder, sea_query::OnConflict};
+
+use crate::entities::{lane, lane_bucket};
+use crate::{Dialect, Store, StoreError};
+
+/// Lanes on one PostgreSQL: as many as the smallest machine has cores.
+const POSTGRES_LANES: i64 = 2;
+const ROWS_PER_STATEMENT: usize = 512;
+
+/// A lane and the bucket under which its fence row is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane {
+    pub bucket: Bucket,
+    pub id: i64,
+}
+
+/// Every bucket's lane.
+#[derive(Clone, Debug)]
+pub struct LaneMap {
+    pub lanes: Vec<Lane>,
+    pub of_bucket: BTreeMap<Bucket, Lane>,
+}
+
+/// Reads the map; empty before `migrate`.
+pub async fn read_map(store: &Store) -> Result<LaneMap, StoreError> {
+    let lanes: Vec<Lane> = lane::Entity::find()
+        .order_by_asc(lane::Column::Bucket)
+        .all(&store.reads)
+        .await?
+        .into_iter()
+        .map(|row| Lane { bucket: row.bucket, id: row.lane })
+        .collect();
+    let rows = lane_bucket::Entity::find().all(&store.reads).await?;
+    let lane_of = |id: i64| lanes.iter().find(|l| l.id == id).copied();
+    let of_bucket = rows.iter().filter_map(|row| Some((row.bucket, lane_of(row.lane)?))).collect();
+    Ok(LaneMap { lanes, of_bucket })
+}
+
+/// Makes the map once: one lane on SQLite, a few on PostgreSQL, each a contiguous range of buckets.
+pub async fn make_map(store: &Store) -> Result<(), StoreError> {
+    if lane_bucket::Entity::find().count(&store.writes).await? == u64::from(BUCKETS.unsigned_abs()) {
+        return Ok(());
+    }
+    let lanes = match store.dialect {
+        Dialect::Sqlite => 1,
+        Dialect::Postgres => POSTGRES_LANES,
+    };
+    let lane_of = |bucket: i16| i64::from(bucket) * lanes / i64::from(BUCKETS);
+    let txn = store.write().await?;
+    for id in 0..lanes {
+        let first = (0..BUCKETS).find(|b| lane_of(*b) == id).unwrap_or(0);
+        let row = lane::ActiveModel { bucket: Set(first), lane: Set(id), gsn: Set(0) };
+        let keep = OnConflict::columns([lane::Column::Bucket, lane::Column::Lane]).do_nothing().to_owned();
+        lane::Entity::insert(row).on_conflict(keep).exec_without_returning(&txn).await?;
+    }
+    let rows: Vec<lane_bucket::ActiveModel> =
+        (0..BUCKETS).map(|b| lane_bucket::ActiveModel { bucket: Set(b), lane: Set(lane_of(b)) }).collect();
+    for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+        let keep = OnConflict::column(lane_bucket::Column::Bucket).do_nothing().to_owned();
+        lane_bucket::Entity::insert_many(chunk.to_vec()).on_conflict(keep).exec_without_returning(&txn).await?;
+    }
+    txn.commit().await?;
+    Ok(())
+}

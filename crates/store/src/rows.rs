@@ -1,0 +1,165 @@
+//! Stored rows ↔ the ledger's types.
+
+use kernel::{Credits, Money, Seq, Timestamp, WalletId, bucket_of};
+use ledger::{
+    CallWindow, Entry, Hold, HoldTerms, Key, Line, Lot, LotTerms, Terms, Wallet,
+};
+use sea_orm::ActiveValue::Set;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+use crate::entities::{hold, lot, posting, wallet};
+
+fn corrupt(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(what.to_string())
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(corrupt)
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(corrupt)
+}
+
+fn instant(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_micros(micros).ok_or_else(|| corrupt(format!("{micros} is not an instant")))
+}
+
+/// The rows of an entry; its key, terms and facts sit on line 0.
+pub(crate) fn postings(wallet: WalletId, entry: &Entry) -> Result<Vec<posting::ActiveModel>, StoreError> {
+    let terms = match &entry.terms {
+        Terms::None => None,
+        terms => Some(to_json(terms)?),
+    };
+    let row = |(n, line): (usize, &Line)| {
+        let first = n == 0;
+        Ok(posting::ActiveModel {
+            bucket: Set(bucket_of(wallet)),
+            wallet: Set(wallet.uuid()),
+            seq: Set(entry.seq),
+            line: Set(i16::try_from(n).map_err(corrupt)?),
+            kind: Set(entry.kind.as_str().to_owned()),
+            recorded_at: Set(entry.recorded_at.micros()),
+            effective_at: Set(entry.effective_at.micros()),
+            from_account: Set(line.from.as_str().to_owned()),
+            to_account: Set(line.to.as_str().to_owned()),
+            amount: Set(line.amount.micros()),
+            lot: Set(line.lot),
+            lot_remaining: Set(line.lot_remaining.map(Credits::micros)),
+            balance_after: Set(line.available_after.micros()),
+            held_after: Set(line.held_after.micros()),
+            debt_after: Set(line.debt_after.micros()),
+            hold: Set(entry.hold),
+            idempotency_key: Set(entry.key.as_ref().filter(|_| first).map(|k| k.text.clone())),
+            input_hash: Set(entry.key.as_ref().filter(|_| first).map(|k| k.hash.to_vec())),
+            terms: Set(terms.clone().filter(|_| first)),
+            about: Set(entry.about.clone().filter(|_| first)),
+        })
+    };
+    entry.lines.iter().enumerate().map(row).collect()
+}
+
+/// Entries of rows in the order (seq, line); every entry must be whole.
+pub(crate) fn entries(rows: Vec<posting::Model>) -> Result<Vec<Entry>, StoreError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for row in rows {
+        let line = line(&row)?;
+        match entries.last_mut() {
+            Some(entry) if entry.seq == row.seq => entry.lines.push(line),
+            _ => entries.push(entry(&row, line)?),
+        }
+    }
+    Ok(entries)
+}
+
+fn entry(row: &posting::Model, line: Line) -> Result<Entry, StoreError> {
+    if row.line != 0 {
+        return Err(corrupt(format!("entry {} starts at line {}", row.seq, row.line)));
+    }
+    let key = match (&row.idempotency_key, &row.input_hash) {
+        (Some(text), Some(hash)) => Some(Key {
+            text: text.clone(),
+            hash: hash.as_slice().try_into().map_err(|_| corrupt("a hash is not 32 bytes"))?,
+        }),
+        _ => None,
+    };
+    Ok(Entry {
+        seq: row.seq,
+        kind: row.kind.parse().map_err(corrupt)?,
+        recorded_at: instant(row.recorded_at)?,
+        effective_at: instant(row.effective_at)?,
+        key,
+        hold: row.hold,
+        terms: row.terms.as_deref().map_or(Ok(Terms::None), from_json)?,
+        about: row.about.clone(),
+        lines: vec![line],
+    })
+}
+
+pub(crate) fn line(row: &posting::Model) -> Result<Line, StoreError> {
+    Ok(Line {
+        from: row.from_account.parse().map_err(corrupt)?,
+        to: row.to_account.parse().map_err(corrupt)?,
+        amount: Credits::from_micros(row.amount),
+        lot: row.lot,
+        lot_remaining: row.lot_remaining.map(Credits::from_micros),
+        available_after: Credits::from_micros(row.balance_after),
+        held_after: Credits::from_micros(row.held_after),
+        debt_after: Credits::from_micros(row.debt_after),
+    })
+}
+
+pub(crate) fn wallet(row: &wallet::Model) -> Result<Wallet, StoreError> {
+    let calls: CallWindow = from_json(&row.calls)?;
+    Ok(Wallet {
+        seq: row.seq,
+        recorded_at: instant(row.recorded_at)?,
+        rows: row.posting_rows,
+        available: Credits::from_micros(row.available),
+        held: Credits::from_micros(row.held),
+        debt: Credits::from_micros(row.debt),
+        calls,
+        ..Wallet::new(WalletId::from_uuid(row.wallet))
+    })
+}
+
+pub(crate) fn lot(row: &lot::Model) -> Result<(Seq, Lot), StoreError> {
+    let paid = match (row.paid_minor, row.currency.as_deref()) {
+        (Some(amount), Some(currency)) => {
+            Some(Money { amount, currency: currency.parse().map_err(corrupt)? })
+        }
+        _ => None,
+    };
+    let terms = LotTerms {
+        kind: row.kind.parse().map_err(corrupt)?,
+        granted: Credits::from_micros(row.granted),
+        priority: row.priority,
+        expires_at: row.expires_at.map(instant).transpose()?,
+        paid,
+        clawed_back: Credits::from_micros(row.clawed_back),
+        voided: row.voided,
+    };
+    let (remaining, held) = (Credits::from_micros(row.remaining), Credits::from_micros(row.held));
+    Ok((row.seq, Lot { terms, remaining, held }))
+}
+
+pub(crate) fn hold(row: &hold::Model) -> Result<(Seq, Hold), StoreError> {
+    let terms = HoldTerms {
+        state: row.state.parse().map_err(corrupt)?,
+        authorized: Credits::from_micros(row.authorized),
+        captured: Credits::from_micros(row.captured),
+        captures: u32::try_from(row.captures).map_err(corrupt)?,
+        expires_at: instant(row.expires_at)?,
+        progress: row.progress.clone(),
+    };
+    let lots: Vec<(Seq, i64)> = from_json(&row.lots)?;
+    let lots = lots.into_iter().map(|(lot, micros)| (lot, Credits::from_micros(micros))).collect();
+    Ok((row.seq, Hold { terms, lots }))
+}
+
+pub(crate) fn hold_lots(hold: &Hold) -> Result<String, StoreError> {
+    let lots: Vec<(Seq, i64)> = hold.lots.iter().map(|(lot, c)| (*lot, c.micros())).collect();
+    to_json(&lots)
+}

@@ -2,7 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
-    big_integer, big_integer_null, binary_null, boolean, small_integer, string, string_null, text, text_null, uuid,
+    big_integer, big_integer_null, binary_null, boolean, small_integer, string, string_null, text, text_null,
+    uuid,
 };
 
 #[derive(DeriveMigrationName)]
@@ -10,7 +11,7 @@ pub struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in [
             postings(),
             wallets(),
@@ -36,7 +37,7 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    async fn down(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in [
             "vendor_transactions",
             "reversals",

@@ -10,7 +10,7 @@ pub struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in [customers(), quotes(), api_keys(), requests(), catalogues(), deliveries()] {
             manager.create_table(table).await?;
         }
@@ -24,7 +24,7 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    async fn down(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["deliveries", "catalogues", "requests", "api_keys", "quotes", "customers"] {
             manager.drop_table(Table::drop().table(table).if_exists().to_owned()).await?;
         }

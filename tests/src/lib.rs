@@ -1,1 +1,33 @@
+//! What the stories under `it/` stand on: a throwaway PostgreSQL, a server process, shared data.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "only tests use this crate")]
 
+pub mod cluster;
+pub mod data;
+mod guard;
+pub mod process;
+pub mod scratch;
+
+use std::io::Write;
+use std::net::TcpListener;
+
+/// A port of 127.0.0.1 that nothing listened on a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the machine has a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Whether a missing tool is a failure instead of a line of text.
+pub fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// One line that is seen even when the test passes: the test harness captures only the print macros.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Says that something is missing, or fails where nothing may be missing.
+pub fn missing(line: &str) {
+    assert!(!is_ci(), "{line}, and CI=true allows no gaps");
+    say(line);
+}

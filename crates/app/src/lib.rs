@@ -1,1 +1,110 @@
+//! Use cases: load → decide → apply. One module per noun, one public function per use case.
+//!
+//! Every function takes the [`App`] and the [`Principal`] first and typed commands after; parsing JSON
+//! and rendering answers are the services' part. Credits move only in the engine; cold rows are written
+//! in one transaction here, together with the idempotency row of the call that asked for them.
 
+mod about;
+mod cache;
+mod calls;
+pub mod catalogue;
+mod charge;
+mod cold;
+pub mod customers;
+pub mod demo;
+mod error;
+pub mod events;
+pub mod grants;
+pub mod holds;
+pub mod keys;
+pub mod postings;
+mod pricing;
+mod principal;
+pub mod quotes;
+pub mod receipts;
+mod secret;
+mod submit;
+mod text;
+pub mod usage;
+pub mod wallets;
+
+use std::sync::Arc;
+
+use engine::Engine;
+use kernel::{Clock, Timestamp};
+use metering::Mapping;
+use store::Store;
+
+pub use about::{EventIdentity, RateCardRef};
+pub use calls::{Done, Keyed, Page, PageRequest};
+pub use customers::CustomerRef;
+pub use error::{AppError, FieldError};
+pub use pricing::{Context, Priced, Work};
+pub use principal::{Principal, Scope};
+
+/// Everything a use case needs; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AppConfig {
+    /// How CloudEvents become a feature, a model and quantities.
+    pub mappings: Vec<Mapping>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    engine: Engine,
+    config: AppConfig,
+    catalogues: cache::Catalogues,
+    directory: cache::Directory,
+    keys: cache::Keys,
+}
+
+impl App {
+    /// The database must be migrated.
+    pub fn open(store: Store, clock: Clock, engine: Engine, config: AppConfig) -> App {
+        let inner = Inner {
+            store,
+            clock,
+            engine,
+            config,
+            catalogues: cache::Catalogues::default(),
+            directory: cache::Directory::default(),
+            keys: cache::Keys::default(),
+        };
+        App { inner: Arc::new(inner) }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub fn config(&self) -> &AppConfig {
+        &self.inner.config
+    }
+
+    /// Fails when the database does not answer or lacks a table that every call needs.
+    pub async fn check_ready(&self) -> Result<(), AppError> {
+        store::cold::catalogues::last_version(self.store().reader()).await?;
+        Ok(())
+    }
+}
+
+impl Default for AppConfig {
+    /// The mappings that ship. Their text is proven by a test, so none is ever lost here.
+    fn default() -> AppConfig {
+        AppConfig { mappings: metering::parse_mappings(metering::DEFAULT_MAPPINGS).unwrap_or_default() }
+    }
+}

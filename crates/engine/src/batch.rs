@@ -114,8 +114,7 @@ fn remember(writer: &mut Writer, gsn: i64, loaded: Loaded, touched: BTreeMap<Wal
 
 async fn load(txn: &LaneTx, memory: &Memory, requests: &[Request]) -> Result<Loaded, StoreError> {
     let ids: BTreeSet<WalletId> = requests.iter().map(|r| r.wallet).collect();
-    let unknown: Vec<WalletId> =
-        ids.iter().copied().filter(|id| !memory.wallets.contains_key(id)).collect();
+    let unknown: Vec<WalletId> = ids.iter().copied().filter(|id| !memory.wallets.contains_key(id)).collect();
     let mut wallets = txn.wallets(&unknown).await?;
     wallets.extend(ids.iter().filter_map(|id| Some((*id, memory.wallets.get(id)?.clone()))));
 

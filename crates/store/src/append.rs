@@ -39,12 +39,13 @@ impl LaneTx {
         self.write_lots(&batch.changes).await?;
         self.write_holds(&batch.changes).await?;
         self.add_snapshots(&batch.changes).await?;
-        let vendor = batch.vendor_transactions.iter().map(|(wallet, name, seq)| vendor_transaction::ActiveModel {
-            bucket: Set(bucket_of(*wallet)),
-            wallet: Set(wallet.uuid()),
-            vendor_transaction: Set((*name).to_owned()),
-            seq: Set(*seq),
-        });
+        let vendor =
+            batch.vendor_transactions.iter().map(|(wallet, name, seq)| vendor_transaction::ActiveModel {
+                bucket: Set(bucket_of(*wallet)),
+                wallet: Set(wallet.uuid()),
+                vendor_transaction: Set((*name).to_owned()),
+                seq: Set(*seq),
+            });
         self.insert::<vendor_transaction::ActiveModel>(vendor.collect(), 4).await?;
         let reversals = batch.reversals.iter().map(|(wallet, receipt, seq)| reversal::ActiveModel {
             bucket: Set(bucket_of(*wallet)),
@@ -81,7 +82,16 @@ impl LaneTx {
     /// Guarded by the seq that each wallet was loaded at.
     async fn move_wallets(&self, changes: &[WalletChange<'_>]) -> Result<bool, StoreError> {
         const COLUMNS: [&str; 10] = [
-            "bucket", "wallet", "old_seq", "seq", "recorded_at", "posting_rows", "available", "held", "debt", "calls",
+            "bucket",
+            "wallet",
+            "old_seq",
+            "seq",
+            "recorded_at",
+            "posting_rows",
+            "available",
+            "held",
+            "debt",
+            "calls",
         ];
         let mut values = Vec::new();
         for WalletChange { before, after, .. } in changes {
@@ -139,7 +149,16 @@ impl LaneTx {
 
     async fn write_holds(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
         const COLUMNS: [&str; 10] = [
-            "bucket", "wallet", "seq", "state", "authorized", "captured", "captures", "expires_at", "progress", "lots",
+            "bucket",
+            "wallet",
+            "seq",
+            "state",
+            "authorized",
+            "captured",
+            "captures",
+            "expires_at",
+            "progress",
+            "lots",
         ];
         let (mut new, mut changed) = (Vec::new(), Vec::new());
         for WalletChange { before, after, .. } in changes {

@@ -42,11 +42,7 @@ pub(crate) async fn entry_in(
 }
 
 /// The entry that reversed a receipt, if one did.
-pub async fn reversal_of(
-    store: &Store,
-    wallet: WalletId,
-    receipt: Seq,
-) -> Result<Option<Seq>, StoreError> {
+pub async fn reversal_of(store: &Store, wallet: WalletId, receipt: Seq) -> Result<Option<Seq>, StoreError> {
     let key = (bucket_of(wallet), wallet.uuid(), receipt);
     Ok(reversal::Entity::find_by_id(key).one(&store.reads).await?.map(|row| row.seq))
 }
@@ -63,9 +59,9 @@ pub async fn page(
         .filter(posting::Column::Wallet.eq(wallet.uuid()));
     if let Some((seq, line)) = before {
         // `seq <= s` bounds the index scan; the second condition drops the lines already shown.
-        query = query.filter(posting::Column::Seq.lte(seq)).filter(
-            Condition::any().add(posting::Column::Seq.lt(seq)).add(posting::Column::Line.lt(line)),
-        );
+        query = query
+            .filter(posting::Column::Seq.lte(seq))
+            .filter(Condition::any().add(posting::Column::Seq.lt(seq)).add(posting::Column::Line.lt(line)));
     }
     let postings = query
         .order_by_desc(posting::Column::Seq)

@@ -9,6 +9,7 @@ pub mod cold;
 mod connect;
 pub mod entities;
 mod error;
+pub mod health;
 pub mod holds;
 pub mod journal;
 mod lane_tx;

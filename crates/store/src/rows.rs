@@ -1,9 +1,7 @@
 //! Stored rows ↔ the ledger's types.
 
 use kernel::{Credits, Money, Seq, Timestamp, WalletId, bucket_of};
-use ledger::{
-    CallWindow, Entry, Hold, HoldTerms, Key, Line, Lot, LotTerms, Terms, Wallet,
-};
+use ledger::{CallWindow, Entry, Hold, HoldTerms, Key, Line, Lot, LotTerms, Terms, Wallet};
 use sea_orm::ActiveValue::Set;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -92,8 +92,7 @@ async fn wallets_after(
     if let Some((bucket, id)) = last {
         let later_in_bucket =
             Condition::all().add(wallet::Column::Bucket.eq(bucket)).add(wallet::Column::Wallet.gt(id));
-        query = query
-            .filter(Condition::any().add(wallet::Column::Bucket.gt(bucket)).add(later_in_bucket));
+        query = query.filter(Condition::any().add(wallet::Column::Bucket.gt(bucket)).add(later_in_bucket));
     }
     query = query.order_by_asc(wallet::Column::Bucket).order_by_asc(wallet::Column::Wallet);
     Ok(query.limit(WALLETS_PER_PAGE).all(txn).await?)
@@ -221,8 +220,7 @@ async fn entries_after(
             .order_by_asc(posting::Column::Seq)
             .order_by_asc(posting::Column::Line)
     };
-    let mut page =
-        journal().filter(posting::Column::Seq.gt(seq)).limit(POSTINGS_PER_PAGE).all(txn).await?;
+    let mut page = journal().filter(posting::Column::Seq.gt(seq)).limit(POSTINGS_PER_PAGE).all(txn).await?;
     let is_last = (page.len() as u64) < POSTINGS_PER_PAGE;
     if let (false, Some(last)) = (is_last, page.last().map(|p| (p.seq, p.line))) {
         // The page may end inside of an entry: fetch the rest of it.
@@ -254,7 +252,10 @@ async fn find_orphan(store: &Store, table: &str, report: &mut Report) -> Result<
     let row = store.reads.query_one_raw(statement(store.dialect, &sql, vec![])).await?;
     if let Some(row) = row {
         let orphan = Orphan::from_query_result(&row, "")?;
-        report.broken(format!("{table}: rows of wallet {}, which is not there", WalletId::from_uuid(orphan.wallet)));
+        report.broken(format!(
+            "{table}: rows of wallet {}, which is not there",
+            WalletId::from_uuid(orphan.wallet)
+        ));
     }
     Ok(())
 }

@@ -3,9 +3,7 @@
 use kernel::{Timestamp, WalletId, bucket_of};
 use ledger::{Wallet, fold};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::entities::{hold, lot, posting, snapshot, wallet};
 use crate::{Store, StoreError, rows};

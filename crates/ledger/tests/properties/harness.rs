@@ -90,6 +90,8 @@ impl Harness {
         check(&change.wallet).map_err(|broken| broken.to_string())?;
         wallet_agrees(&model, &change.wallet)?;
         self.books_agree(&model)?;
+        // A clock that was set back writes before what was only read; that read is history no more.
+        self.probes.retain(|probe| probe.at < change.wallet.recorded_at);
         self.journal.extend(change.entries);
         self.wallet = change.wallet;
         self.model = model;
@@ -230,22 +232,18 @@ impl Harness {
                 ttl_seconds: *ttl_seconds,
                 gate: gate.gate(self.clock),
             },
-            Act::Extend { pick, credits: asked, ttl_seconds } => Command::Extend {
-                hold: self.hold(*pick),
-                credits: credits(asked),
-                ttl_seconds: *ttl_seconds,
-            },
+            Act::Extend { pick, credits: asked, ttl_seconds } => {
+                Command::Extend { hold: self.hold(*pick), credits: credits(asked), ttl_seconds: *ttl_seconds }
+            }
             Act::Capture { pick, charge, is_final, when_short } => {
                 let hold = self.hold(*pick);
                 let charge = self.charge(hold, charge);
                 Command::Capture { hold, charge, is_final: *is_final, when_short: *when_short }
             }
             Act::VoidHold { pick } => Command::VoidHold { hold: self.hold(*pick) },
-            Act::Debit { price, gate, when_short } => Command::Debit {
-                price: credits(price),
-                gate: gate.gate(self.clock),
-                when_short: *when_short,
-            },
+            Act::Debit { price, gate, when_short } => {
+                Command::Debit { price: credits(price), gate: gate.gate(self.clock), when_short: *when_short }
+            }
             Act::Unrated => Command::Unrated,
             Act::Reverse { pick } => return self.reversal(*pick),
         })

@@ -93,38 +93,52 @@ fn a_fold_of_altered_lines_is_noticed() {
 }
 
 fn agrees(flavour: Flavour) -> usize {
-    let seed = seed();
     let (walked, accepted) = (Cell::new(0), Cell::new(0));
-    let mut runner = runner(seed, 10_000);
+    let mut cases = Cases::new(10_000);
     while walked.get() < STEPS {
-        let result = runner.run(&vec(step(flavour), 1..=160), |steps| {
+        let result = cases.next().run(&vec(step(flavour), 1..=160), |steps| {
             let mut harness = Harness::new(decide, None);
             harness.walk(&steps).map_err(TestCaseError::fail)?;
             walked.set(walked.get() + steps.len());
             accepted.set(accepted.get() + harness.accepted);
             Ok(())
         });
-        if let Err(TestError::Fail(why, steps)) = result {
-            panic!("{why}\nSCRIP_TEST_SEED={seed}, the smallest steps that fail: {steps:#?}");
+        match result {
+            Ok(()) => {}
+            Err(TestError::Fail(why, steps)) => {
+                panic!("{why}\nSCRIP_TEST_SEED={}, the smallest steps that fail: {steps:#?}", seed())
+            }
+            Err(TestError::Abort(why)) => panic!("{why}"),
         }
     }
     accepted.get()
 }
 
 fn is_noticed(decide: Decide, flaw: Option<Flaw>) -> bool {
-    let mut runner = runner(seed(), 0);
+    let mut cases = Cases::new(0);
     let walk = |steps: Vec<Step>| Harness::new(decide, flaw).walk(&steps).map_err(TestCaseError::fail);
     [POOR, ORDINARY, HASTY].into_iter().any(|flavour| {
-        (0..20).any(|_| matches!(runner.run(&vec(step(flavour), 100), walk), Err(TestError::Fail(..))))
+        (0..20).any(|_| matches!(cases.next().run(&vec(step(flavour), 100), walk), Err(TestError::Fail(..))))
     })
 }
 
-/// One case at a time, the same for the same seed, without files.
-fn runner(seed: u64, max_shrink_iters: u32) -> TestRunner {
-    let config = Config { cases: 1, failure_persistence: None, max_shrink_iters, ..Config::default() };
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+/// Runners of one case each, the same for the same seed, without files.
+struct Cases {
+    root: TestRunner,
+}
+
+impl Cases {
+    fn new(max_shrink_iters: u32) -> Cases {
+        let config = Config { cases: 1, failure_persistence: None, max_shrink_iters, ..Config::default() };
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed().to_le_bytes());
+        Cases { root: TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)) }
+    }
+
+    fn next(&mut self) -> TestRunner {
+        let rng = self.root.new_rng();
+        TestRunner::new_with_rng(self.root.config().clone(), rng)
+    }
 }
 
 fn seed() -> u64 {

@@ -134,10 +134,7 @@ impl Model {
                 self.seq += 1;
                 self.move_all(|p| p.lot == lot && p.place == Place::Free, |_| Place::Expired);
                 if self.flaw == Some(Flaw::HeldCreditsExpire) {
-                    self.move_all(
-                        |p| p.lot == lot && matches!(p.place, Place::Held(_)),
-                        |_| Place::Expired,
-                    );
+                    self.move_all(|p| p.lot == lot && matches!(p.place, Place::Held(_)), |_| Place::Expired);
                 }
             }
         }

@@ -1,0 +1,139 @@
+use catalog::Overage;
+use engine::Request;
+use kernel::{Credits, HoldId, Quantities};
+use ledger::{CaptureCharge, Command, Refusal, WhenShort};
+use store::holds::HoldRecord;
+
+use super::{later_facts, read};
+use crate::about::{ChargeFacts, HoldFacts, from_json, to_json};
+use crate::charge::{Receipt, receipt};
+use crate::submit::{request, submit};
+use crate::text::{Checks, NAME_MAX_CHARS};
+use crate::{App, AppError, Done, Keyed, Priced, Principal, Scope, catalogue, pricing};
+
+/// How often a capture is priced anew because another one came in between.
+const PRICING_TRIES: u32 = 16;
+
+#[derive(Clone, Debug)]
+pub struct Capture {
+    pub charge: Charge,
+    /// Releases what is left.
+    pub is_final: bool,
+    pub vendor_transaction: Option<String>,
+}
+
+/// What this capture reports, on top of earlier ones.
+#[derive(Clone, Debug)]
+pub enum Charge {
+    /// Charged: the frozen price of all captures together less what was captured before. What describes
+    /// the work (width, steps …) and is left out is as it was at authorization.
+    Quantities(Quantities),
+    Credits(Credits),
+}
+
+/// The charge of one try, as far as it depends on earlier captures.
+struct Decided {
+    charge: CaptureCharge,
+    when_short: WhenShort,
+    priced: Option<Priced>,
+}
+
+/// Charges a hold. After its lapse it is a debit at the frozen price.
+pub async fn capture(
+    app: &App,
+    by: &Principal,
+    id: HoldId,
+    capture: Capture,
+    keyed: &Keyed,
+) -> Result<Done<Receipt>, AppError> {
+    by.require(Scope::Usage)?;
+    check(&capture)?;
+    for _ in 0..PRICING_TRIES {
+        let request = prepare(app, id, &capture, keyed).await?;
+        match submit(app, request).await {
+            Err(AppError::Refused(Refusal::HoldMoved)) => {}
+            Err(error) => return Err(error),
+            Ok(answer) => {
+                let value = receipt(id.wallet, &answer.entry)?;
+                return Ok(Done { value, replayed: answer.replayed });
+            }
+        }
+    }
+    Err(AppError::Overloaded { retry_after_seconds: 1 })
+}
+
+fn check(capture: &Capture) -> Result<(), AppError> {
+    let mut checks = Checks::default();
+    if let Charge::Credits(credits) = capture.charge {
+        let fits = (Credits::ZERO..=Credits::INPUT_MAX).contains(&credits);
+        checks.ensure(fits, "credits", "must be 0 to 1000000000");
+    }
+    checks.optional_text("vendor_transaction", capture.vendor_transaction.as_ref(), NAME_MAX_CHARS);
+    checks.done()
+}
+
+/// Reads the hold as it is now and prices the capture on top of it.
+async fn prepare(app: &App, id: HoldId, capture: &Capture, keyed: &Keyed) -> Result<Request, AppError> {
+    let record = read(app, id).await?;
+    let hold = later_facts(&record)?;
+    let decided = match &capture.charge {
+        Charge::Credits(credits) => in_credits(app, &hold, *credits).await?,
+        Charge::Quantities(quantities) => by_price(app, &record, &hold, quantities).await?,
+    };
+    let command = Command::Capture {
+        hold: id.seq,
+        charge: decided.charge,
+        is_final: capture.is_final,
+        when_short: decided.when_short,
+    };
+    let facts = ChargeFacts {
+        priced: decided.priced,
+        hold: Some(id),
+        quote: hold.quote,
+        job: hold.job,
+        subject: hold.subject,
+        vendor_transaction: capture.vendor_transaction.clone(),
+        ..ChargeFacts::of(hold.customer)
+    };
+    let vendor_transaction = capture.vendor_transaction.clone();
+    Ok(Request { vendor_transaction, ..request(id.wallet, keyed, command, &facts)? })
+}
+
+/// A hold of plain credits has no feature whose policy could say otherwise: its overage is absorbed.
+async fn in_credits(app: &App, hold: &HoldFacts, credits: Credits) -> Result<Decided, AppError> {
+    let when_short = match &hold.priced {
+        Some(frozen) => {
+            let version = catalogue::version(app, frozen.rate_card.version).await?;
+            pricing::when_short(&version, &frozen.feature, WhenShort::Refuse)
+        }
+        None => pricing::overage(Overage::default(), WhenShort::Refuse),
+    };
+    Ok(Decided { charge: CaptureCharge::Credits(credits), when_short, priced: None })
+}
+
+async fn by_price(
+    app: &App,
+    record: &HoldRecord,
+    hold: &HoldFacts,
+    quantities: &Quantities,
+) -> Result<Decided, AppError> {
+    let plain =
+        || AppError::invalid("quantities", "cannot be priced: the hold is of plain credits; capture credits");
+    let frozen = hold.priced.as_ref().ok_or_else(plain)?;
+    let version = catalogue::version(app, frozen.rate_card.version).await?;
+    let terms = &record.hold.terms;
+    let so_far: Quantities = match &terms.progress {
+        Some(progress) => from_json(progress)?,
+        None => Quantities::default(),
+    };
+    let sum = pricing::accumulate(&so_far, quantities)?;
+    let described = pricing::describe(&sum, &frozen.price.quantities);
+    let priced = pricing::reprice(&version, frozen, &described).map_err(pricing::invalid)?;
+    let charge = CaptureCharge::Cumulative {
+        total: priced.price.credits,
+        captures_seen: terms.captures,
+        progress: to_json(&sum)?,
+    };
+    let when_short = pricing::when_short(&version, &frozen.feature, WhenShort::Refuse);
+    Ok(Decided { charge, when_short, priced: Some(priced) })
+}

@@ -1,0 +1,269 @@
+//! Holds: authorize, extend, capture, void; lapse comes by time.
+
+mod capture;
+
+use kernel::{Credits, CustomerId, HoldId, QuoteId, Timestamp, WalletId};
+use ledger::{Command, Entry, Gate, HoldState, HoldTerms, Terms};
+use serde::{Deserialize, Serialize};
+use store::StoreError;
+use store::holds::HoldRecord;
+
+use crate::about::{HoldFacts, facts};
+use crate::customers::Known;
+use crate::submit::{request, submit};
+use crate::text::{Checks, NAME_MAX_CHARS};
+use crate::{
+    App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
+    quotes,
+};
+
+pub use capture::{Capture, Charge, capture};
+
+pub const DEFAULT_TTL_SECONDS: i64 = 900;
+pub const MAX_TTL_SECONDS: i64 = 86_400;
+
+#[derive(Clone, Debug)]
+pub struct NewHold {
+    pub customer: CustomerRef,
+    pub basis: Basis,
+    /// 1 to [`MAX_TTL_SECONDS`]; [`DEFAULT_TTL_SECONDS`] when absent.
+    pub ttl_seconds: Option<i64>,
+    /// The piece of work that this pays for.
+    pub job: Option<String>,
+    /// The end user it is for.
+    pub subject: Option<String>,
+    pub context: Context,
+}
+
+/// Where the amount of a hold comes from.
+#[derive(Clone, Debug)]
+pub enum Basis {
+    Quote(QuoteId),
+    Work(Work),
+    Credits(Credits),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Extension {
+    pub credits: Option<Credits>,
+    /// From now on; never shortens.
+    pub ttl_seconds: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub id: HoldId,
+    pub customer: CustomerId,
+    pub state: HoldState,
+    /// All that was ever set aside.
+    pub authorized: Credits,
+    pub captured: Credits,
+    pub captures: u32,
+    /// Still set aside.
+    pub remaining: Credits,
+    pub expires_at: Timestamp,
+    pub quote: Option<QuoteId>,
+    /// The price of the estimate; `None` for holds of plain credits.
+    pub priced: Option<Priced>,
+    pub job: Option<String>,
+    pub subject: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// What an authorization asks the ledger for.
+struct Planned {
+    credits: Credits,
+    gate: Gate,
+    priced: Option<Priced>,
+    quote: Option<QuoteId>,
+}
+
+pub async fn authorize(
+    app: &App,
+    by: &Principal,
+    new: NewHold,
+    keyed: &Keyed,
+) -> Result<Done<Hold>, AppError> {
+    by.require(Scope::Usage)?;
+    check(&new)?;
+    let known = customers::in_body(app, by, &new.customer).await?;
+    let planned = plan(app, known, &new).await?;
+    let facts = HoldFacts {
+        customer: known.id,
+        priced: planned.priced,
+        quote: planned.quote,
+        job: new.job,
+        subject: new.subject,
+        created_at: None,
+    };
+    let ttl_seconds = new.ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS);
+    let command = Command::Authorize { credits: planned.credits, ttl_seconds, gate: planned.gate };
+    apply(app, known.wallet, keyed, command, &facts).await
+}
+
+pub async fn get(app: &App, by: &Principal, id: HoldId) -> Result<Hold, AppError> {
+    by.require_own(Scope::Read)?;
+    by.may_see_wallet(app, id.wallet, "hold").await?;
+    let record = read(app, id).await?;
+    let facts = later_facts(&record)?;
+    let mut terms = record.hold.terms.clone();
+    let mut remaining = record.hold.remaining();
+    // A lapse is a fact of time, whether or not it was posted.
+    if terms.state == HoldState::Open && terms.expires_at <= app.now() {
+        terms.state = HoldState::Lapsed;
+        remaining = Credits::ZERO;
+    }
+    Ok(hold(id, &terms, remaining, facts, record.authorized.recorded_at))
+}
+
+pub async fn extend(
+    app: &App,
+    by: &Principal,
+    id: HoldId,
+    extension: Extension,
+    keyed: &Keyed,
+) -> Result<Done<Hold>, AppError> {
+    by.require(Scope::Usage)?;
+    check_extension(&extension)?;
+    let facts = later_facts(&read(app, id).await?)?;
+    let credits = extension.credits.unwrap_or(Credits::ZERO);
+    let command = Command::Extend { hold: id.seq, credits, ttl_seconds: extension.ttl_seconds };
+    apply(app, id.wallet, keyed, command, &facts).await
+}
+
+/// Gives a hold back to its very lots.
+pub async fn void(app: &App, by: &Principal, id: HoldId, keyed: &Keyed) -> Result<Done<Hold>, AppError> {
+    by.require(Scope::Usage)?;
+    let facts = later_facts(&read(app, id).await?)?;
+    apply(app, id.wallet, keyed, Command::VoidHold { hold: id.seq }, &facts).await
+}
+
+pub(crate) async fn read(app: &App, id: HoldId) -> Result<HoldRecord, AppError> {
+    let record = store::holds::read(app.store(), id.wallet, id.seq).await?;
+    record.ok_or(AppError::not_found("hold"))
+}
+
+async fn plan(app: &App, known: Known, new: &NewHold) -> Result<Planned, AppError> {
+    match &new.basis {
+        Basis::Credits(credits) => {
+            let gate = pricing::gate(app, None).await?;
+            Ok(Planned { credits: *credits, gate, priced: None, quote: None })
+        }
+        Basis::Work(work) => {
+            let (_, priced) = pricing::price_at(app, work, &new.context, app.now()).await?;
+            planned(app, priced, None).await
+        }
+        Basis::Quote(id) => {
+            let quote = quotes::in_body(app, known, *id).await?;
+            let mut planned = planned(app, quote.priced, Some(*id)).await?;
+            planned.gate.valid_until = Some(quote.valid_until);
+            Ok(planned)
+        }
+    }
+}
+
+async fn planned(app: &App, priced: Priced, quote: Option<QuoteId>) -> Result<Planned, AppError> {
+    let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
+    Ok(Planned { credits: priced.price.credits, gate, priced: Some(priced), quote })
+}
+
+fn check(new: &NewHold) -> Result<(), AppError> {
+    let mut checks = Checks::default();
+    if let Basis::Credits(credits) = new.basis {
+        check_credits(&mut checks, credits);
+    }
+    check_ttl(&mut checks, new.ttl_seconds);
+    checks.optional_text("job", new.job.as_ref(), NAME_MAX_CHARS);
+    checks.optional_text("subject", new.subject.as_ref(), NAME_MAX_CHARS);
+    new.context.check(&mut checks);
+    checks.done()
+}
+
+fn check_extension(extension: &Extension) -> Result<(), AppError> {
+    let mut checks = Checks::default();
+    let says_something = extension.credits.is_some() || extension.ttl_seconds.is_some();
+    checks.ensure(says_something, "credits", "or ttl_seconds must be given");
+    if let Some(credits) = extension.credits {
+        check_credits(&mut checks, credits);
+    }
+    check_ttl(&mut checks, extension.ttl_seconds);
+    checks.done()
+}
+
+fn check_credits(checks: &mut Checks, credits: Credits) {
+    checks.ensure(credits.is_positive(), "credits", "must be more than 0");
+    checks.ensure(credits <= Credits::INPUT_MAX, "credits", "must be at most 1000000000");
+}
+
+fn check_ttl(checks: &mut Checks, ttl_seconds: Option<i64>) {
+    let fits = ttl_seconds.is_none_or(|ttl| (1..=MAX_TTL_SECONDS).contains(&ttl));
+    checks.ensure(fits, "ttl_seconds", "must be 1 to 86400");
+}
+
+async fn apply(
+    app: &App,
+    wallet: WalletId,
+    keyed: &Keyed,
+    command: Command,
+    facts: &HoldFacts,
+) -> Result<Done<Hold>, AppError> {
+    let answer = submit(app, request(wallet, keyed, command, facts)?).await?;
+    Ok(Done { value: answered(wallet, &answer.entry)?, replayed: answer.replayed })
+}
+
+/// The facts that a later entry of the hold carries on.
+pub(crate) fn later_facts(record: &HoldRecord) -> Result<HoldFacts, AppError> {
+    Ok(HoldFacts { created_at: Some(record.authorized.recorded_at), ..facts(&record.authorized)? })
+}
+
+/// The hold right after one of its entries.
+fn answered(wallet: WalletId, entry: &Entry) -> Result<Hold, AppError> {
+    let (Terms::Hold(terms), Some(seq)) = (&entry.terms, entry.hold) else {
+        return Err(StoreError::Corrupt(format!("entry {} is not about a hold", entry.seq)).into());
+    };
+    let facts: HoldFacts = facts(entry)?;
+    let created_at = facts.created_at.unwrap_or(entry.recorded_at);
+    let remaining = match terms.state {
+        HoldState::Open => terms.authorized.minus_or_zero(terms.captured),
+        _ => Credits::ZERO,
+    };
+    Ok(hold(HoldId { wallet, seq }, terms, remaining, facts, created_at))
+}
+
+fn hold(id: HoldId, terms: &HoldTerms, remaining: Credits, facts: HoldFacts, created_at: Timestamp) -> Hold {
+    Hold {
+        id,
+        customer: facts.customer,
+        state: terms.state,
+        authorized: terms.authorized,
+        captured: terms.captured,
+        captures: terms.captures,
+        remaining,
+        expires_at: terms.expires_at,
+        quote: facts.quote,
+        priced: facts.priced,
+        job: facts.job,
+        subject: facts.subject,
+        created_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_live_is_one_second_to_one_day() {
+        for (ttl, is_fine) in [(0, false), (-1, false), (1, true), (86_400, true), (86_401, false)] {
+            let extension = Extension { credits: None, ttl_seconds: Some(ttl) };
+            assert_eq!(check_extension(&extension).is_ok(), is_fine, "{ttl}");
+        }
+    }
+
+    #[test]
+    fn an_extension_says_what_to_extend_by() {
+        assert!(check_extension(&Extension::default()).is_err());
+        let nothing = Extension { credits: Some(Credits::ZERO), ttl_seconds: None };
+        assert!(check_extension(&nothing).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! API keys: `sk_test_…`, `sk_live_…` of the merchant, `ck_…` of one customer.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use kernel::{ApiKeyId, CustomerId, Timestamp, new_uuid};
+use serde::{Deserialize, Serialize};
+use store::cold::api_keys;
+
+use crate::cold::{Route, once};
+use crate::text::{Checks, NAME_MAX_CHARS};
+use crate::{App, AppError, CustomerRef, Done, Keyed, Principal, Scope, customers, secret};
+
+const CREATE: Route = Route { name: "POST /v1/api-keys", status: 201 };
+/// Longer texts are no key of ours and are not even hashed.
+const SECRET_MAX_BYTES: usize = 128;
+
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    pub name: String,
+    pub scopes: BTreeSet<Scope>,
+    /// Makes a `ck_` key: reads and quotes of this customer, whatever the scopes.
+    pub customer: Option<CustomerRef>,
+    pub livemode: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub customer: Option<CustomerId>,
+    pub livemode: bool,
+    pub created_at: Timestamp,
+}
+
+/// A key with its secret, which is shown once: a replay has `None`.
+#[derive(Clone, Debug)]
+pub struct CreatedApiKey {
+    pub key: ApiKey,
+    pub secret: Option<String>,
+}
+
+/// Who the secret belongs to. Errors: `Unauthenticated` for anything that is no valid key.
+pub async fn authenticate(app: &App, secret: &str) -> Result<Principal, AppError> {
+    if secret.len() > SECRET_MAX_BYTES
+        || !["sk_test_", "sk_live_", "ck_"].iter().any(|p| secret.starts_with(p))
+    {
+        return Err(AppError::Unauthenticated);
+    }
+    let hash = secret::hash(secret);
+    if let Some(principal) = app.inner.keys.get(&hash) {
+        return Ok(principal);
+    }
+    let row = api_keys::valid_by_hash(app.store().reader(), &hash).await?;
+    let principal = principal(&row.ok_or(AppError::Unauthenticated)?);
+    app.inner.keys.set(hash, principal.clone());
+    Ok(principal)
+}
+
+pub async fn create(
+    app: &App,
+    by: &Principal,
+    new: NewApiKey,
+    keyed: Option<&Keyed>,
+) -> Result<Done<CreatedApiKey>, AppError> {
+    by.require(Scope::Admin)?;
+    let mut checks = Checks::default();
+    checks.text("name", &new.name, NAME_MAX_CHARS);
+    checks.ensure(!new.scopes.is_empty() || new.customer.is_some(), "scopes", "must name at least one scope");
+    checks.done()?;
+    let customer = match &new.customer {
+        Some(customer) => Some(customers::in_body(app, by, customer).await?.id),
+        None => None,
+    };
+    let secret = secret::new_secret(prefix(customer.is_some(), new.livemode))?;
+    let key = ApiKey {
+        id: ApiKeyId::from_uuid(new_uuid()),
+        name: new.name,
+        scopes: new.scopes.iter().map(Scope::to_string).collect(),
+        customer,
+        livemode: new.livemode,
+        created_at: app.now(),
+    };
+    let stored = (row(&key, &secret), key);
+    let done = once(app, by, CREATE, keyed, move |txn| {
+        let (row, key) = stored.clone();
+        Box::pin(async move {
+            api_keys::insert(txn, row).await?;
+            Ok(key)
+        })
+    })
+    .await?;
+    let secret = (!done.replayed).then_some(secret);
+    Ok(Done { value: CreatedApiKey { key: done.value, secret }, replayed: done.replayed })
+}
+
+/// Takes effect in this process at once, in others within a second. Revoking twice is one revocation.
+pub async fn revoke(app: &App, by: &Principal, id: ApiKeyId) -> Result<(), AppError> {
+    by.require(Scope::Admin)?;
+    if api_keys::by_id(app.store().reader(), id.uuid()).await?.is_none() {
+        return Err(AppError::not_found("API key"));
+    }
+    let txn = app.store().write().await?;
+    api_keys::revoke(&txn, id.uuid(), app.now().micros()).await?;
+    txn.commit().await.map_err(store::StoreError::from)?;
+    app.inner.keys.forget();
+    Ok(())
+}
+
+fn prefix(is_customers: bool, livemode: bool) -> &'static str {
+    match (is_customers, livemode) {
+        (true, _) => "ck_",
+        (false, true) => "sk_live_",
+        (false, false) => "sk_test_",
+    }
+}
+
+fn principal(row: &api_keys::Model) -> Principal {
+    // A scope that this version does not know gives no right.
+    let scopes = row.scopes.split_whitespace().filter_map(|name| Scope::from_str(name).ok()).collect();
+    let customer = row.customer.map(CustomerId::from_uuid);
+    Principal::of_key(ApiKeyId::from_uuid(row.id), scopes, customer, row.livemode)
+}
+
+fn row(key: &ApiKey, secret: &str) -> api_keys::Model {
+    api_keys::Model {
+        id: key.id.uuid(),
+        secret_hash: secret::hash(secret).to_vec(),
+        name: key.name.clone(),
+        scopes: key.scopes.join(" "),
+        customer: key.customer.map(CustomerId::uuid),
+        livemode: key.livemode,
+        created_at: key.created_at.micros(),
+        revoked_at: None,
+    }
+}

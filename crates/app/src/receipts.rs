@@ -1,0 +1,90 @@
+use engine::{EngineCommand, Request};
+use kernel::{ReceiptId, Timestamp};
+use ledger::{Command, Entry, EntryKind};
+use serde::{Deserialize, Serialize};
+use store::cold::deliveries;
+
+use crate::about::{ChargeFacts, facts};
+use crate::charge::is_receipt;
+use crate::cold::{Route, once};
+use crate::submit::{request, submit};
+use crate::{App, AppError, Done, Keyed, Principal, Scope};
+
+pub use crate::charge::{Receipt, ReceiptLine};
+
+use crate::charge::receipt;
+
+const DELIVER: Route = Route { name: "POST /v1/receipts/{id}/deliveries", status: 201 };
+
+/// That the output behind a receipt was fetched; the first time counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub receipt: ReceiptId,
+    pub delivered_at: Timestamp,
+}
+
+pub async fn get(app: &App, by: &Principal, id: ReceiptId) -> Result<Receipt, AppError> {
+    by.require_own(Scope::Read)?;
+    by.may_see_wallet(app, id.wallet, "receipt").await?;
+    let entry = find(app, id).await?;
+    let reversal = store::journal::reversal_of(app.store(), id.wallet, id.seq).await?;
+    let reversed_by = reversal.map(|seq| ReceiptId { wallet: id.wallet, seq });
+    Ok(Receipt { reversed_by, ..receipt(id.wallet, &entry)? })
+}
+
+/// Undoes a debit or capture, once: credits go back to their very lots.
+pub async fn reverse(
+    app: &App,
+    by: &Principal,
+    id: ReceiptId,
+    keyed: &Keyed,
+) -> Result<Done<Receipt>, AppError> {
+    by.require(Scope::Usage)?;
+    let entry = find(app, id).await?;
+    let charged: ChargeFacts = facts(&entry)?;
+    if !matches!(entry.kind, EntryKind::Debit | EntryKind::Capture) {
+        let detail = format!("the receipt is {}: it charged nothing that could be undone", entry.kind);
+        return Err(AppError::Conflict { code: "receipt_not_reversible", detail });
+    }
+    let facts = ChargeFacts {
+        hold: charged.hold,
+        job: charged.job,
+        subject: charged.subject,
+        ..ChargeFacts::of(charged.customer)
+    };
+    // The ledger command is the engine's to make: it loads the receipt and its lots.
+    let request = request(id.wallet, keyed, Command::Unrated, &facts)?;
+    let request = Request { command: EngineCommand::Reverse { receipt: id.seq }, ..request };
+    let answer = submit(app, request).await?;
+    Ok(Done { value: receipt(id.wallet, &answer.entry)?, replayed: answer.replayed })
+}
+
+pub async fn deliver(
+    app: &App,
+    by: &Principal,
+    id: ReceiptId,
+    keyed: Option<&Keyed>,
+) -> Result<Done<Delivery>, AppError> {
+    by.require(Scope::Usage)?;
+    find(app, id).await?;
+    let now = app.now();
+    once(app, by, DELIVER, keyed, move |txn| {
+        Box::pin(async move {
+            if let Some(first) = deliveries::find(txn, id).await? {
+                return Ok(delivery(id, Timestamp::from_micros_saturating(first.delivered_at)));
+            }
+            deliveries::insert(txn, id, now.micros()).await?;
+            Ok(delivery(id, now))
+        })
+    })
+    .await
+}
+
+async fn find(app: &App, id: ReceiptId) -> Result<Entry, AppError> {
+    let entry = store::journal::entry(app.store(), id.wallet, id.seq).await?;
+    entry.filter(|e| is_receipt(e.kind)).ok_or(AppError::not_found("receipt"))
+}
+
+fn delivery(receipt: ReceiptId, delivered_at: Timestamp) -> Delivery {
+    Delivery { receipt, delivered_at }
+}

@@ -1,0 +1,29 @@
+//! The one way from a use case to the engine.
+
+use engine::{Answer, EngineCommand, KeyedInput, Request};
+use kernel::WalletId;
+use ledger::Command;
+use serde::Serialize;
+
+use crate::about::to_json;
+use crate::{App, AppError, Keyed};
+
+/// A keyed command with the facts that its answer is rendered from.
+pub(crate) fn request(
+    wallet: WalletId,
+    keyed: &Keyed,
+    command: Command,
+    facts: &impl Serialize,
+) -> Result<Request, AppError> {
+    Ok(Request {
+        wallet,
+        key: KeyedInput::Key { key: keyed.key.clone(), hash: keyed.hash },
+        command: EngineCommand::Ledger(command),
+        about: Some(to_json(facts)?),
+        vendor_transaction: None,
+    })
+}
+
+pub(crate) async fn submit(app: &App, request: Request) -> Result<Answer, AppError> {
+    Ok(app.engine().submit(request).await?)
+}

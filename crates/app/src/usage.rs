@@ -1,0 +1,96 @@
+//! Reported usage: one-step debits, alone or in batches.
+
+use engine::Request;
+use futures::future::join_all;
+use kernel::Timestamp;
+use ledger::{Command, WhenShort};
+
+use crate::about::ChargeFacts;
+use crate::charge::{Receipt, receipt};
+use crate::submit::{request, submit};
+use crate::text::{Checks, NAME_MAX_CHARS};
+use crate::{App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing};
+
+/// Items of one batch.
+pub const BATCH_MAX: usize = 1_000;
+/// How far a reporter's clock may be ahead of ours.
+const FUTURE_SECONDS: i64 = 300;
+
+#[derive(Clone, Debug)]
+pub struct NewUsage {
+    pub customer: CustomerRef,
+    pub work: Work,
+    pub context: Context,
+    pub job: Option<String>,
+    pub subject: Option<String>,
+    pub vendor_transaction: Option<String>,
+    /// Late usage is priced by the card of this instant and drawn from the lots of now.
+    pub occurred_at: Option<Timestamp>,
+}
+
+/// One item of a batch; what could not be parsed fails alone.
+pub type BatchItem = Result<(NewUsage, Keyed), AppError>;
+
+#[derive(Debug)]
+pub struct BatchAnswer {
+    /// One per item, in order.
+    pub results: Vec<Result<Done<Receipt>, AppError>>,
+    /// Every item was a replay.
+    pub replayed: bool,
+}
+
+/// Charges work that is done; refused as a whole when the wallet is short.
+pub async fn report(
+    app: &App,
+    by: &Principal,
+    new: NewUsage,
+    keyed: &Keyed,
+) -> Result<Done<Receipt>, AppError> {
+    by.require(Scope::Usage)?;
+    check(app, &new)?;
+    let known = customers::in_body(app, by, &new.customer).await?;
+    let at = new.occurred_at.unwrap_or_else(|| app.now());
+    let (_, priced) = pricing::price_at(app, &new.work, &new.context, at).await?;
+    let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
+    let command = Command::Debit { price: priced.price.credits, gate, when_short: WhenShort::Refuse };
+    let facts = ChargeFacts {
+        priced: Some(priced),
+        job: new.job,
+        subject: new.subject,
+        vendor_transaction: new.vendor_transaction.clone(),
+        occurred_at: new.occurred_at,
+        ..ChargeFacts::of(known.id)
+    };
+    let request = request(known.wallet, keyed, command, &facts)?;
+    let request = Request { vendor_transaction: new.vendor_transaction, ..request };
+    let answer = submit(app, request).await?;
+    Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })
+}
+
+/// All items at once to the engine; not all-or-nothing.
+pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> Result<BatchAnswer, AppError> {
+    by.require(Scope::Usage)?;
+    if !(1..=BATCH_MAX).contains(&items.len()) {
+        return Err(AppError::invalid("items", format!("must be 1 to {BATCH_MAX}")));
+    }
+    let results = join_all(items.into_iter().map(|item| one(app, by, item))).await;
+    let replayed = results.iter().all(|result| result.as_ref().is_ok_and(|done| done.replayed));
+    Ok(BatchAnswer { results, replayed })
+}
+
+async fn one(app: &App, by: &Principal, item: BatchItem) -> Result<Done<Receipt>, AppError> {
+    let (new, keyed) = item?;
+    report(app, by, new, &keyed).await
+}
+
+fn check(app: &App, new: &NewUsage) -> Result<(), AppError> {
+    let mut checks = Checks::default();
+    checks.optional_text("job", new.job.as_ref(), NAME_MAX_CHARS);
+    checks.optional_text("subject", new.subject.as_ref(), NAME_MAX_CHARS);
+    checks.optional_text("vendor_transaction", new.vendor_transaction.as_ref(), NAME_MAX_CHARS);
+    let latest = app.now().plus_seconds(FUTURE_SECONDS);
+    let is_past = new.occurred_at.is_none_or(|at| at <= latest);
+    checks.ensure(is_past, "occurred_at", "must not be in the future");
+    new.context.check(&mut checks);
+    checks.done()
+}

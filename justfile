@@ -1,0 +1,23 @@
+# Tools of the tests that `just setup` installs, found before the machine's own.
+export PATH := justfile_directory() + "/target/ci-venv/bin:" + env_var("PATH")
+
+# what can be done here
+default:
+    @just --list
+
+# install what the checks use beside Rust (PostgreSQL's programs, schemathesis) and fetch the crates
+setup:
+    .ci/run tools
+    cargo fetch --locked
+
+# everything on ./scrip-data/scrip.db, built without optimisation
+dev:
+    cargo run
+
+# what can run on this machine; it says aloud what cannot
+test:
+    cargo test --workspace
+
+# exactly what CI runs
+ci:
+    .ci/run

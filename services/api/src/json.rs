@@ -1,0 +1,218 @@
+//! Strict JSON: what serde would quietly accept (duplicate members, arrays in place of objects,
+//! U+0000) is refused, and every error names the member it is about.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::problem::FieldProblem;
+
+/// The longest message about a member; a longer one would only repeat the caller's value.
+const MESSAGE_CHARS: usize = 300;
+
+/// Reads one JSON object. The parser itself bounds the depth (128 levels).
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
+    check(bytes)?;
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize::<_, Object<T>>(&mut parser).map(|object| object.0).map_err(flaw)
+}
+
+/// That the bytes are one JSON text without duplicate members and without U+0000.
+pub fn check(bytes: &[u8]) -> Result<(), FieldProblem> {
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut parser, &mut track);
+    let read = Strict.deserialize(tracked);
+    read.map_err(|error| FieldProblem {
+        field: field_of(&track.path().to_string()),
+        message: message_of(&error.to_string()),
+    })?;
+    parser.end().map_err(|_| FieldProblem {
+        field: String::new(),
+        message: "the body has something after its JSON value".to_owned(),
+    })
+}
+
+/// For `#[serde(deserialize_with)]` on members that are objects: an array is not one.
+pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    <Object<T> as de::Deserialize>::deserialize(deserializer).map(|object| object.0)
+}
+
+/// As [`object`], for a member that may be absent or null.
+pub fn optional_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    Ok(<Option<Object<T>> as de::Deserialize>::deserialize(deserializer)?.map(|object| object.0))
+}
+
+/// A struct that is read from a JSON object only; derived code would take an array as well.
+struct Object<T>(T);
+
+impl<'de, T: DeserializeOwned> de::Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// Walks any JSON value and keeps nothing.
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        // PostgreSQL cannot store it, and no name has it.
+        if text.contains('\0') { Err(E::custom("contains the character U+0000")) } else { Ok(()) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Strict)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if name.contains('\0') {
+                return Err(de::Error::custom("contains the character U+0000"));
+            }
+            members.next_value_seed(Strict)?;
+            if let Some(twice) = names.replace(name) {
+                return Err(de::Error::custom(format!("has the member {twice:?} twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flaw(error: serde_path_to_error::Error<serde_json::Error>) -> FieldProblem {
+    let message = message_of(&error.inner().to_string());
+    let field = field_of(&error.path().to_string());
+    if message.starts_with("unknown field `") {
+        return FieldProblem { field, message: message.replacen("unknown field", "is not known:", 1) };
+    }
+    FieldProblem { field, message }
+}
+
+/// The tracker writes "." for the root.
+fn field_of(path: &str) -> String {
+    if path == "." { String::new() } else { path.to_owned() }
+}
+
+/// serde_json ends its messages with a place in the text, which says less than the field does.
+fn message_of(error: &str) -> String {
+    let message = error.rsplit_once(" at line ").map_or(error, |(message, _)| message);
+    message.chars().take(MESSAGE_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Order {
+        customer: String,
+        count: Option<u32>,
+        #[serde(default, deserialize_with = "optional_object")]
+        options: Option<Choices>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Choices {
+        style: Option<String>,
+    }
+
+    fn field(body: &str) -> String {
+        read::<Order>(body.as_bytes()).map(|_| "fine".to_owned()).unwrap_or_else(|e| e.field)
+    }
+
+    #[test]
+    fn an_error_names_its_member() {
+        let cases = [
+            (r#"{"customer": "a", "count": 3, "options": {"style": "x"}}"#, "fine"),
+            (r#"{"customer": "a", "options": null}"#, "fine"),
+            (r#"{"customer": 1}"#, "customer"),
+            (r#"{"customer": "a", "count": -1}"#, "count"),
+            (r#"{"customer": "a", "size": 1}"#, "size"),
+            (r#"{"customer": "a", "options": {"hue": 1}}"#, "options.hue"),
+            (r#"{"customer": "a", "options": {"style": 1}}"#, "options.style"),
+            (r#"{"customer": "a", "options": ["x"]}"#, "options"),
+            (r#"{"customer": "a\u0000"}"#, "customer"),
+            (r#"{"customer": "a", "customer": "b"}"#, ""),
+            (r#"{"customer": "a"} {}"#, ""),
+            ("null", ""),
+            ("[]", ""),
+            (r#"["a", 1, null]"#, ""),
+            ("", ""),
+            ("{", ""),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(field(body), expected, "{body} {:?}", read::<Order>(body.as_bytes()).err());
+        }
+    }
+
+    #[test]
+    fn no_depth_and_no_escape_gets_past() {
+        assert!(check("[".repeat(100_000).as_bytes()).is_err());
+        assert!(check(br#"{"a": "\ud800"}"#).is_err());
+        assert!(check(b"{\"a\": \"\xff\"}").is_err());
+        assert!(check(br#"{"a": 1e400}"#).is_err());
+        assert!(check(br#"{"a": "\\u0000"}"#).is_ok());
+    }
+}

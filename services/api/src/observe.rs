@@ -1,0 +1,142 @@
+//! What every request gets: an id, a span, a deadline, one log line, metrics, and a problem document
+//! when it fails, whoever made the failure.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tracing::Instrument;
+
+use crate::problem::{MEDIA_TYPE, Problem, ProblemBody};
+
+/// How long a request may take, its body's arrival included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The label of requests for paths that do not exist, so that strangers cannot make new time series.
+const NO_ROUTE: &str = "unmatched";
+
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of this request, made here; none is accepted from outside.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Filled in by authentication: whose key it is, for the log line.
+#[derive(Clone, Debug, Default)]
+pub struct Principal(Arc<OnceLock<String>>);
+
+impl Principal {
+    pub fn is(&self, owner: String) {
+        // A request has one key; a second call says the same.
+        let _ = self.0.set(owner);
+    }
+}
+
+/// The outermost layer of the router; problems that lack credits name `buy_url`.
+pub async fn observe(State(buy_url): State<Arc<str>>, mut request: Request, next: Next) -> Response {
+    let (started, seen) = (Instant::now(), Seen::of(&request));
+    request.extensions_mut().insert(RequestId(seen.request_id.clone()));
+    request.extensions_mut().insert(seen.principal.clone());
+    let span = tracing::info_span!("request", request_id = %seen.request_id);
+    async move {
+        let response = finish(answer(request, next).await, &seen.request_id, &buy_url);
+        seen.report(&response, started.elapsed());
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// What the log line and the metrics say of a request.
+struct Seen {
+    method: Method,
+    route: String,
+    request_id: String,
+    principal: Principal,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Seen {
+        let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+        Seen {
+            method: request.method().clone(),
+            route,
+            request_id: format!("req_{}", kernel::new_uuid().simple()),
+            principal: Principal::default(),
+        }
+    }
+
+    fn report(self, response: &Response, took: Duration) {
+        let status = response.status().as_u16();
+        let duration_ms = took.as_secs_f64() * 1000.0;
+        let principal = self.principal.0.get().map_or("", String::as_str);
+        tracing::info!(method = %self.method, route = %self.route, status, duration_ms, request_id = %self.request_id, principal, "request");
+        let method = method_label(&self.method);
+        let labels = [("method", method.to_owned()), ("route", self.route), ("status", status.to_string())];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(took.as_secs_f64());
+    }
+}
+
+/// Runs the handler; a panic or a deadline is an answer too.
+async fn answer(request: Request, next: Next) -> Response {
+    let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(REQUEST_TIMEOUT, handler).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            tracing::error!("a handler panicked; the panic's message and place stand above");
+            Problem::internal().into_response()
+        }
+        Err(_elapsed) => Problem::unavailable(
+            "The request took too long. Whether it took effect, a retry with the same Idempotency-Key tells.",
+        )
+        .into_response(),
+    }
+}
+
+/// Writes the problem document of a failure and the headers that every answer has.
+fn finish(mut response: Response, request_id: &str, buy_url: &str) -> Response {
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = problem.or_else(|| failed.then(|| Problem::of_status(response.status()))) {
+        response = as_document(&response, problem.body(request_id, buy_url));
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn as_document(failure: &Response, document: ProblemBody) -> Response {
+    let mut response = (failure.status(), Json(document)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    for name in [header::ALLOW, header::WWW_AUTHENTICATE, header::RETRY_AFTER] {
+        if let Some(value) = failure.headers().get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// Methods that strangers invent share one label.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,83 @@
+//! From what a use case says to what HTTP says (rules.md, "Errors").
+
+use app::AppError;
+use ledger::Refusal;
+
+use crate::problem::{self, FieldProblem, KINDS, Problem, Shortage};
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Problem {
+        let says = error.to_string();
+        match error {
+            AppError::Invalid { errors } => {
+                Problem::fields(errors.into_iter().map(|e| FieldProblem { field: e.field, message: e.message }).collect())
+            }
+            AppError::Conflict { code, detail } => Problem::new(conflict(code), detail),
+            AppError::Unauthenticated => unauthenticated(),
+            AppError::Forbidden { .. } => Problem::new(problem::FORBIDDEN, says),
+            AppError::NotFound { .. } => Problem::new(problem::NOT_FOUND, says),
+            AppError::Refused(refusal) => refusal.into(),
+            AppError::KeyReused => Problem::new(problem::IDEMPOTENCY_KEY_REUSED, says),
+            AppError::VendorTransactionTaken { .. } => Problem::new(problem::VENDOR_TRANSACTION_TAKEN, says),
+            AppError::Overloaded { retry_after_seconds } => {
+                Problem { retry_after_seconds: Some(retry_after_seconds.into()), ..Problem::new(problem::UNAVAILABLE, says) }
+            }
+            AppError::Unavailable { retry_after_seconds, cause } => {
+                tracing::error!(cause = %chain(cause.as_deref()), "a use case failed; its caller was told to retry");
+                Problem { retry_after_seconds: Some(retry_after_seconds.into()), ..Problem::new(problem::UNAVAILABLE, says) }
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let says = refusal.to_string();
+        let of = |kind| Problem::new(kind, says.clone());
+        match refusal {
+            Refusal::Short { needed, available } => {
+                let shortage = Some(Shortage { available, required: needed });
+                Problem { shortage, ..of(problem::INSUFFICIENT_CREDITS) }
+            }
+            Refusal::RateLimited { retry_after_seconds, .. } => {
+                let seconds = u64::try_from(retry_after_seconds).unwrap_or(1);
+                Problem { retry_after_seconds: Some(seconds), ..of(problem::RATE_LIMITED) }
+            }
+            Refusal::TooManyHolds { .. } => {
+                Problem { retry_after_seconds: Some(1), ..of(problem::TOO_MANY_HOLDS) }
+            }
+            // The hold moved under every try of the use case: somebody is capturing it right now.
+            Refusal::HoldMoved => Problem { retry_after_seconds: Some(1), ..of(problem::UNAVAILABLE) },
+            Refusal::QuoteExpired { .. } => of(problem::QUOTE_EXPIRED),
+            Refusal::NotEntitled => of(problem::NOT_ENTITLED),
+            Refusal::TooManyLots { .. } => of(problem::TOO_MANY_LOTS),
+            Refusal::HoldNotOpen { .. } => of(problem::HOLD_NOT_OPEN),
+            Refusal::AlreadyReversed => of(problem::ALREADY_REVERSED),
+            Refusal::GrantVoided => of(problem::GRANT_VOIDED),
+            Refusal::UnknownGrant | Refusal::UnknownHold | Refusal::UnknownReceipt => of(problem::NOT_FOUND),
+            Refusal::ExpiryPassed { .. } => Problem::field("expires_at", "is not in the future"),
+            Refusal::ClawbackTooLarge { .. } | Refusal::TooLarge => Problem::field("credits", says),
+        }
+    }
+}
+
+pub fn unauthenticated() -> Problem {
+    Problem::new(problem::UNAUTHENTICATED, "Send a valid API key as Authorization: Bearer sk_…")
+}
+
+/// A use case names the code; one that the documentation does not list is a wrong state.
+fn conflict(code: &str) -> &'static problem::Kind {
+    KINDS.iter().find(|kind| kind.status == 400 && kind.code == code).copied().unwrap_or(problem::WRONG_STATE)
+}
+
+/// An error with all its causes, for the log.
+fn chain(mut error: Option<&(dyn std::error::Error + Send + Sync + 'static)>) -> String {
+    let Some(first) = error.take() else { return "none was told".to_owned() };
+    let mut text = first.to_string();
+    let mut next = first.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

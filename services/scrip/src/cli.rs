@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use engine::Faults;
+
+use crate::replay::{DEFAULT_CONCURRENCY, DEFAULT_FEATURE, DEFAULT_MODEL};
+use crate::settings::Settings;
+use crate::{commands, doctor, logs, serve};
+
+/// Credits for AI products: quotes, holds, usage and an exact ledger.
+#[derive(Parser)]
+#[command(name = "scrip", version, about, arg_required_else_help = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything; the default
+    Serve(Serve),
+    /// Apply the migrations that the database lacks
+    Migrate,
+    /// Recompute every balance, lot and hold from the journal; exit 1 on any difference
+    Verify,
+    /// Check settings, database and clock, and say what to do about what is wrong
+    Doctor,
+    /// Send a recorded LLM trace through a running server and compare its journal with the trace
+    Replay(Replay),
+    /// Make or revoke API keys
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(clap::Args, Default)]
+pub struct Serve {
+    /// Services to start, separated by commas; all by default
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<Service>,
+    /// Address to listen on, such as 127.0.0.1:8080
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Add the demo catalogue, a demo customer and a test key also where they do not come by themselves
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// A part of Scrip that can run in a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Service {
+    Api,
+}
+
+#[derive(clap::Args)]
+pub struct Replay {
+    /// An Azure LLM trace (CSV) or a Mooncake trace (JSONL), plain or gzipped
+    pub file: PathBuf,
+    /// The running server; by default the one of the settings
+    #[arg(long)]
+    pub url: Option<String>,
+    /// A merchant key; by default SCRIP_API_KEY, else the demo key
+    #[arg(long)]
+    pub key: Option<String>,
+    #[arg(long, default_value = DEFAULT_FEATURE)]
+    pub feature: String,
+    #[arg(long, default_value = DEFAULT_MODEL)]
+    pub model: String,
+    /// Requests under way at once
+    #[arg(long, default_value_t = DEFAULT_CONCURRENCY)]
+    pub concurrency: usize,
+}
+
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Make a merchant key and print its secret once
+    Create {
+        #[arg(long)]
+        name: String,
+        /// Of read, usage, catalogue, admin
+        #[arg(long, value_delimiter = ',', default_value = "read,usage,catalogue,admin")]
+        scopes: Vec<String>,
+        /// For a production installation: sk_live_… instead of sk_test_…
+        #[arg(long)]
+        live: bool,
+    },
+    /// Revoke a key by its id (key_…)
+    Revoke { id: String },
+}
+
+pub async fn run(faults: Faults) -> ExitCode {
+    let cli = Cli::parse();
+    let done = match Settings::read(&std::env::vars().collect::<BTreeMap<_, _>>()) {
+        Ok(settings) => match logs::start(&settings) {
+            Ok(()) => {
+                dispatch(cli.command.unwrap_or(Command::Serve(Serve::default())), settings, faults).await
+            }
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("scrip: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn dispatch(command: Command, settings: Settings, faults: Faults) -> Result<ExitCode, String> {
+    match command {
+        Command::Serve(options) => serve::serve(settings, options, faults).await,
+        Command::Migrate => commands::migrate(&settings).await,
+        Command::Verify => commands::verify(&settings).await,
+        Command::Doctor => doctor::doctor(&settings).await,
+        Command::Replay(options) => commands::replay(&settings, options).await,
+        Command::Keys(keys) => commands::keys(&settings, keys).await,
+    }
+}

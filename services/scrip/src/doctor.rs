@@ -1,0 +1,81 @@
+//! `scrip doctor`: one line a check, and what to do about what is wrong.
+
+use std::process::ExitCode;
+
+use kernel::Clock;
+use store::{Store, health, lanes};
+
+use crate::commands::{chain, open_store};
+use crate::settings::Settings;
+
+/// A clock further from the journal's last entry than this is wrong, or was.
+const CLOCK_TOLERANCE_SECONDS: i64 = 300;
+
+struct Findings {
+    failed: u32,
+}
+
+impl Findings {
+    fn ok(&self, what: &str) {
+        println!("ok    {what}");
+    }
+
+    fn fail(&mut self, what: &str, advice: &str) {
+        self.failed += 1;
+        println!("FAIL  {what}\n      {advice}");
+    }
+}
+
+pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
+    let mut findings = Findings { failed: 0 };
+    findings.ok("settings are readable");
+    match open_store(settings).await {
+        Ok(store) => check_store(&store, &mut findings).await?,
+        Err(error) => findings.fail(&error, "Is the database running, and SCRIP_DATABASE_URL right?"),
+    }
+    match std::net::TcpListener::bind(settings.listen) {
+        Ok(_) => findings.ok(&format!("{} is free to listen on", settings.listen)),
+        Err(e) => findings.fail(
+            &format!("{}: {e}", settings.listen),
+            "Another process listens there (a running Scrip, perhaps), or the address is not this machine's.",
+        ),
+    }
+    println!("{} to look at", findings.failed);
+    Ok(if findings.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check_store(store: &Store, findings: &mut Findings) -> Result<(), String> {
+    let version = health::version(store).await.map_err(|e| chain(&e))?;
+    findings.ok(&format!("database answers: {version}"));
+    match health::durability(store).await.map_err(|e| chain(&e))? {
+        Ok(how) => findings.ok(&format!("commits are durable: {how}")),
+        Err(why) => findings.fail(
+            &format!("commits are not durable: {why}"),
+            "An acknowledged charge could be lost at a power cut. Turn it back on in the server's settings.",
+        ),
+    }
+    let pending = migrations::pending(store).await.map_err(|e| chain(&e))?;
+    if !pending.is_empty() {
+        findings.fail(&format!("migrations are missing: {}", pending.join(", ")), "Run: scrip migrate");
+        return Ok(());
+    }
+    findings.ok("every migration is applied");
+    let map = lanes::read_map(store).await.map_err(|e| chain(&e))?;
+    let buckets = map.of_bucket.len();
+    if buckets == usize::from(kernel::BUCKETS.unsigned_abs()) {
+        findings.ok(&format!("{} lane(s) write all {buckets} buckets", map.lanes.len()));
+    } else {
+        findings.fail(&format!("only {buckets} buckets have a lane"), "Run: scrip migrate");
+    }
+    if let Some(last) = health::last_recorded(store).await.map_err(|e| chain(&e))?
+        && last > Clock::System.now().plus_seconds(CLOCK_TOLERANCE_SECONDS)
+    {
+        findings.fail(
+            &format!("the journal's last entry is of {last}, which is in this machine's future"),
+            "Set the machine's clock; until then new entries are dated at that instant.",
+        );
+    } else {
+        findings.ok("the clock agrees with the journal");
+    }
+    Ok(())
+}

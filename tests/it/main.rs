@@ -1,0 +1,10 @@
+//! The stories: a file each, one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, which clippy does not see as tests"
+)]
+
+mod architecture;
+mod postgres_cluster;

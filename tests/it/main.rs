@@ -7,4 +7,6 @@
 )]
 
 mod architecture;
+mod engine;
 mod postgres_cluster;
+mod statements;

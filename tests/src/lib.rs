@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod data;
+pub mod databases;
 mod guard;
 pub mod process;
 pub mod scratch;

@@ -92,14 +92,16 @@ pub(crate) fn receipt(wallet: WalletId, entry: &Entry) -> Result<Receipt, AppErr
 
 /// (charged or given back, uncovered).
 fn totals(entry: &Entry) -> (Credits, Credits) {
-    let (spent, other): (fn(&Line) -> Account, fn(&Line) -> Account) = match entry.kind {
-        EntryKind::Reverse => (|l| l.from, |l| l.to),
-        _ => (|l| l.to, |l| l.from),
+    // The account that a spending line meets; a reversal runs the other way.
+    let met = |l: &Line| match (entry.kind, l.from, l.to) {
+        (EntryKind::Reverse, Account::Spent, to) => Some(to),
+        (EntryKind::Reverse, ..) => None,
+        (_, from, Account::Spent) => Some(from),
+        _ => None,
     };
-    let is_spending = |l: &Line| spent(l) == Account::Spent;
     (
-        sum(entry, |l| is_spending(l) && other(l) != Account::Uncovered),
-        sum(entry, |l| is_spending(l) && other(l) == Account::Uncovered),
+        sum(entry, |l| met(l).is_some_and(|account| account != Account::Uncovered)),
+        sum(entry, |l| met(l) == Some(Account::Uncovered)),
     )
 }
 

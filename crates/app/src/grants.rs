@@ -1,4 +1,5 @@
 use chrono::{DateTime, Months};
+use engine::EngineCommand;
 use kernel::{Credits, CustomerId, GrantId, Money, Timestamp, WalletId};
 use ledger::{Account, Command, DEFAULT_PRIORITY, Entry, EntryKind, GrantKind, LotTerms, Terms};
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub async fn create(
         voided: false,
     };
     let facts = GrantFacts { customer: known.id, reason: new.reason, created_at: None };
-    let request = request(known.wallet, keyed, Command::Grant(terms), &facts)?;
+    let request = request(known.wallet, keyed, EngineCommand::Ledger(Command::Grant(terms)), &facts)?;
     let answer = submit(app, request).await?;
     Ok(Done { value: grant(known.wallet, &answer.entry)?, replayed: answer.replayed })
 }
@@ -76,8 +77,8 @@ pub async fn void(app: &App, by: &Principal, id: GrantId, keyed: &Keyed) -> Resu
     let made = store::journal::entry(app.store(), id.wallet, id.seq).await?;
     let made = made.filter(|e| e.kind == EntryKind::Grant).ok_or(AppError::not_found("grant"))?;
     let facts = GrantFacts { created_at: Some(made.recorded_at), ..facts(&made)? };
-    let request = request(id.wallet, keyed, Command::VoidGrant { grant: id.seq }, &facts)?;
-    let answer = submit(app, request).await?;
+    let command = EngineCommand::Ledger(Command::VoidGrant { grant: id.seq });
+    let answer = submit(app, request(id.wallet, keyed, command, &facts)?).await?;
     Ok(Done { value: grant(id.wallet, &answer.entry)?, replayed: answer.replayed })
 }
 

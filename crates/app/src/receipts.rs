@@ -1,18 +1,16 @@
-use engine::{EngineCommand, Request};
+use engine::EngineCommand;
 use kernel::{ReceiptId, Timestamp};
-use ledger::{Command, Entry, EntryKind};
+use ledger::{Entry, EntryKind};
 use serde::{Deserialize, Serialize};
 use store::cold::deliveries;
 
 use crate::about::{ChargeFacts, facts};
-use crate::charge::is_receipt;
+use crate::charge::{is_receipt, receipt};
 use crate::cold::{Route, once};
 use crate::submit::{request, submit};
 use crate::{App, AppError, Done, Keyed, Principal, Scope};
 
 pub use crate::charge::{Receipt, ReceiptLine};
-
-use crate::charge::receipt;
 
 const DELIVER: Route = Route { name: "POST /v1/receipts/{id}/deliveries", status: 201 };
 
@@ -52,10 +50,8 @@ pub async fn reverse(
         subject: charged.subject,
         ..ChargeFacts::of(charged.customer)
     };
-    // The ledger command is the engine's to make: it loads the receipt and its lots.
-    let request = request(id.wallet, keyed, Command::Unrated, &facts)?;
-    let request = Request { command: EngineCommand::Reverse { receipt: id.seq }, ..request };
-    let answer = submit(app, request).await?;
+    let command = EngineCommand::Reverse { receipt: id.seq };
+    let answer = submit(app, request(id.wallet, keyed, command, &facts)?).await?;
     Ok(Done { value: receipt(id.wallet, &answer.entry)?, replayed: answer.replayed })
 }
 

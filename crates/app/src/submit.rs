@@ -2,7 +2,6 @@
 
 use engine::{Answer, EngineCommand, KeyedInput, Request};
 use kernel::WalletId;
-use ledger::Command;
 use serde::Serialize;
 
 use crate::about::to_json;
@@ -12,13 +11,13 @@ use crate::{App, AppError, Keyed};
 pub(crate) fn request(
     wallet: WalletId,
     keyed: &Keyed,
-    command: Command,
+    command: EngineCommand,
     facts: &impl Serialize,
 ) -> Result<Request, AppError> {
     Ok(Request {
         wallet,
         key: KeyedInput::Key { key: keyed.key.clone(), hash: keyed.hash },
-        command: EngineCommand::Ledger(command),
+        command,
         about: Some(to_json(facts)?),
         vendor_transaction: None,
     })

@@ -1,6 +1,6 @@
 //! Reported usage: one-step debits, alone or in batches.
 
-use engine::Request;
+use engine::{EngineCommand, Request};
 use futures::future::join_all;
 use kernel::Timestamp;
 use ledger::{Command, WhenShort};
@@ -61,7 +61,7 @@ pub async fn report(
         occurred_at: new.occurred_at,
         ..ChargeFacts::of(known.id)
     };
-    let request = request(known.wallet, keyed, command, &facts)?;
+    let request = request(known.wallet, keyed, EngineCommand::Ledger(command), &facts)?;
     let request = Request { vendor_transaction: new.vendor_transaction, ..request };
     let answer = submit(app, request).await?;
     Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })

@@ -46,6 +46,9 @@ pub fn check(wallet: &Wallet) -> Result<(), Broken> {
             return broken(format!("lot {seq} has {total} of {} granted", lot.terms.granted));
         }
     }
+    if let Some((seq, _)) = wallet.holds.iter().find(|(_, h)| h.lots.iter().any(|(_, c)| c.is_negative())) {
+        return broken(format!("hold {seq} has a negative part"));
+    }
     match wallet.holds.iter().find(|(_, h)| !h.is_open() && !h.lots.is_empty()) {
         Some((seq, _)) => broken(format!("hold {seq} is closed and still holds credits")),
         None if by_holds.keys().any(|lot| !wallet.lots.contains_key(lot)) => {

@@ -74,7 +74,11 @@ pub struct Change {
 /// Decides `command` on `wallet` at `now` (or at the wallet's last instant, if that is later).
 ///
 /// Lots, holds and receipts that the command names must be in `wallet`; an absent one is unknown.
+/// A negative amount, which the edge never lets in, is [`Refusal::TooLarge`].
 pub fn decide(wallet: &Wallet, command: &Command, now: Timestamp) -> Result<Change, Refusal> {
+    if command.amount().is_negative() {
+        return Err(Refusal::TooLarge);
+    }
     let mut draft = Draft::new(wallet, now);
     settle(&mut draft)?;
     match command {
@@ -100,6 +104,25 @@ pub fn decide(wallet: &Wallet, command: &Command, now: Timestamp) -> Result<Chan
         Command::Reverse { receipt, lots } => reversals::reverse(&mut draft, receipt, lots)?,
     }
     Ok(Change { entries: draft.entries, wallet: draft.wallet })
+}
+
+impl Command {
+    /// The credits that it names.
+    fn amount(&self) -> Credits {
+        match self {
+            Command::Grant(terms) => terms.granted,
+            Command::Clawback { credits, .. }
+            | Command::Authorize { credits, .. }
+            | Command::Extend { credits, .. } => *credits,
+            Command::Capture { charge: CaptureCharge::Credits(credits), .. } => *credits,
+            Command::Capture { charge: CaptureCharge::Cumulative { total, .. }, .. } => *total,
+            Command::Debit { price, .. } => *price,
+            Command::VoidGrant { .. }
+            | Command::VoidHold { .. }
+            | Command::Unrated
+            | Command::Reverse { .. } => Credits::ZERO,
+        }
+    }
 }
 
 impl Gate {

@@ -157,9 +157,12 @@ fn stamp(line: &mut Line, wallet: &Wallet) {
     line.debt_after = wallet.debt;
 }
 
-/// Applies one posting to the wallet; `None` when an amount would leave its range.
+/// Applies one posting to the wallet; `None` when an amount is negative or would leave its range.
 pub(crate) fn post(wallet: &mut Wallet, hold: Option<Seq>, line: &Line) -> Option<()> {
     let amount = line.amount;
+    if amount.is_negative() {
+        return None;
+    }
     let lot = line.lot.and_then(|lot| wallet.lots.get_mut(&lot));
     match line.from {
         Account::Available => {
@@ -182,6 +185,8 @@ pub(crate) fn post(wallet: &mut Wallet, hold: Option<Seq>, line: &Line) -> Optio
     match line.to {
         Account::Available => {
             wallet.available = wallet.available.checked_add(amount)?;
+            // What is held may come back at any time, and time must never fail.
+            wallet.available.checked_add(wallet.held)?;
             if let Some(lot) = lot {
                 lot.remaining = lot.remaining.checked_add(amount)?;
             }

@@ -21,7 +21,10 @@ pub(crate) fn reverse(draft: &mut Draft, receipt: &Entry, lots: &[(Seq, LotTerms
     let still_owed = owed.min(draft.wallet.debt);
     let paid_since = owed.minus_or_zero(still_owed);
     let (now, own) = (draft.now, draft.next_seq());
-    let terms = terms(draft, lots, paid_since.is_positive().then(|| (own, refund_lot(paid_since))));
+    let mut terms = refilled(draft, &spent, lots)?;
+    if paid_since.is_positive() {
+        terms.insert(own, refund_lot(paid_since));
+    }
     draft.open(EntryKind::Reverse, now, None, Terms::Reverse { receipt: receipt.seq, lots: terms });
     for line in spent {
         match (line.from, line.lot) {
@@ -38,12 +41,19 @@ pub(crate) fn reverse(draft: &mut Draft, receipt: &Entry, lots: &[(Seq, LotTerms
     Ok(())
 }
 
+/// The terms of every lot that gets credits back, so that a fold needs no lot that it has forgotten.
 /// What the wallet knows of a lot is newer than what was loaded beside it.
-fn terms(draft: &Draft, loaded: &[(Seq, LotTerms)], own: Option<(Seq, LotTerms)>) -> BTreeMap<Seq, LotTerms> {
-    let newest = |(seq, terms): &(Seq, LotTerms)| {
-        (*seq, draft.wallet.lots.get(seq).map_or_else(|| terms.clone(), |lot| lot.terms.clone()))
+fn refilled(
+    draft: &Draft,
+    spent: &[&Line],
+    loaded: &[(Seq, LotTerms)],
+) -> Result<BTreeMap<Seq, LotTerms>, Refusal> {
+    let newest = |seq: Seq| {
+        let known = draft.wallet.lots.get(&seq).map(|lot| &lot.terms);
+        let terms = known.or_else(|| loaded.iter().find(|(lot, _)| *lot == seq).map(|(_, terms)| terms));
+        terms.map(|terms| (seq, terms.clone())).ok_or(Refusal::UnknownGrant)
     };
-    loaded.iter().map(newest).chain(own).collect()
+    spent.iter().filter_map(|line| line.lot).map(newest).collect()
 }
 
 fn refund_lot(granted: Credits) -> LotTerms {

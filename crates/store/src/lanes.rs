@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use kernel::{BUCKETS, Bucket};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{EntityTrait, PaginatorTrait, QueryOrder, sea_query::OnConflict};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::entities::{lane, lane_bucket};
 use crate::{Dialect, Store, StoreError};
@@ -51,23 +52,37 @@ pub async fn make_map(store: &Store) -> Result<(), StoreError> {
         Dialect::Sqlite => 1,
         Dialect::Postgres => POSTGRES_LANES,
     };
-    let lane_of = |bucket: i16| i64::from(bucket) * lanes / i64::from(BUCKETS);
     let txn = store.write().await?;
-    for id in 0..lanes {
+    insert_map(&txn, 0, lanes).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+/// Cuts the buckets into `lanes` lanes with ids never used before: a process that still has the old map
+/// loses its fence at its next batch and reads the new one.
+pub async fn replace_map(store: &Store, lanes: i64) -> Result<(), StoreError> {
+    let txn = store.write().await?;
+    let newest = lane::Entity::find().order_by_desc(lane::Column::Lane).one(&txn).await?;
+    lane::Entity::delete_many().filter(lane::Column::Bucket.gte(0)).exec(&txn).await?;
+    lane_bucket::Entity::delete_many().filter(lane_bucket::Column::Bucket.gte(0)).exec(&txn).await?;
+    insert_map(&txn, newest.map_or(0, |row| row.lane + 1), lanes.clamp(1, i64::from(BUCKETS))).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+async fn insert_map(txn: &DatabaseTransaction, first_id: i64, lanes: i64) -> Result<(), StoreError> {
+    let lane_of = |bucket: i16| first_id + i64::from(bucket) * lanes / i64::from(BUCKETS);
+    for id in first_id..first_id + lanes {
         let first = (0..BUCKETS).find(|b| lane_of(*b) == id).unwrap_or(0);
         let row = lane::ActiveModel { bucket: Set(first), lane: Set(id), gsn: Set(0) };
         let keep = OnConflict::columns([lane::Column::Bucket, lane::Column::Lane]).do_nothing().to_owned();
-        lane::Entity::insert(row).on_conflict(keep).exec_without_returning(&txn).await?;
+        lane::Entity::insert(row).on_conflict(keep).exec_without_returning(txn).await?;
     }
     let rows: Vec<lane_bucket::ActiveModel> =
         (0..BUCKETS).map(|b| lane_bucket::ActiveModel { bucket: Set(b), lane: Set(lane_of(b)) }).collect();
     for chunk in rows.chunks(ROWS_PER_STATEMENT) {
         let keep = OnConflict::column(lane_bucket::Column::Bucket).do_nothing().to_owned();
-        lane_bucket::Entity::insert_many(chunk.to_vec())
-            .on_conflict(keep)
-            .exec_without_returning(&txn)
-            .await?;
+        lane_bucket::Entity::insert_many(chunk.to_vec()).on_conflict(keep).exec_without_returning(txn).await?;
     }
-    txn.commit().await?;
     Ok(())
 }

@@ -19,6 +19,11 @@ pub struct PositiveCredits(pub Credits);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreditsInput(pub Credits);
 
+/// For `#[serde(deserialize_with)]` on a member that may be absent but not null.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// The schema of credits in an answer, where sums may be large or negative.
 pub struct SignedCredits;
 
@@ -142,6 +147,8 @@ macro_rules! whole_number {
 
 whole_number!(/// Seconds that a hold lives.
     TtlSeconds, 1i64, 86_400i64);
+whole_number!(/// An amount in the currency's minor unit, such as cents.
+    MinorAmount, 0i64, 1_000_000_000_000i64);
 whole_number!(/// Which lots pay first: smaller burns first, 50 when absent.
     Priority, -32_768i64, 32_767i64);
 

@@ -1,6 +1,10 @@
-//! The schema of money.
+//! Money, sent and answered.
 
+use kernel::Currency;
+use serde::Deserialize;
 use utoipa::ToSchema;
+
+use crate::amount::MinorAmount;
 
 /// An amount in the currency's minor unit, such as cents.
 #[derive(ToSchema)]
@@ -11,4 +15,21 @@ pub struct Money {
     /// An ISO 4217 code in lower case.
     #[schema(pattern = "^[a-z]{3}$")]
     pub currency: String,
+}
+
+/// Money that was paid.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount": 4500, "currency": "usd"}))]
+pub struct MoneyInput {
+    amount: MinorAmount,
+    /// An ISO 4217 code in lower case.
+    #[schema(value_type = String, pattern = "^[a-z]{3}$")]
+    currency: Currency,
+}
+
+impl From<MoneyInput> for kernel::Money {
+    fn from(money: MoneyInput) -> kernel::Money {
+        kernel::Money { amount: money.amount.0, currency: money.currency }
+    }
 }

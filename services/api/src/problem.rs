@@ -31,6 +31,7 @@ kinds! {
     QUOTE_EXPIRED = 400 "quote_expired" "The quote is no longer valid";
     HOLD_NOT_OPEN = 400 "hold_not_open" "The hold has ended";
     ALREADY_REVERSED = 400 "already_reversed" "The receipt was reversed before";
+    RECEIPT_NOT_REVERSIBLE = 400 "receipt_not_reversible" "The receipt charged nothing";
     GRANT_VOIDED = 400 "grant_voided" "The grant was voided before";
     TOO_MANY_LOTS = 400 "too_many_lots" "The wallet has too many open lots";
     EXTERNAL_ID_TAKEN = 400 "external_id_taken" "Another customer has this external_id";

@@ -1,5 +1,5 @@
 use catalog::Overage;
-use engine::Request;
+use engine::{EngineCommand, Request};
 use kernel::{Credits, HoldId, Quantities};
 use ledger::{CaptureCharge, Command, Refusal, WhenShort};
 use store::holds::HoldRecord;
@@ -96,7 +96,7 @@ async fn prepare(app: &App, id: HoldId, capture: &Capture, keyed: &Keyed) -> Res
         ..ChargeFacts::of(hold.customer)
     };
     let vendor_transaction = capture.vendor_transaction.clone();
-    Ok(Request { vendor_transaction, ..request(id.wallet, keyed, command, &facts)? })
+    Ok(Request { vendor_transaction, ..request(id.wallet, keyed, EngineCommand::Ledger(command), &facts)? })
 }
 
 /// A hold of plain credits has no feature whose policy could say otherwise: its overage is absorbed.

@@ -2,6 +2,7 @@
 
 mod capture;
 
+use engine::EngineCommand;
 use kernel::{Credits, CustomerId, HoldId, QuoteId, Timestamp, WalletId};
 use ledger::{Command, Entry, Gate, HoldState, HoldTerms, Terms};
 use serde::{Deserialize, Serialize};
@@ -207,7 +208,8 @@ async fn apply(
     command: Command,
     facts: &HoldFacts,
 ) -> Result<Done<Hold>, AppError> {
-    let answer = submit(app, request(wallet, keyed, command, facts)?).await?;
+    let request = request(wallet, keyed, EngineCommand::Ledger(command), facts)?;
+    let answer = submit(app, request).await?;
     Ok(Done { value: answered(wallet, &answer.entry)?, replayed: answer.replayed })
 }
 

@@ -218,7 +218,8 @@ async fn the_past_is_read_as_it_was_known_across_snapshots() {
         let mut known = Vec::new();
         for round in 0..25 {
             bench.clock.advance_seconds(10);
-            let calls = (0..100).map(|n| bench.engine.submit(command(wallet, &format!("{round}-{n}"), debit(1))));
+            let calls =
+                (0..100).map(|n| bench.engine.submit(command(wallet, &format!("{round}-{n}"), debit(1))));
             assert!(futures_all(calls).await.iter().all(Result::is_ok));
             known.push((bench.clock.now(), Credits::whole(3_000 - (round + 1) * 100)));
         }
@@ -238,9 +239,11 @@ async fn cache_1_dropping_all_memory_and_every_snapshot_changes_no_balance() {
         let wallet = bench.funded_wallet(2_000).await;
         let calls = (0..1_200).map(|n| bench.engine.submit(command(wallet, &format!("c{n}"), debit(1))));
         assert!(futures_all(calls).await.iter().all(Result::is_ok));
-        let before = store::wallets::read_as_of(&bench.store, wallet, bench.clock.now()).await.expect("a read");
+        let before =
+            store::wallets::read_as_of(&bench.store, wallet, bench.clock.now()).await.expect("a read");
         bench.store.writer().execute_unprepared("DELETE FROM snapshots").await.expect("they go");
-        let after = store::wallets::read_as_of(&bench.store, wallet, bench.clock.now()).await.expect("a read");
+        let after =
+            store::wallets::read_as_of(&bench.store, wallet, bench.clock.now()).await.expect("a read");
         assert_eq!(before, after, "{}", bench.name);
         let fresh = bench.another_engine(EngineConfig::default()).await;
         fresh.submit(command(wallet, "last", debit(800))).await.expect("exactly what is left");
@@ -257,7 +260,12 @@ async fn many_lots_in_one_debit_keep_their_rows_in_order() {
         }
         let debit = bench.engine.submit(command(wallet, "all", debit(60))).await.expect("a debit");
         let lots: Vec<_> = debit.entry.lines.iter().filter_map(|line| line.lot).collect();
-        assert_eq!(lots, (1..=60).collect::<Vec<_>>(), "{}: equal lots burn in the order of their ids", bench.name);
+        assert_eq!(
+            lots,
+            (1..=60).collect::<Vec<_>>(),
+            "{}: equal lots burn in the order of their ids",
+            bench.name
+        );
         let stored = store::journal::entry(&bench.store, wallet, debit.entry.seq).await.expect("a read");
         assert_eq!(stored, Some(debit.entry));
         bench.assert_verified().await;
@@ -286,7 +294,8 @@ async fn the_machines_clock_going_back_never_dates_an_entry_before_the_last() {
     for bench in benches().await {
         let wallet = bench.funded_wallet(10).await;
         let behind = Clock::manual(tests::databases::noon().plus_seconds(-3_600));
-        let engine = Engine::start(bench.store.clone(), behind, EngineConfig::default()).await.expect("starts");
+        let engine =
+            Engine::start(bench.store.clone(), behind, EngineConfig::default()).await.expect("starts");
         let answer = engine.submit(command(wallet, "k", debit(1))).await.expect("a debit");
         assert_eq!(answer.entry.recorded_at, tests::databases::noon(), "{}", bench.name);
     }

@@ -8,5 +8,7 @@
 
 mod architecture;
 mod engine;
+mod kill;
+mod parallel;
 mod postgres_cluster;
 mod statements;

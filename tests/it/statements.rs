@@ -8,21 +8,39 @@ use store::Store;
 use tests::databases::{authorize, benches, command, debit, grant};
 
 const HOT: [&str; 9] = [
-    "postings", "wallets", "lots", "holds", "lanes", "lane_buckets", "snapshots", "reversals", "vendor_transactions",
+    "postings",
+    "wallets",
+    "lots",
+    "holds",
+    "lanes",
+    "lane_buckets",
+    "snapshots",
+    "reversals",
+    "vendor_transactions",
 ];
 
 /// Constructs that some engine of the family refuses or crawls on.
 const BANNED: [&str; 12] = [
-    "for update", "unnest", "nextval", "now()", "random(", "advisory", "listen ", "notify ", "merge ", "copy ",
-    "serial", "current_timestamp",
+    "for update",
+    "unnest",
+    "nextval",
+    "now()",
+    "random(",
+    "advisory",
+    "listen ",
+    "notify ",
+    "merge ",
+    "copy ",
+    "serial",
+    "current_timestamp",
 ];
 
 /// What is wrong with a statement on a hot table; `None` for a good one.
 fn objection(sql: &str) -> Option<String> {
     let words = sql.to_lowercase();
-    let is_hot = HOT.iter().any(|table| {
-        words.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == *table)
-    });
+    let is_hot = HOT
+        .iter()
+        .any(|table| words.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == *table));
     if !is_hot {
         return None;
     }
@@ -62,7 +80,8 @@ async fn every_hot_statement_names_the_bucket_and_uses_portable_shapes() {
             };
             engine.submit(request).await.expect("a success");
         }
-        let undo = Request { command: EngineCommand::Reverse { receipt: 2 }, ..command(wallet, "u", debit(1)) };
+        let undo =
+            Request { command: EngineCommand::Reverse { receipt: 2 }, ..command(wallet, "u", debit(1)) };
         engine.submit(undo).await.expect("a reversal");
         bench.clock.advance_seconds(1_000);
         engine.submit(command(wallet, "after", debit(1))).await.expect("posts 300 lapses first");

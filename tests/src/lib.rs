@@ -1,12 +1,15 @@
 //! What the stories under `it/` stand on: a throwaway PostgreSQL, a server process, shared data.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "only tests use this crate")]
 
+pub mod bank;
 pub mod cluster;
 pub mod data;
 pub mod databases;
 mod guard;
 pub mod process;
+pub mod random;
 pub mod scratch;
+pub mod wire;
 
 use std::io::Write;
 use std::net::TcpListener;

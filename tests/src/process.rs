@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,30 @@ impl ServerOptions {
         self.environment.insert(name.to_owned(), value.into());
         self
     }
+
+    /// A short command of the same executable, on the same data: what it printed, and how it ended.
+    pub fn run(&self, command: &str) -> Output {
+        self.command()
+            .arg(command)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{} could not be started: {error}", self.executable.display()))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        for (name, _) in std::env::vars_os() {
+            // What the developer's shell is set to must not decide what is tested.
+            if name.to_str().is_some_and(|n| n.starts_with("SCRIP_")) {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("SCRIP_LISTEN", format!("127.0.0.1:{}", self.port))
+            .envs(&self.environment)
+            .current_dir(&self.working_dir);
+        command
+    }
 }
 
 /// A running server. Dropping it kills it, and so does the end of the tests, however they end.
@@ -77,18 +101,9 @@ impl Server {
 
     /// Starts the server without waiting: for tests of the start itself.
     pub fn spawn(options: &ServerOptions) -> Server {
-        let mut command = Command::new(&options.executable);
-        for (name, _) in std::env::vars_os() {
-            // What the developer's shell is set to must not decide what is tested.
-            if name.to_str().is_some_and(|n| n.starts_with("SCRIP_")) {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
+        let mut child = options
+            .command()
             .args(&options.arguments)
-            .env("SCRIP_LISTEN", format!("127.0.0.1:{}", options.port))
-            .envs(&options.environment)
-            .current_dir(&options.working_dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -40,7 +40,7 @@ where
     loop {
         let lost = match attempt(app, by, route, keyed, &change).await {
             Err(Attempt::Lost(error)) => error,
-            Err(Attempt::Failed(error)) => return Err(error),
+            Err(Attempt::Failed(error)) => return first_answer(app, by, route, keyed, error).await,
             Ok(done) => return Ok(done),
         };
         tries += 1;
@@ -79,6 +79,22 @@ where
     }
     txn.commit().await.map_err(StoreError::from)?;
     Ok(Done::now(value))
+}
+
+/// What made this try fail may be the work of the same call, sent twice: then its answer is ours.
+async fn first_answer<T: DeserializeOwned>(
+    app: &App,
+    by: &Principal,
+    route: Route,
+    keyed: Option<&Keyed>,
+    error: AppError,
+) -> Result<Done<T>, AppError> {
+    let Some(keyed) = keyed else { return Err(error) };
+    let key = keyed.key.as_str();
+    match requests::find(app.store().reader(), &by.owner, route.name, key).await? {
+        Some(first) => replay(&first, keyed),
+        None => Err(error),
+    }
 }
 
 fn replay<T: DeserializeOwned>(first: &requests::Model, keyed: &Keyed) -> Result<Done<T>, AppError> {

@@ -25,6 +25,7 @@ pub mod receipts;
 mod secret;
 mod submit;
 mod text;
+mod turns;
 pub mod usage;
 pub mod wallets;
 
@@ -62,6 +63,7 @@ struct Inner {
     catalogues: cache::Catalogues,
     directory: cache::Directory,
     keys: cache::Keys,
+    capture_turns: turns::Turns,
 }
 
 impl App {
@@ -75,6 +77,7 @@ impl App {
             catalogues: cache::Catalogues::default(),
             directory: cache::Directory::default(),
             keys: cache::Keys::default(),
+            capture_turns: turns::Turns::default(),
         };
         App { inner: Arc::new(inner) }
     }

@@ -5,10 +5,12 @@ use ledger::{Account, Entry, EntryKind, Line, due};
 use serde::{Deserialize, Serialize};
 use store::journal::{self, Row};
 
+use crate::about::from_json;
 use crate::{App, AppError, CustomerRef, Page, PageRequest, Principal, Scope, customers};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posting {
+    pub wallet: WalletId,
     pub seq: Seq,
     pub line: i16,
     pub kind: EntryKind,
@@ -26,6 +28,23 @@ pub struct Posting {
     pub effective_at: Timestamp,
     /// False for what time has done and nobody has written yet; its seq is the one it will get.
     pub is_posted: bool,
+    /// What the command was for, on its line 0 only.
+    pub feature: Option<String>,
+    pub model: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// What a statement shows of a command's facts.
+#[derive(Default, Deserialize)]
+struct Said {
+    priced: Option<SaidPrice>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SaidPrice {
+    feature: String,
+    model: String,
 }
 
 pub async fn list(
@@ -75,7 +94,13 @@ fn cursor(text: &str) -> Option<(Seq, i16)> {
 }
 
 fn posted_line(wallet: WalletId, row: &Row) -> Posting {
+    // Facts that cannot be read are missing on the statement; the receipt tells the failure.
+    let said: Said = row.about.as_deref().and_then(|about| from_json(about).ok()).unwrap_or_default();
+    let (feature, model) = said.priced.map(|priced| (priced.feature, priced.model)).unzip();
     Posting {
+        feature,
+        model,
+        reason: said.reason,
         recorded_at: row.recorded_at,
         effective_at: row.effective_at,
         hold: row.hold.map(|seq| HoldId { wallet, seq }),
@@ -98,6 +123,7 @@ fn due_lines(wallet: WalletId, entry: &Entry) -> Vec<Posting> {
 
 fn posting(wallet: WalletId, kind: EntryKind, (seq, number): (Seq, i16), line: &Line) -> Posting {
     Posting {
+        wallet,
         seq,
         line: number,
         kind,
@@ -112,6 +138,9 @@ fn posting(wallet: WalletId, kind: EntryKind, (seq, number): (Seq, i16), line: &
         recorded_at: Timestamp::EPOCH,
         effective_at: Timestamp::EPOCH,
         is_posted: true,
+        feature: None,
+        model: None,
+        reason: None,
     }
 }
 

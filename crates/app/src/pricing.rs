@@ -214,6 +214,14 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_that_leaves_the_shape_out_has_that_of_the_estimate() {
+        let estimate = quantities(&[(Driver::Images, 9), (Driver::Width, 512), (Driver::Height, 512)]);
+        let said = quantities(&[(Driver::Images, 2), (Driver::Height, 1024)]);
+        let all = quantities(&[(Driver::Images, 2), (Driver::Width, 512), (Driver::Height, 1024)]);
+        assert_eq!(describe(&said, &estimate), all);
+    }
+
+    #[test]
     fn a_capture_of_another_shape_is_refused_with_its_field() {
         let wide = quantities(&[(Driver::Width, 1024)]);
         let error = accumulate(&quantities(&[(Driver::Width, 512)]), &wide).unwrap_err();

@@ -41,7 +41,7 @@ pub async fn reverse(
     let entry = find(app, id).await?;
     let charged: ChargeFacts = facts(&entry)?;
     if !matches!(entry.kind, EntryKind::Debit | EntryKind::Capture) {
-        let detail = format!("the receipt is {}: it charged nothing that could be undone", entry.kind);
+        let detail = format!("a receipt of kind {} charged nothing that could be undone", entry.kind);
         return Err(AppError::Conflict { code: "receipt_not_reversible", detail });
     }
     let facts = ChargeFacts {

@@ -10,7 +10,7 @@ use kernel::{Credits, Timestamp};
 use ledger::Account::{Available, Debt, Expired, Held, Issued, Revoked, Spent, Uncovered};
 use ledger::{
     CaptureCharge, Command, Entry, EntryKind, Gate, HoldState, LotTerms, MAX_OPEN_HOLDS, MAX_OPEN_LOTS,
-    Refusal, Terms, WhenShort, check, due, fold, settled,
+    Refusal, Terms, WhenShort, audit, check, due, fold, settled,
 };
 
 const OVERDRAFT_5: WhenShort = WhenShort::Overdraft { limit: Credits::whole(5) };
@@ -607,6 +607,22 @@ fn a_limit_is_for_any_minute_and_the_told_wait_is_enough() {
     assert!(story.decide(&gated_debit(gate())).is_err(), "the hold of second 20 still counts");
 }
 
+/// The first call may have come at the end of its second, 59.1 seconds before the third.
+#[test]
+fn a_second_counts_until_all_of_it_is_a_minute_ago() {
+    let mut story = Story::new();
+    story.grant(lot(50));
+    let gate = || Gate { calls_per_minute: Some(2), ..Gate::default() };
+    let micros_after = |seconds, micros| Timestamp::from_micros_saturating(at(seconds).micros() + micros);
+    story.now = micros_after(0, 999_999);
+    story.does(gated_debit(gate()));
+    story.now = micros_after(60, 0);
+    story.does(gated_debit(gate()));
+    story.now = micros_after(60, 100_000);
+    let refusal = Refusal::RateLimited { limit: 2, retry_after_seconds: 1 };
+    assert_eq!(story.refusal(gated_debit(gate())), refusal);
+}
+
 #[test]
 fn open_lots_and_holds_have_a_named_limit() {
     let mut story = Story::new();
@@ -693,13 +709,15 @@ fn a_stored_line_of_a_negative_amount_does_not_fold() {
 
 // --- check ---------------------------------------------------------------------------------------
 
+type Break<'a> = &'a dyn Fn(&mut ledger::Wallet);
+
 #[test]
 fn check_notices_every_broken_sum() {
     let mut story = Story::new();
     let grant = story.grant(lot(10));
     let (a, b) = (story.hold(4), story.hold(2));
     assert_eq!(check(&story.wallet), Ok(()));
-    let breaks: [(&str, &dyn Fn(&mut ledger::Wallet)); 8] = [
+    let breaks: [(&str, Break<'_>); 8] = [
         ("available", &|w| w.available = cr(3)),
         ("held", &|w| w.held = cr(5)),
         ("debt", &|w| w.debt = cr(-1)),
@@ -721,6 +739,31 @@ fn check_notices_every_broken_sum() {
         let mut broken = story.wallet.clone();
         break_it(&mut broken);
         assert!(check(&broken).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn an_audit_notices_every_altered_figure_of_a_row() {
+    let mut story = Story::new();
+    story.at(10).grant(lot(10));
+    let before = story.wallet.clone();
+    let receipt = story.at(20).debit(4, WhenShort::Refuse);
+    let row = story.entry(receipt).clone();
+    assert_eq!(audit(&mut before.clone(), &row), Ok(()));
+    let alterations: [fn(&mut Entry); 8] = [
+        |row| row.seq += 1,
+        |row| row.recorded_at = at(5),
+        |row| row.effective_at = at(21),
+        |row| row.lines[0].amount = cr(3),
+        |row| row.lines[0].available_after = cr(7),
+        |row| row.lines[0].held_after = cr(1),
+        |row| row.lines[0].debt_after = cr(1),
+        |row| row.lines[0].lot_remaining = Some(cr(7)),
+    ];
+    for (n, alter) in alterations.into_iter().enumerate() {
+        let mut altered = row.clone();
+        alter(&mut altered);
+        assert!(audit(&mut before.clone(), &altered).is_err(), "alteration {n}");
     }
 }
 

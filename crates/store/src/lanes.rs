@@ -82,7 +82,10 @@ async fn insert_map(txn: &DatabaseTransaction, first_id: i64, lanes: i64) -> Res
         (0..BUCKETS).map(|b| lane_bucket::ActiveModel { bucket: Set(b), lane: Set(lane_of(b)) }).collect();
     for chunk in rows.chunks(ROWS_PER_STATEMENT) {
         let keep = OnConflict::column(lane_bucket::Column::Bucket).do_nothing().to_owned();
-        lane_bucket::Entity::insert_many(chunk.to_vec()).on_conflict(keep).exec_without_returning(txn).await?;
+        lane_bucket::Entity::insert_many(chunk.to_vec())
+            .on_conflict(keep)
+            .exec_without_returning(txn)
+            .await?;
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub trait Input: DeserializeOwned {
     const MAX_BYTES: usize = BODY_MAX_BYTES;
     /// An absent body means `{}`.
     const IS_OPTIONAL: bool = false;
+    /// The handler checks raw parts by itself.
+    const IS_CHECKED_BY_PARTS: bool = false;
 }
 
 /// For calls whose path says all: no body, or an empty object.
@@ -71,11 +73,14 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
     async fn from_request(request: Request, _: &S) -> Result<Changing<T>, Problem> {
         let (parts, body) = request.into_parts();
         query::read::<NoQuery>(&parts)?;
+        // A body that may be absent has no content type then.
+        if !T::IS_OPTIONAL || parts.headers.contains_key(header::CONTENT_TYPE) {
+            require_media_type(&parts.headers, &["application/json"])?;
+        }
         let bytes = read_bytes(&parts, body, T::MAX_BYTES).await?;
         let body = if bytes.is_empty() && T::IS_OPTIONAL {
             read_json(b"{}")?
         } else {
-            require_media_type(&parts.headers, &["application/json"])?;
             read_json(&bytes)?
         };
         let hash = input_hash(parts.method.as_str(), parts.uri.path(), &bytes);
@@ -83,8 +88,9 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
     }
 }
 
-pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    json::read(bytes).map_err(|error: FieldProblem| {
+fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
+    let read = if T::IS_CHECKED_BY_PARTS { json::read_parts(bytes) } else { json::read(bytes) };
+    read.map_err(|error: FieldProblem| {
         let is_body = error.field.is_empty();
         let message = if is_body { format!("the body is not as expected: {}", error.message) } else { error.message };
         Problem::field(error.field, message)
@@ -144,8 +150,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
 pub struct RequiredKey {
     /// Your name for this change. The same key with the same request answers what the first try
     /// answered and moves nothing again; with another request it is refused (422).
-    #[serde(rename = "Idempotency-Key")]
-    #[param(min_length = 1, max_length = 255, pattern = "^[!-~]+$", example = "order-42")]
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$", example = "order-42")]
     key: String,
 }
 
@@ -156,7 +161,6 @@ pub struct RequiredKey {
 pub struct OptionalKey {
     /// Your name for this change. The same key with the same request answers what the first try
     /// answered; with another request it is refused (422).
-    #[serde(rename = "Idempotency-Key")]
-    #[param(min_length = 1, max_length = 255, pattern = "^[!-~]+$", required = false, nullable = false)]
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$", required = false, nullable = false)]
     key: Option<String>,
 }

@@ -16,8 +16,20 @@ const MESSAGE_CHARS: usize = 300;
 /// Reads one JSON object. The parser itself bounds the depth (128 levels).
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
     check(bytes)?;
+    read_parts(bytes)
+}
+
+/// As [`read`], but what `T` keeps as raw text is not looked into.
+pub fn read_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize::<_, Object<T>>(&mut parser).map(|object| object.0).map_err(flaw)
+    let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut parser).map_err(flaw)?;
+    ends(&mut parser)?;
+    Ok(read.0)
+}
+
+/// As [`read`], from what was read before.
+pub fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, FieldProblem> {
+    serde_path_to_error::deserialize::<_, Object<T>>(value).map(|object| object.0).map_err(flaw)
 }
 
 /// That the bytes are one JSON text without duplicate members and without U+0000.
@@ -30,18 +42,17 @@ pub fn check(bytes: &[u8]) -> Result<(), FieldProblem> {
         field: field_of(&track.path().to_string()),
         message: message_of(&error.to_string()),
     })?;
+    ends(&mut parser)
+}
+
+fn ends(parser: &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>) -> Result<(), FieldProblem> {
     parser.end().map_err(|_| FieldProblem {
         field: String::new(),
-        message: "the body has something after its JSON value".to_owned(),
+        message: "something follows the JSON value".to_owned(),
     })
 }
 
-/// For `#[serde(deserialize_with)]` on members that are objects: an array is not one.
-pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
-    <Object<T> as de::Deserialize>::deserialize(deserializer).map(|object| object.0)
-}
-
-/// As [`object`], for a member that may be absent or null.
+/// For `#[serde(deserialize_with)]` on a member that is an object, absent or null: an array is none of these.
 pub fn optional_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

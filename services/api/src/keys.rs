@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use kernel::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -138,7 +139,7 @@ impl From<keys::CreatedApiKey> for ApiKey {
 fn scopes() -> Schema {
     let scope = one_of("A right.", Scope::ALL.map(Scope::name));
     ArrayBuilder::new()
-        .items(scope)
+        .items(RefOr::T(scope))
         .max_items(Some(SCOPES_MAX))
         .description(Some("What a merchant's key may do; none for a customer's key."))
         .into()

@@ -1,1 +1,90 @@
+//! The JSON API: extract, one use case, render. Every error is a problem document, every route stands in
+//! the OpenAPI document that is made from this code.
 
+mod amount;
+mod answer;
+mod batches;
+mod body;
+mod caller;
+mod catalogue;
+mod customers;
+mod docs;
+mod document;
+mod events;
+mod grants;
+mod health;
+mod hold;
+mod holds;
+mod json;
+mod keys;
+mod list;
+pub mod metrics;
+mod money;
+mod observe;
+mod pages;
+mod path;
+mod postings;
+mod problem;
+mod query;
+mod quotes;
+mod rate_cards;
+mod receipt;
+mod receipts;
+mod refused;
+mod text;
+mod usage;
+mod wallets;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use app::App;
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use observe::X_REQUEST_ID;
+
+/// What every handler can reach.
+#[derive(Clone)]
+struct Api {
+    app: App,
+}
+
+/// All routes of this service.
+pub fn router(app: App) -> Router {
+    metrics::install();
+    let (routes, openapi) = routes().split_for_parts();
+    let health = Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::render));
+    observed(routes.merge(health).with_state(Api { app }).merge(pages::routes(&openapi)))
+}
+
+/// The OpenAPI document as JSON.
+pub fn openapi() -> serde_json::Value {
+    document::complete(routes().get_openapi())
+}
+
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(document::empty())
+        .merge(customers::routes())
+        .merge(postings::routes())
+        .merge(grants::routes())
+        .merge(quotes::routes())
+        .merge(holds::routes())
+        .merge(usage::routes())
+        .merge(receipts::routes())
+        .merge(catalogue::routes())
+        .merge(rate_cards::routes())
+        .merge(keys::routes())
+}
+
+/// Around everything, unknown paths included.
+fn observed(routes: Router) -> Router {
+    let unknown = || async { problem::Problem::not_found() };
+    routes.fallback(unknown).layer(from_fn(observe::observe))
+}

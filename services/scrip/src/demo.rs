@@ -9,26 +9,41 @@ use app::{App, Principal, Scope};
 use crate::commands::chain;
 use crate::settings::Settings;
 
+/// What the banner shows of the demo.
+pub struct Demo {
+    pub customer: String,
+    pub key: String,
+}
+
 const KEY_FILE: &str = "demo-key";
 
 /// Adds what is missing and answers the test key. A second start changes nothing.
-pub async fn prepare(settings: &Settings, app: &App) -> Result<String, String> {
-    app::demo::seed(app).await.map_err(|e| format!("demo: {}", chain(&e)))?;
+pub async fn prepare(settings: &Settings, app: &App) -> Result<Demo, String> {
+    let demo = app::demo::demo(app).await.map_err(|e| format!("demo: {}", chain(&e)))?;
+    let customer = demo.customer.external_id;
     if let Some(key) = read_key(settings)
         && app::keys::authenticate(app, &key).await.is_ok()
     {
-        return Ok(key);
+        return Ok(Demo { customer, key });
     }
+    let key = match demo.secret {
+        Some(first) => first,
+        None => another_key(app).await?,
+    };
+    write_key(settings, &key).map_err(|e| format!("{}: {e}", path(settings).display()))?;
+    Ok(Demo { customer, key })
+}
+
+/// For a start on a database that has its demo, without the file that has its key.
+async fn another_key(app: &App) -> Result<String, String> {
     let new = NewApiKey {
-        name: "demo".to_owned(),
+        name: "Demo".to_owned(),
         scopes: Scope::ALL.into_iter().collect(),
         customer: None,
         livemode: false,
     };
-    let made = app::keys::create(app, &Principal::system(), new, None).await;
-    let secret = made.map_err(|e| chain(&e))?.value.secret.unwrap_or_default();
-    write_key(settings, &secret).map_err(|e| format!("{}: {e}", path(settings).display()))?;
-    Ok(secret)
+    let made = app::keys::create(app, &Principal::system(), new, None).await.map_err(|e| chain(&e))?;
+    made.value.secret.ok_or_else(|| "demo: a new key without its secret".to_owned())
 }
 
 /// The key of an earlier start of the demo.

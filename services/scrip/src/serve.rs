@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::cli::Serve;
 use crate::commands::{chain, open_app, open_store};
-use crate::demo;
+use crate::demo::{self, Demo};
 use crate::settings::Settings;
 
 /// How long running requests may take to finish after a stop was asked for.
@@ -22,7 +22,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let app = open_app(&settings, store, faults).await?;
 
     let has_demo = options.demo || (settings.is_embedded() && settings.listen.ip().is_loopback());
-    let demo_key = if has_demo { Some(demo::prepare(&settings, &app).await?) } else { None };
+    let demo = if has_demo { Some(demo::prepare(&settings, &app).await?) } else { None };
 
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|e| {
@@ -30,8 +30,9 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     })?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     // Before the first answer: whoever waits for /readyz finds the banner complete.
-    print!("{}", banner(address, &settings, demo_key.as_deref()));
-    run(listener, api::router(app.clone()), stop_asked()).await?;
+    print!("{}", banner(address, &settings, demo.as_ref()));
+    let buy_url = settings.buy_url(address);
+    run(listener, api::router(app.clone(), &buy_url), stop_asked()).await?;
 
     app.engine().stop().await;
     let store = app.store().clone();
@@ -86,7 +87,7 @@ async fn stop_asked() {
     }
 }
 
-fn banner(address: SocketAddr, settings: &Settings, demo_key: Option<&str>) -> String {
+fn banner(address: SocketAddr, settings: &Settings, demo: Option<&Demo>) -> String {
     let mut lines = vec![
         format!("Scrip {} is ready", env!("CARGO_PKG_VERSION")),
         format!("  API        http://{address}/v1"),
@@ -95,10 +96,10 @@ fn banner(address: SocketAddr, settings: &Settings, demo_key: Option<&str>) -> S
     ];
     let database = if settings.is_embedded() { settings.database_url() } else { "PostgreSQL".to_owned() };
     lines.push(format!("  Database   {database}"));
-    match demo_key {
-        Some(key) => {
+    match demo {
+        Some(Demo { customer, key }) => {
             lines.push(format!("  API key    {key}   (a test key; kept in {})", settings.data_dir.display()));
-            lines.push(format!("  Customer   {}   (the demo customer, with credits)", app::demo::CUSTOMER));
+            lines.push(format!("  Customer   {customer}   (the demo customer, with credits)"));
             lines.push("  Try        the tour in README.md, or: scrip replay TRACE".to_owned());
         }
         None => lines.push("  API key    make one with: scrip keys create --name NAME".to_owned()),

@@ -30,6 +30,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     database_url: String,
+    buy_url: String,
     pub log: String,
     pub log_format: LogFormat,
     engine_queue: usize,
@@ -82,6 +83,11 @@ impl Settings {
         } else {
             self.database_url.clone()
         }
+    }
+
+    /// Where a customer who lacks credits is sent; the list of packs unless set.
+    pub fn buy_url(&self, address: SocketAddr) -> String {
+        if self.buy_url.is_empty() { format!("http://{address}/v1/packs") } else { self.buy_url.clone() }
     }
 
     /// The embedded file, which nobody named.

@@ -48,18 +48,34 @@ pub async fn capture(
 ) -> Result<Done<Receipt>, AppError> {
     by.require(Scope::Usage)?;
     check(&capture)?;
-    for _ in 0..PRICING_TRIES {
-        let request = prepare(app, id, &capture, keyed).await?;
-        match submit(app, request).await {
-            Err(AppError::Refused(Refusal::HoldMoved)) => {}
-            Err(error) => return Err(error),
-            Ok(answer) => {
-                let value = receipt(id.wallet, &answer.entry)?;
-                return Ok(Done { value, replayed: answer.replayed });
-            }
+    if let Some(done) = attempt(app, id, &capture, keyed).await? {
+        return Ok(done);
+    }
+    let _turn = app.inner.capture_turns.wait(id).await;
+    for _ in 1..PRICING_TRIES {
+        if let Some(done) = attempt(app, id, &capture, keyed).await? {
+            return Ok(done);
         }
     }
     Err(AppError::Overloaded { retry_after_seconds: 1 })
+}
+
+/// `None` when another capture came between pricing and deciding.
+async fn attempt(
+    app: &App,
+    id: HoldId,
+    capture: &Capture,
+    keyed: &Keyed,
+) -> Result<Option<Done<Receipt>>, AppError> {
+    let request = prepare(app, id, capture, keyed).await?;
+    match submit(app, request).await {
+        Err(AppError::Refused(Refusal::HoldMoved)) => Ok(None),
+        Err(error) => Err(error),
+        Ok(answer) => {
+            let value = receipt(id.wallet, &answer.entry)?;
+            Ok(Some(Done { value, replayed: answer.replayed }))
+        }
+    }
 }
 
 fn check(capture: &Capture) -> Result<(), AppError> {

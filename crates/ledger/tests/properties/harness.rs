@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 
 use kernel::{Credits, Seq, Timestamp, WalletId};
 use ledger::{
-    Account, CaptureCharge, Change, Command, Entry, EntryKind, LotTerms, Refusal, Wallet, check, due, fold,
-    settled,
+    Account, CaptureCharge, Change, Command, Entry, EntryKind, LotTerms, Refusal, Wallet, audit, check, due,
+    fold, settled,
 };
 
 use crate::model::{Flaw, Model, ModelHold, ModelLot};
@@ -299,7 +299,10 @@ pub fn fold_agrees(before: &Wallet, change: &Change) -> Verdict {
     for entry in &change.entries {
         fold(&mut folded, entry).map_err(|refusal| format!("folding {}: {refusal}", entry.seq))?;
     }
-    same("the folded wallet", &folded, &change.wallet)
+    same("the folded wallet", &folded, &change.wallet)?;
+    let mut audited = before.clone();
+    change.entries.iter().try_for_each(|entry| audit(&mut audited, entry)).map_err(|b| b.to_string())?;
+    same("the audited wallet", &audited, &change.wallet)
 }
 
 /// Seqs without gaps, time never backwards, settled rows first.

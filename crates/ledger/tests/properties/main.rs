@@ -1,7 +1,7 @@
 //! Random command sequences against a naive model, 100,000 steps in a run.
 //!
 //! `SCRIP_TEST_SEED` walks other ways; a failure prints its seed and the smallest steps that fail.
-#![allow(clippy::expect_used, reason = "helpers of tests, which clippy does not see as tests")]
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests, which clippy does not see as tests")]
 
 mod harness;
 mod model;

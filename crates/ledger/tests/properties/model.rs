@@ -377,10 +377,13 @@ impl Model {
 
     // --- piles -------------------------------------------------------------------------------------
 
+    /// Lays credits on the pile of their lot and place, or on a new one behind all others.
     fn put(&mut self, lot: i64, place: Place, micros: i128) {
-        if micros > 0 {
-            self.piles.push(Pile { lot, place, micros });
+        match self.piles.iter_mut().find(|p| p.lot == lot && p.place == place) {
+            Some(pile) => pile.micros += micros,
+            None => self.piles.push(Pile { lot, place, micros }),
         }
+        self.piles.retain(|p| p.micros > 0);
     }
 
     fn sum(&self, of: impl Fn(&Pile) -> bool) -> i128 {
@@ -393,8 +396,8 @@ impl Model {
         }
     }
 
-    /// Moves `micros` of one lot; what moves lies behind all other piles, so piles keep the order in
-    /// which they were taken.
+    /// Moves `micros` of one lot. A lot that comes to a hold lies behind those that came before, and a
+    /// lot of which the hold still has something keeps its place.
     fn take(&mut self, lot: i64, from: Place, to: Place, mut micros: i128) {
         let mut moved = 0;
         for pile in self.piles.iter_mut().filter(|p| p.lot == lot && p.place == from) {
@@ -403,7 +406,6 @@ impl Model {
             micros -= part;
             moved += part;
         }
-        self.piles.retain(|p| p.micros > 0);
         self.put(lot, to, moved);
     }
 

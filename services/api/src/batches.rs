@@ -1,0 +1,166 @@
+use app::usage::{self, BATCH_MAX, BatchItem};
+use app::{AppError, Done, FieldError, Keyed, receipts};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use kernel::IdempotencyKey;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::answer::{Answer, answer};
+use crate::body::{BATCH_MAX_BYTES, Input, Moving, RequiredKey, input_hash};
+use crate::caller::Caller;
+use crate::json;
+use crate::observe::RequestId;
+use crate::problem::{FieldProblem, Problem, ProblemBody};
+use crate::receipts::Receipt;
+use crate::usage::NewUsage;
+
+/// The member of an item that names its own key.
+const OWN_KEY: &str = "idempotency_key";
+
+pub fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(create))
+}
+
+/// Many reports at once. Each item is a report of its own, with an optional `idempotency_key`; without
+/// one its key is the header's with `/` and the item's index, from 0.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"items": [{"customer": "acme-1", "feature": "text.generate", "model": "gpt-4", "quantities": {"output_tokens": 500}}]}))]
+pub struct UsageBatch {
+    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 1000)]
+    items: Vec<Box<RawValue>>,
+}
+
+/// One answer per item, in order.
+#[derive(Serialize, ToSchema)]
+pub struct BatchAnswer {
+    results: Vec<BatchResult>,
+}
+
+/// A receipt, or the problem of this item alone.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "lives for the length of one answer")]
+pub enum BatchResult {
+    Receipt(Receipt),
+    Problem(ProblemBody),
+}
+
+/// Report usage in a batch
+///
+/// Up to 1,000 items. Not all-or-nothing: each item is charged or refused by itself, exactly as if it
+/// had been sent alone.
+#[utoipa::path(post, path = "/v1/usage/batch", tag = "Usage", operation_id = "report_usage_batch",
+    params(RequiredKey), request_body = UsageBatch,
+    responses((status = 200, description = "One result per item, in order.", body = BatchAnswer)))]
+async fn create(
+    caller: Caller,
+    State(api): State<Api>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    sent: Moving<UsageBatch>,
+) -> Answer {
+    let items = read_items(&sent.body.items, &sent.key.key)?;
+    let done = usage::report_batch(&api.app, &caller.0, items).await?;
+    let result = |r: Result<Done<receipts::Receipt>, AppError>| match r {
+        Ok(done) => BatchResult::Receipt(done.value.into()),
+        Err(error) => BatchResult::Problem(Problem::from(error).body(&request_id)),
+    };
+    let results = done.results.into_iter().map(result).collect();
+    Ok(answer(StatusCode::OK, done.replayed, BatchAnswer { results }))
+}
+
+impl Input for UsageBatch {
+    const MAX_BYTES: usize = BATCH_MAX_BYTES;
+    /// An item with a flaw fails alone (rules.md, "Errors").
+    const IS_CHECKED_BY_PARTS: bool = true;
+}
+
+fn read_items(items: &[Box<RawValue>], key: &IdempotencyKey) -> Result<Vec<BatchItem>, Problem> {
+    if !(1..=BATCH_MAX).contains(&items.len()) {
+        return Err(Problem::field("items", format!("must be 1 to {BATCH_MAX}")));
+    }
+    Ok(items.iter().enumerate().map(|(i, item)| read_item(i, item.get(), key)).collect())
+}
+
+fn read_item(index: usize, item: &str, key: &IdempotencyKey) -> BatchItem {
+    let at = |error: FieldProblem| AppError::Invalid {
+        errors: vec![FieldError::new(field_of(index, &error.field), error.message)],
+    };
+    json::check(item.as_bytes()).map_err(at)?;
+    let mut members: Map<String, Value> = json::read(item.as_bytes()).map_err(at)?;
+    let own_key = match members.remove(OWN_KEY) {
+        None | Some(Value::Null) => format!("{key}/{index}"),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(AppError::invalid(field_of(index, OWN_KEY), "must be a string")),
+    };
+    let key = IdempotencyKey::new(own_key)
+        .map_err(|error| AppError::invalid(field_of(index, OWN_KEY), error.to_string()))?;
+    let usage: NewUsage = json::read_value(Value::Object(members)).map_err(at)?;
+    // As if it had been sent alone (rules.md, "Idempotency").
+    let hash = input_hash("POST", "/v1/usage", item.as_bytes());
+    Ok((usage.into(), Keyed { key, hash }))
+}
+
+fn field_of(index: usize, field: &str) -> String {
+    match field {
+        "" => format!("items[{index}]"),
+        field => format!("items[{index}].{field}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Vec<BatchItem>, Problem> {
+        let batch: UsageBatch = json::read_parts(body.as_bytes()).map_err(|e| Problem::fields(vec![e]))?;
+        read_items(&batch.items, &IdempotencyKey::new("k").unwrap())
+    }
+
+    #[test]
+    fn an_item_with_a_flaw_fails_alone_with_its_index() {
+        let good = r#"{"customer": "a", "feature": "f", "model": "m", "quantities": {"images": 1}}"#;
+        let body = format!(
+            r#"{{"items": [{good}, {{"customer": "a\u0000"}}, {{"customer": 1}}, null, {{"x": 1, "x": 1}}]}}"#
+        );
+        let items = read(&body).unwrap();
+        let (_, keyed) = items[0].as_ref().unwrap();
+        assert_eq!(keyed.key.as_str(), "k/0");
+        assert_eq!(keyed.hash, input_hash("POST", "/v1/usage", good.as_bytes()));
+        let fields: Vec<String> = items[1..]
+            .iter()
+            .map(|item| match item {
+                Err(AppError::Invalid { errors }) => errors[0].field.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(fields, ["items[1].customer", "items[2].customer", "items[3]", "items[4]"]);
+    }
+
+    #[test]
+    fn an_item_may_bring_its_own_key() {
+        let items = read(
+            r#"{"items": [{"idempotency_key": "mine", "customer": "a", "feature": "f", "model": "m", "quantities": {}},
+                {"idempotency_key": "", "customer": "a", "feature": "f", "model": "m", "quantities": {}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(items[0].as_ref().unwrap().1.key.as_str(), "mine");
+        assert!(items[1].is_err());
+    }
+
+    #[test]
+    fn a_batch_has_1_to_1000_items_and_nothing_else() {
+        assert!(read(r#"{"items": []}"#).is_err());
+        assert!(read(&format!(r#"{{"items": [{}]}}"#, ["{}"; 1001].join(","))).is_err());
+        assert!(read(r#"{"items": [{}], "more": 1}"#).is_err());
+        assert!(read(r#"{"items": [{}], "items": [{}]}"#).is_err());
+        assert!(read("[[]]").is_err());
+    }
+}

@@ -1,0 +1,71 @@
+use app::usage;
+use axum::extract::State;
+use kernel::Timestamp;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::amount::{Instant, QuantitiesInput};
+use crate::answer::{Answer, created};
+use crate::body::{Input, Moving, RequiredKey};
+use crate::caller::Caller;
+use crate::json::optional_object;
+use crate::receipts::Receipt;
+use crate::text::{CustomerRef, FeatureName, Job, ModelName, Subject, VendorTransaction};
+use crate::work::{ContextInput, OptionsInput, context, work};
+use crate::{batches, events};
+
+pub fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(create)).merge(batches::routes()).merge(events::routes())
+}
+
+/// Work that is done.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"customer": "acme-1", "feature": "text.generate", "model": "gpt-4", "quantities": {"input_tokens": 1500, "output_tokens": 500}}))]
+pub struct NewUsage {
+    customer: CustomerRef,
+    feature: FeatureName,
+    model: ModelName,
+    quantities: QuantitiesInput,
+    #[serde(default, deserialize_with = "optional_object")]
+    options: Option<OptionsInput>,
+    #[serde(default, deserialize_with = "optional_object")]
+    context: Option<ContextInput>,
+    job: Option<Job>,
+    subject: Option<Subject>,
+    vendor_transaction: Option<VendorTransaction>,
+    /// Late usage is priced by the rate card of this instant and drawn from the lots of now.
+    #[serde(default)]
+    #[schema(value_type = Option<Instant>)]
+    occurred_at: Option<Timestamp>,
+}
+
+/// Report usage
+///
+/// Charges work in one step, or refuses and changes nothing.
+#[utoipa::path(post, path = "/v1/usage", tag = "Usage", operation_id = "report_usage",
+    params(RequiredKey), request_body = NewUsage,
+    responses((status = 201, description = "The receipt.", body = Receipt),
+        (status = 402, description = ""), (status = 429, description = "")))]
+async fn create(caller: Caller, State(api): State<Api>, sent: Moving<NewUsage>) -> Answer {
+    created::<_, Receipt>(usage::report(&api.app, &caller.0, sent.body.into(), &sent.key).await?)
+}
+
+impl Input for NewUsage {}
+
+impl From<NewUsage> for usage::NewUsage {
+    fn from(new: NewUsage) -> usage::NewUsage {
+        usage::NewUsage {
+            customer: new.customer.named(),
+            work: work(new.feature, new.model, new.quantities, new.options),
+            context: context(new.context),
+            job: new.job.map(|job| job.0),
+            subject: new.subject.map(|subject| subject.0),
+            vendor_transaction: new.vendor_transaction.map(|t| t.0),
+            occurred_at: new.occurred_at,
+        }
+    }
+}

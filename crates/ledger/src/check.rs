@@ -49,6 +49,9 @@ pub fn check(wallet: &Wallet) -> Result<(), Broken> {
     if let Some((seq, _)) = wallet.holds.iter().find(|(_, h)| h.lots.iter().any(|(_, c)| c.is_negative())) {
         return broken(format!("hold {seq} has a negative part"));
     }
+    if let Some((seq, _)) = wallet.holds.iter().find(|(_, h)| h.terms.remaining != h.remaining()) {
+        return broken(format!("hold {seq} says another remainder than its lots"));
+    }
     match wallet.holds.iter().find(|(_, h)| !h.is_open() && !h.lots.is_empty()) {
         Some((seq, _)) => broken(format!("hold {seq} is closed and still holds credits")),
         None if by_holds.keys().any(|lot| !wallet.lots.contains_key(lot)) => {

@@ -18,7 +18,7 @@ pub(crate) fn debit(
             WhenShort::Refuse => return Err(Refusal::Short { needed: price, available }),
             WhenShort::Unbilled => {
                 draft.open(EntryKind::Unbilled, now, None, Terms::None);
-                draft.close(None);
+                draft.close();
                 return Ok(());
             }
             WhenShort::Absorb | WhenShort::Overdraft { .. } => {}
@@ -27,7 +27,7 @@ pub(crate) fn debit(
     draft.open(EntryKind::Debit, now, None, Terms::None);
     let taken = draft.take_available(Account::Spent, price)?;
     cover(draft, price.minus_or_zero(taken), when_short)?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 

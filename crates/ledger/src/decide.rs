@@ -99,7 +99,7 @@ pub fn decide(wallet: &Wallet, command: &Command, now: Timestamp) -> Result<Chan
         Command::Unrated => {
             let now = draft.now;
             draft.open(EntryKind::Unrated, now, None, Terms::None);
-            draft.close(None);
+            draft.close();
         }
         Command::Reverse { receipt, lots } => reversals::reverse(&mut draft, receipt, lots)?,
     }

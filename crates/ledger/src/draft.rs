@@ -96,13 +96,14 @@ impl Draft {
         self.wallet.holds.get(&seq)
     }
 
-    /// Ends the open entry: `terms` as they are after its lines.
-    pub fn close(&mut self, terms: Option<Terms>) {
-        let seq = self.wallet.seq;
+    /// Ends the open entry; only now its lines tell what is still set aside.
+    pub fn close(&mut self) {
         let Some(entry) = self.entries.last_mut() else { return };
-        if let Some(terms) = terms {
-            apply_terms(&mut self.wallet, seq, entry.hold, &terms);
-            entry.terms = terms;
+        if let (Some(seq), Terms::Hold(terms)) = (entry.hold, &mut entry.terms)
+            && let Some(hold) = self.wallet.holds.get_mut(&seq)
+        {
+            terms.remaining = hold.remaining();
+            hold.terms.remaining = terms.remaining;
         }
         if entry.lines.is_empty() {
             entry.lines.push(nothing(entry.kind, &self.wallet));

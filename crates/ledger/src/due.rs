@@ -64,7 +64,7 @@ fn lapse(draft: &mut Draft, seq: Seq, at: Timestamp) -> Result<(), Refusal> {
     for (lot, credits) in hold.lots {
         draft.give_back(Account::Held, credits, lot)?;
     }
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 
@@ -72,6 +72,6 @@ fn expire(draft: &mut Draft, seq: Seq, at: Timestamp) -> Result<(), Refusal> {
     let Some(remaining) = draft.wallet.lots.get(&seq).map(|l| l.remaining) else { return Ok(()) };
     draft.open(EntryKind::Expire, at, None, Terms::None);
     draft.moves(Account::Available, Account::Expired, remaining, Some(seq))?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) fn grant(draft: &mut Draft, terms: &LotTerms) -> Result<(), Refusal> 
     draft.moves(Account::Issued, Account::Debt, pays_debt, Some(lot))?;
     let rest = terms.granted.minus_or_zero(pays_debt);
     draft.moves(Account::Issued, Account::Available, rest, Some(lot))?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn void(draft: &mut Draft, grant: Seq) -> Result<(), Refusal> {
     let terms = LotTerms { voided: true, ..lot.terms };
     draft.open(EntryKind::GrantVoid, now, None, Terms::LotAfter { lot: grant, terms });
     draft.moves(Account::Available, Account::Revoked, lot.remaining, Some(grant))?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 
@@ -52,6 +52,6 @@ pub(crate) fn claw_back(draft: &mut Draft, grant: Seq, credits: Credits) -> Resu
     let taken = lot.remaining.min(credits);
     draft.moves(Account::Available, Account::Revoked, taken, Some(grant))?;
     draft.moves(Account::Debt, Account::Revoked, credits.minus_or_zero(taken), Some(grant))?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }

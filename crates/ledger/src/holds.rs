@@ -26,13 +26,14 @@ pub(crate) fn authorize(
         state: HoldState::Open,
         authorized: credits,
         captured: Credits::ZERO,
+        remaining: Credits::ZERO,
         captures: 0,
         expires_at: now.plus_seconds(ttl_seconds),
         progress: None,
     };
     draft.open(EntryKind::Hold, now, Some(hold), Terms::Hold(terms));
     draft.take_available(Account::Held, credits)?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn extend(
     }
     draft.open(EntryKind::Extend, now, Some(hold), Terms::Hold(terms));
     draft.take_available(Account::Held, credits)?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 
@@ -80,7 +81,7 @@ pub(crate) fn capture(
     if is_final && hold.is_open() {
         release(draft, seq)?;
     }
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 
@@ -90,7 +91,7 @@ pub(crate) fn void(draft: &mut Draft, hold: Seq) -> Result<(), Refusal> {
     let now = draft.now;
     draft.open(EntryKind::Void, now, Some(hold), Terms::Hold(terms));
     release(draft, hold)?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 

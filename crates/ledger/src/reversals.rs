@@ -37,7 +37,7 @@ pub(crate) fn reverse(draft: &mut Draft, receipt: &Entry, lots: &[(Seq, LotTerms
     }
     draft.moves(Account::Spent, Account::Debt, still_owed, None)?;
     draft.moves(Account::Spent, Account::Available, paid_since, Some(own))?;
-    draft.close(None);
+    draft.close();
     Ok(())
 }
 

@@ -90,6 +90,8 @@ pub struct HoldTerms {
     pub authorized: Credits,
     /// Charged so far, also beyond `authorized`.
     pub captured: Credits,
+    /// Still set aside.
+    pub remaining: Credits,
     /// How many captures there were.
     pub captures: u32,
     pub expires_at: Timestamp,

@@ -144,15 +144,16 @@ pub(crate) fn lot(row: &lot::Model) -> Result<(Seq, Lot), StoreError> {
 }
 
 pub(crate) fn hold(row: &hold::Model) -> Result<(Seq, Hold), StoreError> {
+    let lots: Vec<(Seq, i64)> = from_json(&row.lots)?;
     let terms = HoldTerms {
         state: row.state.parse().map_err(corrupt)?,
         authorized: Credits::from_micros(row.authorized),
         captured: Credits::from_micros(row.captured),
+        remaining: Credits::from_micros(lots.iter().map(|(_, micros)| micros).sum()),
         captures: u32::try_from(row.captures).map_err(corrupt)?,
         expires_at: instant(row.expires_at)?,
         progress: row.progress.clone(),
     };
-    let lots: Vec<(Seq, i64)> = from_json(&row.lots)?;
     let lots = lots.into_iter().map(|(lot, micros)| (lot, Credits::from_micros(micros))).collect();
     Ok((row.seq, Hold { terms, lots }))
 }

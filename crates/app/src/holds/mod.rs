@@ -108,13 +108,12 @@ pub async fn get(app: &App, by: &Principal, id: HoldId) -> Result<Hold, AppError
     let record = read(app, id).await?;
     let facts = later_facts(&record)?;
     let mut terms = record.hold.terms.clone();
-    let mut remaining = record.hold.remaining();
     // A lapse is a fact of time, whether or not it was posted.
     if terms.state == HoldState::Open && terms.expires_at <= app.now() {
         terms.state = HoldState::Lapsed;
-        remaining = Credits::ZERO;
+        terms.remaining = Credits::ZERO;
     }
-    Ok(hold(id, &terms, remaining, facts, record.authorized.recorded_at))
+    Ok(hold(id, &terms, facts, record.authorized.recorded_at))
 }
 
 pub async fn extend(
@@ -225,14 +224,10 @@ fn answered(wallet: WalletId, entry: &Entry) -> Result<Hold, AppError> {
     };
     let facts: HoldFacts = facts(entry)?;
     let created_at = facts.created_at.unwrap_or(entry.recorded_at);
-    let remaining = match terms.state {
-        HoldState::Open => terms.authorized.minus_or_zero(terms.captured),
-        _ => Credits::ZERO,
-    };
-    Ok(hold(HoldId { wallet, seq }, terms, remaining, facts, created_at))
+    Ok(hold(HoldId { wallet, seq }, terms, facts, created_at))
 }
 
-fn hold(id: HoldId, terms: &HoldTerms, remaining: Credits, facts: HoldFacts, created_at: Timestamp) -> Hold {
+fn hold(id: HoldId, terms: &HoldTerms, facts: HoldFacts, created_at: Timestamp) -> Hold {
     Hold {
         id,
         customer: facts.customer,
@@ -240,7 +235,7 @@ fn hold(id: HoldId, terms: &HoldTerms, remaining: Credits, facts: HoldFacts, cre
         authorized: terms.authorized,
         captured: terms.captured,
         captures: terms.captures,
-        remaining,
+        remaining: terms.remaining,
         expires_at: terms.expires_at,
         quote: facts.quote,
         priced: facts.priced,

@@ -23,6 +23,22 @@ pub(crate) fn request(
     })
 }
 
+/// A call that cannot be prepared any more (its model left the card, its hold moved on) may be the retry
+/// of a success: then the first answer stands.
+pub(crate) async fn submit_or_first(
+    app: &App,
+    wallet: WalletId,
+    keyed: &Keyed,
+    prepared: Result<Request, AppError>,
+) -> Result<Answer, AppError> {
+    let error = match prepared {
+        Ok(request) => return submit(app, request).await,
+        Err(error) => error,
+    };
+    let key = KeyedInput::Key { key: keyed.key.clone(), hash: keyed.hash };
+    app.engine().first_answer(wallet, &key).await?.ok_or(error)
+}
+
 pub(crate) async fn submit(app: &App, request: Request) -> Result<Answer, AppError> {
     Ok(app.engine().submit(request).await?)
 }

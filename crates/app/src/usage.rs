@@ -7,7 +7,8 @@ use ledger::{Command, WhenShort};
 
 use crate::about::ChargeFacts;
 use crate::charge::{Receipt, receipt};
-use crate::submit::{request, submit};
+use crate::customers::Known;
+use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing};
 
@@ -49,6 +50,12 @@ pub async fn report(
     by.require(Scope::Usage)?;
     check(app, &new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
+    let prepared = prepare(app, known, new, keyed).await;
+    let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
+    Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })
+}
+
+async fn prepare(app: &App, known: Known, new: NewUsage, keyed: &Keyed) -> Result<Request, AppError> {
     let at = new.occurred_at.unwrap_or_else(|| app.now());
     let (_, priced) = pricing::price_at(app, &new.work, &new.context, at).await?;
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
@@ -62,9 +69,7 @@ pub async fn report(
         ..ChargeFacts::of(known.id)
     };
     let request = request(known.wallet, keyed, EngineCommand::Ledger(command), &facts)?;
-    let request = Request { vendor_transaction: new.vendor_transaction, ..request };
-    let answer = submit(app, request).await?;
-    Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })
+    Ok(Request { vendor_transaction: new.vendor_transaction, ..request })
 }
 
 /// All items at once to the engine; not all-or-nothing.

@@ -289,7 +289,7 @@ impl KeyedInput {
         }
     }
 
-    fn is_event(&self) -> bool {
+    pub(crate) fn is_event(&self) -> bool {
         matches!(self, KeyedInput::Event { .. })
     }
 }

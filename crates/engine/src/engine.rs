@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kernel::{Bucket, Clock, bucket_of};
-use store::{Lane, Store, lanes};
+use kernel::{Bucket, Clock, WalletId, bucket_of};
+use store::{Lane, Store, journal, lanes};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::EngineConfig;
-use crate::request::{Answer, EngineError, Request};
+use crate::request::{Answer, EngineError, KeyedInput, Request};
 use crate::writer::{Outcome, Pending, Writer};
 
 /// How often a command follows a lane map that changes under it.
@@ -77,6 +77,22 @@ impl Engine {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// What a key was answered before, without deciding anything.
+    pub async fn first_answer(
+        &self,
+        wallet: WalletId,
+        key: &KeyedInput,
+    ) -> Result<Option<Answer>, EngineError> {
+        let entry = journal::entry_by_key(&self.inner.store, wallet, &key.stored_text()).await;
+        let Some(entry) = entry.map_err(|e| EngineError::Unavailable(Arc::new(e)))? else {
+            return Ok(None);
+        };
+        if !key.is_event() && entry.key.as_ref().is_some_and(|stored| stored.hash != key.hash()) {
+            return Err(EngineError::KeyReused);
+        }
+        Ok(Some(Answer { entry, replayed: true }))
     }
 
     /// Takes no more commands, finishes those that wait and ends the writers.

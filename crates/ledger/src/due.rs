@@ -7,11 +7,6 @@ use crate::entry::{Account, Entry, EntryKind, Terms};
 use crate::refusal::Refusal;
 use crate::wallet::{HoldState, Wallet};
 
-enum Due {
-    Lapse(Seq),
-    Expire(Seq),
-}
-
 /// The entries that time owes the wallet at `now`, in the order of their instants.
 pub fn due(wallet: &Wallet, now: Timestamp) -> Result<Vec<Entry>, Refusal> {
     let mut draft = Draft::new(wallet, now);
@@ -27,33 +22,33 @@ pub fn settled(wallet: &Wallet, now: Timestamp) -> Result<Wallet, Refusal> {
 }
 
 pub(crate) fn settle(draft: &mut Draft) -> Result<(), Refusal> {
-    while let Some((at, next)) = earliest(&draft.wallet, draft.now) {
-        match next {
-            Due::Lapse(hold) => lapse(draft, hold, at)?,
-            Due::Expire(lot) => expire(draft, lot, at)?,
+    let mut lapses = lapses(&draft.wallet, draft.now).into_iter().peekable();
+    loop {
+        let expiry = earliest_expiry(&draft.wallet, draft.now);
+        // A lapse comes before an expiry of the same instant; its credits then expire with the rest.
+        match (lapses.peek().copied(), expiry) {
+            (Some((at, hold)), expiry) if expiry.is_none_or(|(expires_at, _)| at <= expires_at) => {
+                lapses.next();
+                lapse(draft, hold, at)?;
+            }
+            (_, Some((at, lot))) => expire(draft, lot, at)?,
+            (_, None) => return Ok(()),
         }
     }
-    Ok(())
 }
 
-/// A lapse comes before an expiry of the same instant; its credits then expire with the rest.
-fn earliest(wallet: &Wallet, now: Timestamp) -> Option<(Timestamp, Due)> {
-    let lapse = wallet
-        .holds
-        .iter()
-        .filter(|(_, h)| h.is_open() && h.terms.expires_at <= now)
-        .min_by_key(|(seq, h)| (h.terms.expires_at, **seq))
-        .map(|(seq, h)| (h.terms.expires_at, Due::Lapse(*seq)));
-    let expiry = wallet
-        .lots
-        .iter()
-        .filter(|(_, l)| l.remaining.is_positive() && l.terms.is_expired(now))
-        .min_by_key(|(seq, l)| (l.terms.expires_at, **seq))
-        .and_then(|(seq, l)| Some((l.terms.expires_at?, Due::Expire(*seq))));
-    match (lapse, expiry) {
-        (Some(l), Some(e)) => Some(if l.0 <= e.0 { l } else { e }),
-        (l, e) => l.or(e),
-    }
+/// The holds whose time is over, in the order of their instants. Nothing that is due opens another.
+fn lapses(wallet: &Wallet, now: Timestamp) -> Vec<(Timestamp, Seq)> {
+    let open = wallet.holds.iter().filter(|(_, h)| h.is_open() && h.terms.expires_at <= now);
+    let mut due: Vec<(Timestamp, Seq)> = open.map(|(seq, h)| (h.terms.expires_at, *seq)).collect();
+    due.sort_unstable();
+    due
+}
+
+/// Looked up anew after each step: a lapse gives credits back to lots that may then expire.
+fn earliest_expiry(wallet: &Wallet, now: Timestamp) -> Option<(Timestamp, Seq)> {
+    let expired = wallet.lots.iter().filter(|(_, l)| l.remaining.is_positive() && l.terms.is_expired(now));
+    expired.filter_map(|(seq, l)| Some((l.terms.expires_at?, *seq))).min()
 }
 
 fn lapse(draft: &mut Draft, seq: Seq, at: Timestamp) -> Result<(), Refusal> {

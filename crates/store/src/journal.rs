@@ -41,6 +41,20 @@ pub(crate) async fn entry_in(
     Ok(rows::entries(postings)?.pop())
 }
 
+/// The entry that a key (as it is stored) led to.
+pub async fn entry_by_key(store: &Store, wallet: WalletId, key: &str) -> Result<Option<Entry>, StoreError> {
+    let first = posting::Entity::find()
+        .filter(posting::Column::Bucket.eq(bucket_of(wallet)))
+        .filter(posting::Column::Wallet.eq(wallet.uuid()))
+        .filter(posting::Column::IdempotencyKey.eq(key))
+        .one(&store.reads)
+        .await?;
+    match first {
+        Some(row) => entry(store, wallet, row.seq).await,
+        None => Ok(None),
+    }
+}
+
 /// The entry that reversed a receipt, if one did.
 pub async fn reversal_of(store: &Store, wallet: WalletId, receipt: Seq) -> Result<Option<Seq>, StoreError> {
     let key = (bucket_of(wallet), wallet.uuid(), receipt);

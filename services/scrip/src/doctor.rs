@@ -35,13 +35,21 @@ pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
     }
     match std::net::TcpListener::bind(settings.listen) {
         Ok(_) => findings.ok(&format!("{} is free to listen on", settings.listen)),
+        Err(_) if answers_as_scrip(settings).await => {
+            findings.ok(&format!("a running Scrip listens on {}", settings.listen));
+        }
         Err(e) => findings.fail(
             &format!("{}: {e}", settings.listen),
-            "Another process listens there (a running Scrip, perhaps), or the address is not this machine's.",
+            "Another program listens there, or the address is not this machine's. Choose another: SCRIP_LISTEN",
         ),
     }
     println!("{} to look at", findings.failed);
     Ok(if findings.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn answers_as_scrip(settings: &Settings) -> bool {
+    let Ok(client) = client::Client::new(&format!("http://{}", settings.listen), "none") else { return false };
+    client.get("/livez").await.is_ok_and(|reply| reply.status == 200 && reply.headers.contains_key("x-request-id"))
 }
 
 async fn check_store(store: &Store, findings: &mut Findings) -> Result<(), String> {

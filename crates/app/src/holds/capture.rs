@@ -7,7 +7,7 @@ use store::holds::HoldRecord;
 use super::{later_facts, read};
 use crate::about::{ChargeFacts, HoldFacts, from_json, to_json};
 use crate::charge::{Receipt, receipt};
-use crate::submit::{request, submit};
+use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Priced, Principal, Scope, catalogue, pricing};
 
@@ -67,8 +67,8 @@ async fn attempt(
     capture: &Capture,
     keyed: &Keyed,
 ) -> Result<Option<Done<Receipt>>, AppError> {
-    let request = prepare(app, id, capture, keyed).await?;
-    match submit(app, request).await {
+    let prepared = prepare(app, id, capture, keyed).await;
+    match submit_or_first(app, id.wallet, keyed, prepared).await {
         Err(AppError::Refused(Refusal::HoldMoved)) => Ok(None),
         Err(error) => Err(error),
         Ok(answer) => {

@@ -2,7 +2,7 @@
 
 mod capture;
 
-use engine::EngineCommand;
+use engine::{EngineCommand, Request};
 use kernel::{Credits, CustomerId, HoldId, QuoteId, Timestamp, WalletId};
 use ledger::{Command, Entry, Gate, HoldState, HoldTerms, Terms};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use store::holds::HoldRecord;
 
 use crate::about::{HoldFacts, facts};
 use crate::customers::Known;
-use crate::submit::{request, submit};
+use crate::submit::{request, submit, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
@@ -88,6 +88,12 @@ pub async fn authorize(
     by.require(Scope::Usage)?;
     check(&new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
+    let prepared = prepare(app, known, new, keyed).await;
+    let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
+    Ok(Done { value: answered(known.wallet, &answer.entry)?, replayed: answer.replayed })
+}
+
+async fn prepare(app: &App, known: Known, new: NewHold, keyed: &Keyed) -> Result<Request, AppError> {
     let planned = plan(app, known, &new).await?;
     let facts = HoldFacts {
         customer: known.id,
@@ -99,7 +105,7 @@ pub async fn authorize(
     };
     let ttl_seconds = new.ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS);
     let command = Command::Authorize { credits: planned.credits, ttl_seconds, gate: planned.gate };
-    apply(app, known.wallet, keyed, command, &facts).await
+    request(known.wallet, keyed, EngineCommand::Ledger(command), &facts)
 }
 
 pub async fn get(app: &App, by: &Principal, id: HoldId) -> Result<Hold, AppError> {

@@ -89,6 +89,8 @@ impl From<EngineError> for AppError {
                 AppError::VendorTransactionTaken { vendor_transaction }
             }
             EngineError::UnknownWallet => AppError::not_found("wallet"),
+            // Only a settling job can see it, and it asks the engine itself.
+            EngineError::NothingDue => AppError::not_found("due entry"),
             EngineError::Overloaded => AppError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS },
             cause @ (EngineError::Unavailable(_) | EngineError::Stopping) => AppError::Unavailable {
                 retry_after_seconds: RETRY_AFTER_SECONDS,

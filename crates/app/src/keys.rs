@@ -108,6 +108,17 @@ pub async fn revoke(app: &App, by: &Principal, id: ApiKeyId) -> Result<(), AppEr
     Ok(())
 }
 
+pub(crate) fn api_key(row: api_keys::Model) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::from_uuid(row.id),
+        name: row.name,
+        scopes: row.scopes.split_whitespace().map(str::to_owned).collect(),
+        customer: row.customer.map(CustomerId::from_uuid),
+        livemode: row.livemode,
+        created_at: Timestamp::from_micros_saturating(row.created_at),
+    }
+}
+
 fn prefix(is_customers: bool, livemode: bool) -> &'static str {
     match (is_customers, livemode) {
         (true, _) => "ck_",

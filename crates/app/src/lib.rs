@@ -5,6 +5,7 @@
 //! in one transaction here, together with the idempotency row of the call that asked for them.
 
 mod about;
+pub mod accounts;
 mod cache;
 mod calls;
 pub mod catalogue;
@@ -17,12 +18,17 @@ pub mod events;
 pub mod grants;
 pub mod holds;
 pub mod keys;
+pub mod mails;
+pub mod notices;
+pub mod pace;
 pub mod postings;
+pub mod prices;
 mod pricing;
 mod principal;
 pub mod quotes;
 pub mod receipts;
 mod secret;
+pub mod statements;
 mod submit;
 mod text;
 mod turns;
@@ -53,6 +59,10 @@ pub struct App {
 pub struct AppConfig {
     /// How CloudEvents become a feature, a model and quantities.
     pub mappings: Vec<Mapping>,
+    /// Whom mails come from; its name is the product's name in their text.
+    pub mail_from: mail::Sender,
+    /// Where the pages are reached from outside, such as `https://credits.example.com`; for links in mails.
+    pub public_url: String,
 }
 
 struct Inner {
@@ -64,6 +74,7 @@ struct Inner {
     directory: cache::Directory,
     keys: cache::Keys,
     capture_turns: turns::Turns,
+    passwords: accounts::Workplaces,
 }
 
 impl App {
@@ -78,6 +89,7 @@ impl App {
             directory: cache::Directory::default(),
             keys: cache::Keys::default(),
             capture_turns: turns::Turns::default(),
+            passwords: accounts::Workplaces::default(),
         };
         App { inner: Arc::new(inner) }
     }
@@ -105,9 +117,25 @@ impl App {
     }
 }
 
+impl AppConfig {
+    /// A page of the portal as a link; "" is its first page.
+    pub fn portal_page(&self, path: &str) -> String {
+        format!("{}/{path}", self.public_url.trim_end_matches('/'))
+    }
+
+    /// A page of the console as a link.
+    pub fn console_page(&self, path: &str) -> String {
+        self.portal_page(&format!("console/{path}"))
+    }
+}
+
 impl Default for AppConfig {
     /// The mappings that ship. Their text is proven by a test, so none is ever lost here.
     fn default() -> AppConfig {
-        AppConfig { mappings: metering::parse_mappings(metering::DEFAULT_MAPPINGS).unwrap_or_default() }
+        AppConfig {
+            mappings: metering::parse_mappings(metering::DEFAULT_MAPPINGS).unwrap_or_default(),
+            mail_from: mail::Sender::default(),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod append;
 pub mod cold;
 mod connect;
+pub mod due;
 pub mod entities;
 mod error;
 pub mod health;
@@ -14,8 +15,10 @@ pub mod holds;
 pub mod journal;
 mod lane_tx;
 pub mod lanes;
+pub mod notices;
 mod rows;
 mod sql;
+pub mod statement;
 pub mod verify;
 pub mod wallets;
 
@@ -24,4 +27,5 @@ pub use connect::{Dialect, Store};
 pub use error::StoreError;
 pub use lane_tx::{LaneTx, UsedKey};
 pub use lanes::{Lane, LaneMap};
-pub use sea_orm::{DatabaseConnection, DatabaseTransaction};
+pub use cold::queue::Queue;
+pub use sea_orm::{DatabaseConnection, DatabaseTransaction, TryGetable, Value, prelude::Uuid};

@@ -1,7 +1,7 @@
 //! Reading wallets: now and at any instant of the past.
 
-use kernel::{Timestamp, WalletId, bucket_of};
-use ledger::{Wallet, fold};
+use kernel::{Seq, Timestamp, WalletId, bucket_of};
+use ledger::{Lot, Wallet, fold};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
@@ -74,6 +74,12 @@ pub async fn read_as_of(store: &Store, id: WalletId, at: Timestamp) -> Result<Op
     fold_all(&mut wallet, later)?;
     wallet.compact();
     Ok(Some(wallet))
+}
+
+/// The lot that the grant with this seq made, open or not.
+pub async fn lot(store: &Store, id: WalletId, seq: Seq) -> Result<Option<Lot>, StoreError> {
+    let row = lot::Entity::find_by_id((bucket_of(id), id.uuid(), seq)).one(store.reader()).await?;
+    row.map(|row| rows::lot(&row).map(|(_, lot)| lot)).transpose()
 }
 
 fn fold_all(wallet: &mut Wallet, postings: Vec<posting::Model>) -> Result<(), StoreError> {

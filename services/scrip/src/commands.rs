@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use app::{App, AppConfig, Principal, keys::NewApiKey};
+use app::{App, Principal, keys::NewApiKey};
 use engine::{Engine, Faults};
 use kernel::{Clock, Credits};
 use store::Store;
@@ -34,7 +34,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, String> {
 pub async fn open_app(settings: &Settings, store: Store, faults: Faults) -> Result<App, String> {
     let engine = Engine::start(store.clone(), Clock::System, settings.engine(faults));
     let engine = engine.await.map_err(|e| format!("engine: {}", chain(&e)))?;
-    Ok(App::open(store, Clock::System, engine, AppConfig { mappings: settings.mappings() }))
+    Ok(App::open(store, Clock::System, engine, settings.app()?))
 }
 
 pub async fn migrate(settings: &Settings) -> Result<ExitCode, String> {

@@ -42,6 +42,10 @@ pub async fn by_external_id(
     Ok(Entity::find().filter(Column::ExternalId.eq(external_id)).one(db).await?)
 }
 
+pub async fn by_wallet(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find().filter(Column::Wallet.eq(wallet)).one(db).await?)
+}
+
 /// Newest first (ids carry the time of making), older than `before`.
 pub async fn page(
     db: &impl ConnectionTrait,

@@ -11,4 +11,6 @@ mod engine;
 mod kill;
 mod parallel;
 mod postgres_cluster;
+mod readme;
+mod schemathesis;
 mod statements;

@@ -101,11 +101,15 @@ impl Cluster {
         checked("psql", output)
     }
 
-    /// The server is gone from one moment to the next, as in a crash.
+    /// The server is gone from one moment to the next, as in a crash: also the processes that serve the
+    /// connections, which else would finish what they do before they see that their parent died.
     pub fn kill9(&self) {
         let mut server = self.server();
         if let Some(mut child) = server.take() {
+            let serving = children_of(child.id());
             child.kill().expect("our own child can be killed");
+            // Some may have ended by themselves meanwhile; kill says so and kills the others.
+            let _ = Command::new("kill").arg("-9").args(serving).stderr(Stdio::null()).status();
             let status = child.wait().expect("a killed child ends");
             assert_eq!(status.signal(), Some(9), "PostgreSQL had ended before: {}", self.log());
         }
@@ -233,6 +237,12 @@ impl Drop for Cluster {
             let _ = child.wait();
         }
     }
+}
+
+/// Where `/proc` does not tell, none; the server then ends a little less abruptly.
+fn children_of(pid: u32) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// The folder that holds `initdb`, `postgres` and `psql`: where PATH leads, or where Debian puts them.

@@ -20,7 +20,9 @@ pub struct PositiveCredits(pub Credits);
 pub struct CreditsInput(pub Credits);
 
 /// For `#[serde(deserialize_with)]` on a member that may be absent but not null.
-pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -88,7 +90,9 @@ impl<'de> Visitor<'de> for QuantitiesVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<QuantitiesInput, A::Error> {
         let mut quantities = Quantities::default();
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
-            let driver: Driver = name.parse().map_err(de::Error::custom)?;
+            let unknown =
+                |error: kernel::QuantityError| de::Error::custom(format!("has {name:?}, which {error}"));
+            let driver: Driver = name.parse().map_err(unknown)?;
             let AmountInput(amount) = members.next_value()?;
             quantities.set(driver, amount);
         }
@@ -170,7 +174,11 @@ impl PartialSchema for PositiveCredits {
 
 impl PartialSchema for CreditsInput {
     fn schema() -> RefOr<Schema> {
-        text_schema("Credits of 0 or more, as a decimal string; at most 1000000000.", CREDITS_PATTERN, &["12.5"])
+        text_schema(
+            "Credits of 0 or more, as a decimal string; at most 1000000000.",
+            CREDITS_PATTERN,
+            &["12.5"],
+        )
     }
 }
 
@@ -239,7 +247,9 @@ mod tests {
         for (json, read) in [("\"12.50\"", "12.5"), ("\"0\"", "0"), ("\"1000000000\"", "1000000000")] {
             assert_eq!(credits(json).as_deref(), Some(read));
         }
-        for json in ["12.5", "\"-1\"", "\"-0\"", "\"007\"", "\"1e3\"", "\"0.1234567\"", "\"1000000000.0\"", "\"\""] {
+        for json in
+            ["12.5", "\"-1\"", "\"-0\"", "\"007\"", "\"1e3\"", "\"0.1234567\"", "\"1000000000.0\"", "\"\""]
+        {
             assert_eq!(credits(json), None, "{json}");
         }
         assert!(serde_json::from_str::<PositiveCredits>("\"0.000\"").is_err());
@@ -248,7 +258,9 @@ mod tests {
 
     #[test]
     fn whole_numbers_stay_in_their_range() {
-        for (json, read) in [("900", Some(900)), ("900.0", Some(900)), ("0", None), ("86401", None), ("1.5", None)] {
+        for (json, read) in
+            [("900", Some(900)), ("900.0", Some(900)), ("0", None), ("86401", None), ("1.5", None)]
+        {
             assert_eq!(serde_json::from_str::<TtlSeconds>(json).ok().map(|t| t.0), read, "{json}");
         }
         for json in ["\"900\"", "true", "1e300", "null"] {
@@ -260,7 +272,9 @@ mod tests {
     fn quantities_are_numbers_of_known_names() {
         let read = |json| serde_json::from_str::<QuantitiesInput>(json);
         assert!(read(r#"{"images": 1, "seconds": 7.1}"#).is_ok());
-        for json in [r#"{"images": "1"}"#, r#"{"images": -1}"#, r#"{"tokens": 1}"#, "[1]", r#"{"images": 1e13}"#] {
+        for json in
+            [r#"{"images": "1"}"#, r#"{"images": -1}"#, r#"{"tokens": 1}"#, "[1]", r#"{"images": 1e13}"#]
+        {
             assert!(read(json).is_err(), "{json}");
         }
     }

@@ -1,5 +1,5 @@
 use app::usage::{self, BATCH_MAX, BatchItem};
-use app::{AppError, Done, FieldError, Keyed, receipts};
+use app::{AppError, Done, Keyed, receipts};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -28,13 +28,14 @@ pub fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(create))
 }
 
-/// Many reports at once. Each item is a report of its own, with an optional `idempotency_key`; without
-/// one its key is the header's with `/` and the item's index, from 0.
+/// Many reports at once. Each item is a `NewUsage` of its own, with an optional `idempotency_key`; without
+/// one its key is the header's with `/` and the item's index, from 0. An item that is anything else fails
+/// alone.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"items": [{"customer": "acme-1", "feature": "text.generate", "model": "gpt-4", "quantities": {"output_tokens": 500}}]}))]
 pub struct UsageBatch {
-    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 1000)]
+    #[schema(value_type = Vec<Value>, min_items = 1, max_items = 1000)]
     items: Vec<Box<RawValue>>,
 }
 
@@ -68,11 +69,11 @@ async fn create(
 ) -> Answer {
     let items = read_items(&sent.body.items, &sent.key.key)?;
     let done = usage::report_batch(&api.app, &caller.0, items).await?;
-    let result = |r: Result<Done<receipts::Receipt>, AppError>| match r {
+    let result = |(i, result): (usize, Result<Done<receipts::Receipt>, AppError>)| match result {
         Ok(done) => BatchResult::Receipt(done.value.into()),
-        Err(error) => BatchResult::Problem(Problem::from(error).body(&request_id)),
+        Err(error) => BatchResult::Problem(of_item(i, error).body(&request_id, &api.buy_url)),
     };
-    let results = done.results.into_iter().map(result).collect();
+    let results = done.results.into_iter().enumerate().map(result).collect();
     Ok(answer(StatusCode::OK, done.replayed, BatchAnswer { results }))
 }
 
@@ -90,29 +91,31 @@ fn read_items(items: &[Box<RawValue>], key: &IdempotencyKey) -> Result<Vec<Batch
 }
 
 fn read_item(index: usize, item: &str, key: &IdempotencyKey) -> BatchItem {
-    let at = |error: FieldProblem| AppError::Invalid {
-        errors: vec![FieldError::new(field_of(index, &error.field), error.message)],
-    };
-    json::check(item.as_bytes()).map_err(at)?;
-    let mut members: Map<String, Value> = json::read(item.as_bytes()).map_err(at)?;
+    let invalid = |e: FieldProblem| AppError::invalid(e.field, e.message);
+    let mut members: Map<String, Value> = json::read(item.as_bytes()).map_err(invalid)?;
     let own_key = match members.remove(OWN_KEY) {
         None | Some(Value::Null) => format!("{key}/{index}"),
         Some(Value::String(text)) => text,
-        Some(_) => return Err(AppError::invalid(field_of(index, OWN_KEY), "must be a string")),
+        Some(_) => return Err(AppError::invalid(OWN_KEY, "must be a string")),
     };
-    let key = IdempotencyKey::new(own_key)
-        .map_err(|error| AppError::invalid(field_of(index, OWN_KEY), error.to_string()))?;
-    let usage: NewUsage = json::read_value(Value::Object(members)).map_err(at)?;
+    let key = IdempotencyKey::new(own_key).map_err(|error| AppError::invalid(OWN_KEY, error.to_string()))?;
+    let usage: NewUsage = json::read_value(Value::Object(members)).map_err(invalid)?;
     // As if it had been sent alone (rules.md, "Idempotency").
     let hash = input_hash("POST", "/v1/usage", item.as_bytes());
     Ok((usage.into(), Keyed { key, hash }))
 }
 
-fn field_of(index: usize, field: &str) -> String {
-    match field {
-        "" => format!("items[{index}]"),
-        field => format!("items[{index}].{field}"),
+/// The problem of one item; its members are named from the batch.
+fn of_item(index: usize, error: AppError) -> Problem {
+    let problem = Problem::from(error);
+    if problem.errors.is_empty() {
+        return problem;
     }
+    let named = |e: FieldProblem| match e.field.as_str() {
+        "" => FieldProblem { field: format!("items[{index}]"), ..e },
+        field => FieldProblem { field: format!("items[{index}].{field}"), ..e },
+    };
+    Problem::fields(problem.errors.into_iter().map(named).collect())
 }
 
 #[cfg(test)]
@@ -134,12 +137,11 @@ mod tests {
         let (_, keyed) = items[0].as_ref().unwrap();
         assert_eq!(keyed.key.as_str(), "k/0");
         assert_eq!(keyed.hash, input_hash("POST", "/v1/usage", good.as_bytes()));
-        let fields: Vec<String> = items[1..]
-            .iter()
-            .map(|item| match item {
-                Err(AppError::Invalid { errors }) => errors[0].field.clone(),
-                other => panic!("{other:?}"),
-            })
+        let fields: Vec<String> = items
+            .into_iter()
+            .skip(1)
+            .zip(1..)
+            .map(|(item, i)| of_item(i, item.unwrap_err()).errors[0].field.clone())
             .collect();
         assert_eq!(fields, ["items[1].customer", "items[2].customer", "items[3]", "items[4]"]);
     }

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use crate::json;
-use crate::query::{self, NoQuery};
 use crate::problem::{
     BODY_TOO_LARGE, FieldProblem, IDEMPOTENCY_KEY_REQUIRED, Problem, UNSUPPORTED_MEDIA_TYPE,
 };
+use crate::query::{self, NoQuery};
 
 /// The largest body of an ordinary request.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
@@ -61,7 +61,10 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Moving<T> {
     async fn from_request(request: Request, state: &S) -> Result<Moving<T>, Problem> {
         let Changing { body, key } = Changing::from_request(request, state).await?;
         let key = key.ok_or_else(|| {
-            Problem::new(IDEMPOTENCY_KEY_REQUIRED, "Send an Idempotency-Key header, and the same one with every retry.")
+            Problem::new(
+                IDEMPOTENCY_KEY_REQUIRED,
+                "Send an Idempotency-Key header, and the same one with every retry.",
+            )
         })?;
         Ok(Moving { body, key })
     }
@@ -78,11 +81,7 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
             require_media_type(&parts.headers, &["application/json"])?;
         }
         let bytes = read_bytes(&parts, body, T::MAX_BYTES).await?;
-        let body = if bytes.is_empty() && T::IS_OPTIONAL {
-            read_json(b"{}")?
-        } else {
-            read_json(&bytes)?
-        };
+        let body = if bytes.is_empty() && T::IS_OPTIONAL { read_json(b"{}")? } else { read_json(&bytes)? };
         let hash = input_hash(parts.method.as_str(), parts.uri.path(), &bytes);
         Ok(Changing { body, key: key_of(&parts.headers)?.map(|key| Keyed { key, hash }) })
     }
@@ -92,15 +91,18 @@ fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
     let read = if T::IS_CHECKED_BY_PARTS { json::read_parts(bytes) } else { json::read(bytes) };
     read.map_err(|error: FieldProblem| {
         let is_body = error.field.is_empty();
-        let message = if is_body { format!("the body is not as expected: {}", error.message) } else { error.message };
+        let message =
+            if is_body { format!("the body is not as expected: {}", error.message) } else { error.message };
         Problem::field(error.field, message)
     })
 }
 
 /// All of the body, at most `max_bytes` of it.
 pub async fn read_bytes(parts: &Parts, body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(BODY_TOO_LARGE, format!("A body may have at most {max_bytes} bytes here."));
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let too_large =
+        || Problem::new(BODY_TOO_LARGE, format!("A body may have at most {max_bytes} bytes here."));
+    let announced =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX) > max_bytes) {
         return Err(too_large());
     }
@@ -150,7 +152,13 @@ fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
 pub struct RequiredKey {
     /// Your name for this change. The same key with the same request answers what the first try
     /// answered and moves nothing again; with another request it is refused (422).
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$", example = "order-42")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        example = "order-42"
+    )]
     key: String,
 }
 
@@ -161,6 +169,13 @@ pub struct RequiredKey {
 pub struct OptionalKey {
     /// Your name for this change. The same key with the same request answers what the first try
     /// answered; with another request it is refused (422).
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$", required = false, nullable = false)]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        required = false,
+        nullable = false
+    )]
     key: Option<String>,
 }

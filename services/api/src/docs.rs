@@ -1,9 +1,10 @@
 //! `/docs`: the OpenAPI document as a page. No script, nothing from elsewhere.
 
 use askama::Template;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::document::TAGS;
+use crate::example;
 use crate::problem::{KINDS, Kind};
 
 /// The page's style sheet, served beside it.
@@ -38,13 +39,16 @@ struct Operation {
     description: Vec<Span>,
     parameters: Vec<Member>,
     bodies: Vec<Body>,
-    responses: Vec<Answer>,
+    answers: Vec<Answer>,
+    /// The first kind of each status that it can fail with; the list of errors goes on from there.
+    failures: Vec<&'static Kind>,
     example: String,
 }
 
 struct Body {
     media_type: String,
     kind: Type,
+    members: Vec<Member>,
 }
 
 struct Answer {
@@ -64,6 +68,8 @@ struct Object {
 struct Member {
     name: String,
     kind: Type,
+    /// Of a parameter: `in the path`.
+    place: String,
     is_required: bool,
     description: Vec<Span>,
 }
@@ -88,7 +94,9 @@ pub fn render(document: &Value) -> Result<String, askama::Error> {
         version: text(document, "/info/version"),
         introduction: text(document, "/info/description").split("\n\n").map(spans).collect(),
         groups: TAGS.iter().map(|(name, description)| group(document, name, description)).collect(),
-        schemas: members_of(document, "/components/schemas").map(|(name, schema)| object(name, schema)).collect(),
+        schemas: members_of(document, "/components/schemas")
+            .map(|(name, schema)| object(document, name, schema))
+            .collect(),
         kinds: KINDS,
     };
     page.render()
@@ -109,6 +117,8 @@ fn group(document: &Value, name: &'static str, description: &'static str) -> Gro
 fn operation(document: &Value, path: &str, method: &str, value: &Value) -> Operation {
     let parameters = value.get("parameters").and_then(Value::as_array).into_iter().flatten();
     let contents = members_of(value, "/requestBody/content");
+    let (successes, failures): (Vec<_>, Vec<_>) =
+        members_of(value, "/responses").partition(|(status, _)| status.starts_with('2'));
     Operation {
         anchor: text(value, "/operationId"),
         method: method.to_uppercase(),
@@ -116,26 +126,34 @@ fn operation(document: &Value, path: &str, method: &str, value: &Value) -> Opera
         summary: text(value, "/summary"),
         description: spans(&text(value, "/description")),
         parameters: parameters.map(parameter).collect(),
-        bodies: contents.map(|(media_type, content)| body(media_type, content)).collect(),
-        responses: members_of(value, "/responses").map(|(status, response)| answer(status, response)).collect(),
-        example: curl(document, path, method, value),
+        bodies: contents.map(|(media_type, content)| body(document, media_type, content)).collect(),
+        answers: successes.into_iter().map(|(status, response)| answer(status, response)).collect(),
+        failures: failures.into_iter().filter_map(|(status, _)| first_kind(status)).collect(),
+        example: example::curl(document, path, method, value),
     }
 }
 
+fn first_kind(status: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.status.to_string() == status).copied()
+}
+
 fn parameter(value: &Value) -> Member {
-    let place = text(value, "/in");
-    let mut kind = kind_of(value.get("schema").unwrap_or(&Value::Null));
-    kind.words = format!("{}, in the {place}", kind.words);
     Member {
         name: text(value, "/name"),
-        kind,
+        kind: kind_of(value.get("schema").unwrap_or(&Value::Null)),
+        place: format!(", in the {}", text(value, "/in")),
         is_required: value.get("required").is_some_and(|r| r == true),
         description: spans(&text(value, "/description")),
     }
 }
 
-fn body(media_type: &str, content: &Value) -> Body {
-    Body { media_type: media_type.to_owned(), kind: kind_of(content.get("schema").unwrap_or(&Value::Null)) }
+fn body(document: &Value, media_type: &str, content: &Value) -> Body {
+    let schema = content.get("schema").unwrap_or(&Value::Null);
+    Body {
+        media_type: media_type.to_owned(),
+        kind: kind_of(schema),
+        members: members(document, example::resolved(document, schema)),
+    }
 }
 
 fn answer(status: &str, response: &Value) -> Answer {
@@ -147,21 +165,39 @@ fn answer(status: &str, response: &Value) -> Answer {
     }
 }
 
-fn object(name: &str, schema: &Value) -> Object {
-    let required: Vec<&Value> = schema.get("required").and_then(Value::as_array).into_iter().flatten().collect();
-    let members = members_of(schema, "/properties").map(|(member, value)| Member {
-        name: member.to_owned(),
-        kind: kind_of(value),
-        is_required: required.iter().any(|r| *r == member),
-        description: spans(&text(value, "/description")),
-    });
+fn object(document: &Value, name: &str, schema: &Value) -> Object {
     Object {
         anchor: format!("schema-{name}"),
         name: name.to_owned(),
         description: spans(&text(schema, "/description")),
         kind: kind_of(schema),
-        members: members.collect(),
+        members: members(document, schema),
     }
+}
+
+/// What must be there comes first.
+fn members(document: &Value, schema: &Value) -> Vec<Member> {
+    let required: Vec<&Value> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().collect();
+    let member = |(name, value): (&str, &Value)| Member {
+        name: name.to_owned(),
+        kind: kind_of(value),
+        place: String::new(),
+        is_required: required.iter().any(|r| *r == name),
+        description: spans(&described(document, value)),
+    };
+    let mut members: Vec<Member> = members_of(schema, "/properties").map(member).collect();
+    members.sort_by_key(|member| !member.is_required);
+    members
+}
+
+/// What a member says of itself, else what its schema says.
+fn described(document: &Value, value: &Value) -> String {
+    let options = value.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let candidates = [value].into_iter().chain(options).map(|schema| example::resolved(document, schema));
+    let own = text(value, "/description");
+    let mut texts = [own].into_iter().chain(candidates.map(|schema| text(schema, "/description")));
+    texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 fn kind_of(schema: &Value) -> Type {
@@ -169,7 +205,10 @@ fn kind_of(schema: &Value) -> Type {
         return Type { words: name.to_owned(), anchor: format!("schema-{name}") };
     }
     for choice in ["oneOf", "anyOf", "allOf"] {
-        if let Some(options) = schema.get(choice).and_then(Value::as_array) {
+        // Beside a type they are rules about members, which the description tells.
+        if schema.get("type").is_none()
+            && let Some(options) = schema.get(choice).and_then(Value::as_array)
+        {
             return choice_of(options);
         }
     }
@@ -192,52 +231,26 @@ fn choice_of(options: &[Value]) -> Type {
     Type { words, anchor }
 }
 
-/// What else a schema asks for, in words.
+/// What else a schema asks for, in words; what only a machine reads (patterns, formats) is left to the
+/// OpenAPI document.
 fn bounds(schema: &Value) -> String {
-    let words = [
-        ("format", "format"),
-        ("minimum", "from"),
-        ("maximum", "to"),
-        ("maxLength", "at most characters:"),
-        ("maxItems", "at most items:"),
-        ("pattern", "pattern"),
-    ];
-    let mut text = String::new();
-    for (member, word) in words {
-        match schema.get(member) {
-            Some(Value::String(value)) => text.push_str(&format!(", {word} {value}")),
-            Some(value) => text.push_str(&format!(", {word} {value}")),
-            None => {}
-        }
+    let limit = |name: &str| schema.get(name).map(Value::to_string);
+    let mut text = match (limit("minimum"), limit("maximum")) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        (Some(least), None) => format!(" from {least}"),
+        (None, Some(most)) => format!(" up to {most}"),
+        (None, None) => String::new(),
+    };
+    if let Some(most) = limit("maxLength") {
+        text.push_str(&format!(" of at most {most} characters"));
     }
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        let values: Vec<String> = values.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+    let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let values: Vec<String> =
+        values.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+    if !values.is_empty() {
         text.push_str(&format!(": {}", values.join(", ")));
     }
     text
-}
-
-/// A call that can be pasted into a shell.
-fn curl(document: &Value, path: &str, method: &str, value: &Value) -> String {
-    let mut lines = vec![format!("curl -X {} \"$SCRIP_URL{path}\"", method.to_uppercase())];
-    lines.push("-H \"Authorization: Bearer $SCRIP_KEY\"".to_owned());
-    let parameters = value.get("parameters").and_then(Value::as_array);
-    let is_key = |p: &&Value| p.get("name").is_some_and(|n| n == "Idempotency-Key") && p.get("required") == Some(&json!(true));
-    if parameters.is_some_and(|all| all.iter().any(|p| is_key(&p))) {
-        lines.push("-H \"Idempotency-Key: $(uuidgen)\"".to_owned());
-    }
-    if let Some((media_type, content)) = members_of(value, "/requestBody/content").next() {
-        lines.push(format!("-H \"Content-Type: {media_type}\""));
-        lines.push(format!("-d '{}'", example(document, content)));
-    }
-    lines.join(" \\\n  ")
-}
-
-fn example(document: &Value, content: &Value) -> Value {
-    let schema = content.get("schema").unwrap_or(&Value::Null);
-    let referred = schema.get("$ref").and_then(Value::as_str).and_then(|r| document.pointer(r.trim_start_matches('#')));
-    let schema = referred.unwrap_or(schema);
-    schema.get("example").or_else(|| schema.pointer("/examples/0")).cloned().unwrap_or(json!({}))
 }
 
 fn members_of<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, ContactBuilder, Info, License, OpenApi, OpenApiBuilder, Tag};
 
+use crate::choices;
 use crate::problem::{FieldProblem, KINDS, MEDIA_TYPE, ProblemBody};
 
 /// The sections of the documentation, in the order in which an integration meets them.
@@ -17,6 +18,9 @@ pub const TAGS: [(&str, &str); 8] = [
     ("Catalogue", "Features, plans, packs and rate cards."),
     ("API keys", "Secrets that programs use."),
 ];
+
+/// More codes of one status would only repeat the list of errors at every operation.
+const CODES_LISTED_MAX: usize = 3;
 
 const INTRODUCTION: &str = "Credits for AI products: quote, hold, capture and report usage.\n\n\
     Every call carries `Authorization: Bearer <API key>`. Credits are decimal strings such as `\"12.5\"`; \
@@ -57,42 +61,35 @@ pub fn empty() -> OpenApi {
 pub fn complete(openapi: &OpenApi) -> Value {
     let mut document = serde_json::to_value(openapi).unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
-    for operation in paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-        if operation.get("responses").is_some() {
-            let statuses = statuses_of(operation);
+    for item in paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+        for (method, operation) in item.iter_mut() {
             name_replays(operation);
-            let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
-            for status in statuses {
-                responses.entry(status.to_string()).or_insert_with(|| problem_response(status));
-            }
+            name_errors(method, operation);
         }
     }
+    choices::add(&mut document);
     document
 }
 
-/// The errors that an operation can meet because of its shape.
-fn statuses_of(operation: &Value) -> Vec<u16> {
-    let is_open = operation.get("security").is_some_and(|s| s == &json!([{}]) || s == &json!([]));
-    let has_body = operation.get("requestBody").is_some();
-    let mut statuses = vec![400, 500, 503];
-    if !is_open {
-        statuses.extend([401, 403]);
-    }
+/// Describes the errors that the operation names by their status, and those that its shape brings along.
+fn name_errors(method: &str, operation: &mut Value) {
+    let mut statuses = vec!["400", "401", "403", "500", "503"];
     if has_parameter(operation, "in", "path") {
-        statuses.push(404);
+        statuses.push("404");
     }
-    if has_body {
-        statuses.extend([413, 415]);
+    if method == "post" {
+        statuses.extend(["413", "415"]);
     }
     if has_parameter(operation, "name", "Idempotency-Key") {
-        statuses.push(422);
+        statuses.push("422");
     }
-    for extra in [402, 429] {
-        if operation.pointer(&format!("/responses/{extra}")).is_some() {
-            statuses.push(extra);
-        }
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    for status in statuses {
+        responses.entry(status).or_insert(Value::Null);
     }
-    statuses
+    for (status, response) in responses.iter_mut().filter(|(status, _)| !status.starts_with('2')) {
+        *response = problem_response(status);
+    }
 }
 
 fn has_parameter(operation: &Value, member: &str, value: &str) -> bool {
@@ -115,14 +112,17 @@ fn name_replays(operation: &mut Value) {
 }
 
 /// A problem response; its description lists the codes of the status.
-pub fn problem_response(status: u16) -> Value {
-    let meanings = KINDS.iter().filter(|kind| kind.status == status);
-    let description: Vec<String> = meanings.map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
+fn problem_response(status: &str) -> Value {
+    let kinds = KINDS.iter().filter(|kind| kind.status.to_string() == status);
+    let mut codes: Vec<String> = kinds.map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
+    if codes.len() > CODES_LISTED_MAX {
+        codes = vec!["The request cannot be done as it is; `code` and `errors` say why.".to_owned()];
+    }
     let mut response = json!({
-        "description": description.join(" "),
+        "description": codes.join(" "),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
-    if matches!(status, 429 | 503) {
+    if matches!(status, "429" | "503") {
         response["headers"] = json!({
             "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
         });

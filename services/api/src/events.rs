@@ -114,7 +114,9 @@ impl<S: Send + Sync> FromRequest<S> for Reported {
         json::check(&bytes).map_err(|error| Problem::fields(vec![error]))?;
         let is_array = bytes.trim_ascii_start().starts_with(b"[");
         match (media_type, is_array) {
-            (SINGLE, true) => Err(Problem::field("", format!("the body must be one event; send arrays as {BATCH}"))),
+            (SINGLE, true) => {
+                Err(Problem::field("", format!("the body must be one event; send arrays as {BATCH}")))
+            }
             (BATCH, false) => Err(Problem::field("", "the body must be an array of events")),
             _ => Ok(Reported(bytes)),
         }

@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess
 
 use crate::problem::FieldProblem;
 
-/// The longest message about a member; a longer one would only repeat the caller's value.
+/// The longest path and message about a member; a longer one would only repeat the caller's value.
 const MESSAGE_CHARS: usize = 300;
 
 /// Reads one JSON object. The parser itself bounds the depth (128 levels).
@@ -147,18 +147,25 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-fn flaw(error: serde_path_to_error::Error<serde_json::Error>) -> FieldProblem {
+/// An error of a reader, with the member that it is about.
+pub fn flaw<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> FieldProblem {
     let message = message_of(&error.inner().to_string());
     let field = field_of(&error.path().to_string());
-    if message.starts_with("unknown field `") {
-        return FieldProblem { field, message: message.replacen("unknown field", "is not known:", 1) };
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        let field = if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+        return FieldProblem { field, message: "is missing".to_owned() };
+    }
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        let known = rest.split_once(", expected ").map_or("none", |(_, known)| known);
+        return FieldProblem { field, message: format!("is not known here; known: {known}") };
     }
     FieldProblem { field, message }
 }
 
-/// The tracker writes "." for the root.
+/// The tracker writes "." for the root and "?" for a member whose name was not read to its end.
 fn field_of(path: &str) -> String {
-    if path == "." { String::new() } else { path.to_owned() }
+    let known = path.strip_suffix(".?").unwrap_or(path);
+    if matches!(known, "." | "?") { String::new() } else { known.chars().take(MESSAGE_CHARS).collect() }
 }
 
 /// serde_json ends its messages with a place in the text, which says less than the field does.
@@ -206,6 +213,7 @@ mod tests {
             (r#"{"customer": "a", "options": ["x"]}"#, "options"),
             (r#"{"customer": "a\u0000"}"#, "customer"),
             (r#"{"customer": "a", "customer": "b"}"#, ""),
+            (r#"{"count": 1}"#, "customer"),
             (r#"{"customer": "a"} {}"#, ""),
             ("null", ""),
             ("[]", ""),

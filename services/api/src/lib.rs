@@ -7,10 +7,12 @@ mod batches;
 mod body;
 mod caller;
 mod catalogue;
+mod choices;
 mod customers;
 mod docs;
 mod document;
 mod events;
+mod example;
 mod grants;
 mod health;
 mod hold;
@@ -39,9 +41,11 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use app::App;
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -51,17 +55,20 @@ pub use observe::X_REQUEST_ID;
 #[derive(Clone)]
 struct Api {
     app: App,
+    buy_url: Arc<str>,
 }
 
-/// All routes of this service.
-pub fn router(app: App) -> Router {
+/// All routes of this service. `buy_url` is where a customer who lacks credits is sent (402).
+pub fn router(app: App, buy_url: &str) -> Router {
     metrics::install();
     let (routes, openapi) = routes().split_for_parts();
     let health = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::render));
-    observed(routes.merge(health).with_state(Api { app }).merge(pages::routes(&openapi)))
+    let api = Api { app, buy_url: buy_url.into() };
+    let buy_url = api.buy_url.clone();
+    observed(routes.merge(health).with_state(api).merge(pages::routes(&openapi)), buy_url)
 }
 
 /// The OpenAPI document as JSON.
@@ -84,7 +91,7 @@ fn routes() -> OpenApiRouter<Api> {
 }
 
 /// Around everything, unknown paths included.
-fn observed(routes: Router) -> Router {
+fn observed(routes: Router, buy_url: Arc<str>) -> Router {
     let unknown = || async { problem::Problem::not_found() };
-    routes.fallback(unknown).layer(from_fn(observe::observe))
+    routes.fallback(unknown).layer(from_fn_with_state(buy_url, observe::observe))
 }

@@ -69,7 +69,11 @@ impl<T> List<T> {
 }
 
 /// A page of what is in memory as a whole, in the order given; the cursor is the id of the last item.
-pub fn slice<T>(items: impl Iterator<Item = T>, paging: Paging, id: fn(&T) -> &str) -> Result<List<T>, Problem> {
+pub fn slice<T>(
+    items: impl Iterator<Item = T>,
+    paging: Paging,
+    id: fn(&T) -> &str,
+) -> Result<List<T>, Problem> {
     let limit = paging.limit.map_or(PageRequest::DEFAULT_LIMIT, |l| l.0);
     let mut items: Vec<T> = items.collect();
     if let Some(cursor) = &paging.cursor {
@@ -103,7 +107,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_number_from_1_to_100() {
-        for (text, fits) in [("1", true), ("100", true), ("0", false), ("101", false), ("-1", false), ("", false)] {
+        for (text, fits) in
+            [("1", true), ("100", true), ("0", false), ("101", false), ("-1", false), ("", false)]
+        {
             assert_eq!(text.parse::<Limit>().is_ok(), fits, "{text}");
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -37,14 +37,14 @@ impl Principal {
     }
 }
 
-/// The outermost layer of the router.
-pub async fn observe(mut request: Request, next: Next) -> Response {
+/// The outermost layer of the router; problems that lack credits name `buy_url`.
+pub async fn observe(State(buy_url): State<Arc<str>>, mut request: Request, next: Next) -> Response {
     let (started, seen) = (Instant::now(), Seen::of(&request));
     request.extensions_mut().insert(RequestId(seen.request_id.clone()));
     request.extensions_mut().insert(seen.principal.clone());
     let span = tracing::info_span!("request", request_id = %seen.request_id);
     async move {
-        let response = finish(answer(request, next).await, &seen.request_id);
+        let response = finish(answer(request, next).await, &seen.request_id, &buy_url);
         seen.report(&response, started.elapsed());
         response
     }
@@ -62,7 +62,8 @@ struct Seen {
 
 impl Seen {
     fn of(request: &Request) -> Seen {
-        let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+        let route =
+            request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
         Seen {
             method: request.method().clone(),
             route,
@@ -100,11 +101,11 @@ async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// Writes the problem document of a failure and the headers that every answer has.
-fn finish(mut response: Response, request_id: &str) -> Response {
+fn finish(mut response: Response, request_id: &str, buy_url: &str) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = problem.or_else(|| failed.then(|| Problem::of_status(response.status()))) {
-        response = as_document(&response, problem.body(request_id));
+        response = as_document(&response, problem.body(request_id, buy_url));
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {

@@ -1,8 +1,8 @@
-//! `/openapi.json`, `/docs` and the style sheet, made once.
+//! `/openapi.json`, `/docs` and its style sheet, made once; `/` leads to `/docs`.
 
 use axum::Router;
 use axum::http::{HeaderName, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use bytes::Bytes;
 use utoipa::openapi::OpenApi;
@@ -21,9 +21,13 @@ pub fn routes(openapi: &OpenApi) -> Router {
     }
     let page = page.unwrap_or_default();
     Router::new()
+        .route("/", get(|| async { Redirect::temporary("/docs") }))
         .route("/openapi.json", get(move || serve(json.clone(), "application/json")))
         .route("/docs", get(move || serve(page.clone(), "text/html; charset=utf-8")))
-        .route("/docs/docs.css", get(|| serve(Bytes::from_static(docs::STYLE.as_bytes()), "text/css; charset=utf-8")))
+        .route(
+            "/docs/docs.css",
+            get(|| serve(Bytes::from_static(docs::STYLE.as_bytes()), "text/css; charset=utf-8")),
+        )
 }
 
 async fn serve(body: Bytes, content_type: &'static str) -> impl IntoResponse {

@@ -9,9 +9,6 @@ use utoipa::ToSchema;
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Where a customer buys credits: the portal's page, on the same origin as this API.
-const BUY_PATH: &str = "/buy";
-
 /// One sort of error: its status, its stable code and what it means to a caller.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -113,9 +110,9 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<crate::amount::SignedCredits>, nullable = false)]
     pub required: Option<Credits>,
-    /// Only with `insufficient_credits`: where the customer can buy credits, relative to this server.
+    /// Only with `insufficient_credits`: where the customer can buy credits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = "uri-reference")]
+    #[schema(nullable = false)]
     pub buy_url: Option<String>,
 }
 
@@ -151,15 +148,18 @@ impl Problem {
 
     /// 500: our defect; what it was stands in the log under the request's id.
     pub fn internal() -> Problem {
-        Problem::new(INTERNAL, "The failure is logged under this request_id. Retrying is safe with the same Idempotency-Key.")
+        Problem::new(
+            INTERNAL,
+            "The failure is logged under this request_id. Retrying is safe with the same Idempotency-Key.",
+        )
     }
 
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The document as `request_id`'s caller reads it.
-    pub fn body(&self, request_id: &str) -> ProblemBody {
+    /// The document; what only the edge knows comes in here.
+    pub fn body(&self, request_id: &str, buy_url: &str) -> ProblemBody {
         let shortage = self.shortage.as_ref();
         ProblemBody {
             type_: format!("/docs#{}", self.kind.code),
@@ -171,7 +171,7 @@ impl Problem {
             errors: self.errors.clone(),
             available: shortage.map(|s| s.available),
             required: shortage.map(|s| s.required),
-            buy_url: shortage.map(|_| BUY_PATH.to_owned()),
+            buy_url: shortage.map(|_| buy_url.to_owned()),
         }
     }
 

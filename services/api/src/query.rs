@@ -9,6 +9,7 @@ use serde::de::value::MapDeserializer;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 
+use crate::json;
 use crate::problem::Problem;
 
 /// What a handler reads from the query; `T` refuses unknown fields, and its fields read texts.
@@ -39,10 +40,7 @@ pub fn read<T: DeserializeOwned>(parts: &Parts) -> Result<T, Problem> {
         }
     }
     let map: MapDeserializer<'_, _, de::value::Error> = MapDeserializer::new(pairs.into_iter());
-    serde_path_to_error::deserialize(map).map_err(|error| {
-        let field = error.path().to_string();
-        Problem::field(if field == "." { String::new() } else { field }, error.inner().to_string())
-    })
+    serde_path_to_error::deserialize(map).map_err(|error| Problem::fields(vec![json::flaw(error)]))
 }
 
 /// For `#[serde(deserialize_with)]` on an optional parameter.

@@ -23,7 +23,9 @@ pub fn routes() -> OpenApiRouter<Api> {
 /// A rate card to be.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"document": "[rate_card]\nname = \"spring\"\n"}))]
 pub struct NewRateCard {
+    /// The whole catalogue: rate card, features, packs, plans.
     document: CatalogueText,
 }
 
@@ -84,12 +86,7 @@ async fn list(caller: Caller, State(api): State<Api>, Strict(paging): Strict<Pag
 #[utoipa::path(get, path = "/v1/rate-cards/{id}", tag = "Catalogue", operation_id = "get_rate_card",
     params(("id" = String, Path, description = "The version's `id`.", pattern = "^card_[1-9][0-9]*$")),
     responses((status = 200, description = "The rate card.", body = RateCardDocument)))]
-async fn get(
-    caller: Caller,
-    State(api): State<Api>,
-    Id(id): Id<RateCardId>,
-    _: Strict<NoQuery>,
-) -> Answer {
+async fn get(caller: Caller, State(api): State<Api>, Id(id): Id<RateCardId>, _: Strict<NoQuery>) -> Answer {
     let (card, document) = catalogue::rate_card_document(&api.app, &caller.0, id).await?;
     let RateCard { id, version, name, created_at, published_at } = card.into();
     ok(RateCardDocument { id, version, name, created_at, published_at, document })

@@ -9,9 +9,9 @@ impl From<AppError> for Problem {
     fn from(error: AppError) -> Problem {
         let says = error.to_string();
         match error {
-            AppError::Invalid { errors } => {
-                Problem::fields(errors.into_iter().map(|e| FieldProblem { field: e.field, message: e.message }).collect())
-            }
+            AppError::Invalid { errors } => Problem::fields(
+                errors.into_iter().map(|e| FieldProblem { field: e.field, message: e.message }).collect(),
+            ),
             AppError::Conflict { code, detail } => Problem::new(conflict(code), detail),
             AppError::Unauthenticated => unauthenticated(),
             AppError::Forbidden { .. } => Problem::new(problem::FORBIDDEN, says),
@@ -19,12 +19,16 @@ impl From<AppError> for Problem {
             AppError::Refused(refusal) => refusal.into(),
             AppError::KeyReused => Problem::new(problem::IDEMPOTENCY_KEY_REUSED, says),
             AppError::VendorTransactionTaken { .. } => Problem::new(problem::VENDOR_TRANSACTION_TAKEN, says),
-            AppError::Overloaded { retry_after_seconds } => {
-                Problem { retry_after_seconds: Some(retry_after_seconds.into()), ..Problem::new(problem::UNAVAILABLE, says) }
-            }
+            AppError::Overloaded { retry_after_seconds } => Problem {
+                retry_after_seconds: Some(retry_after_seconds.into()),
+                ..Problem::new(problem::UNAVAILABLE, says)
+            },
             AppError::Unavailable { retry_after_seconds, cause } => {
                 tracing::error!(cause = %chain(cause.as_deref()), "a use case failed; its caller was told to retry");
-                Problem { retry_after_seconds: Some(retry_after_seconds.into()), ..Problem::new(problem::UNAVAILABLE, says) }
+                Problem {
+                    retry_after_seconds: Some(retry_after_seconds.into()),
+                    ..Problem::new(problem::UNAVAILABLE, says)
+                }
             }
         }
     }

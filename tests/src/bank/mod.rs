@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use kernel::WalletId;
 
+use crate::cluster::Cluster;
 use crate::process::{Server, ServerOptions};
 use crate::random::SplitMix64;
 use crate::wire::Wire;
@@ -21,17 +22,26 @@ use teller::{Log, Teller};
 const TELLERS: usize = 12;
 const WALLETS: usize = 6;
 /// Kills come at a random moment of this span after the first write.
-const LONGEST_LIFE_MS: u64 = 300;
+const LONGEST_LIFE_MS: u64 = 500;
 const FIRST_WRITE_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
-pub struct Plan {
+pub struct Plan<'a> {
     /// How to start the server, on a new database.
     pub options: ServerOptions,
+    pub victim: Victim<'a>,
     pub random: SplitMix64,
     pub kills: usize,
     /// Whether tellers also ask for what was acknowledged before; without, only kills cause retries.
     pub repeats: bool,
+}
+
+/// What is killed with SIGKILL and started again.
+#[derive(Clone, Copy, Debug)]
+pub enum Victim<'a> {
+    Server,
+    /// The database under a server that stays.
+    Database(&'a Cluster),
 }
 
 /// What a run did that found no flaw.
@@ -40,10 +50,10 @@ pub struct Report {
     pub kills: usize,
     pub acknowledged: usize,
     pub refused: usize,
-    /// Attempts that ended without an answer.
-    pub unanswered: u64,
-    /// Operations whose retry showed that an unanswered attempt had happened.
-    pub happened_unanswered: usize,
+    /// Acknowledged operations of which an attempt had no answer.
+    pub cut_off: usize,
+    /// Operations of which an attempt without an answer had happened, as the next one told.
+    pub had_happened: usize,
     /// Times that an acknowledged operation was asked for again.
     pub repeats: u64,
     pub entries: usize,
@@ -100,14 +110,15 @@ struct Closing<'a>(&'a Shared);
 /// # Errors
 ///
 /// Every promise that was broken.
-pub fn run(mut plan: Plan) -> Result<Report, Vec<Flaw>> {
+pub fn run(mut plan: Plan<'_>) -> Result<Report, Vec<Flaw>> {
     let begin = Instant::now();
     let mut server = Server::start(&plan.options);
     let key = server.api_key().expect("the first start prints a key");
     let mut wire = Wire::new(server.port(), &key);
     let shared = Shared::open(&mut wire, plan.kills);
-    let mut logs = vec![Teller::new(&shared, &plan, &key, 0, plan.random.fork()).fund()];
     let randoms: Vec<SplitMix64> = (0..TELLERS).map(|_| plan.random.fork()).collect();
+    let killer = plan.random.fork();
+    let mut logs = vec![Teller::new(&shared, &plan, &key, 0, plan.random.clone()).fund()];
     thread::scope(|scope| {
         let _closing = Closing(&shared);
         let tellers: Vec<_> = (1..)
@@ -115,7 +126,7 @@ pub fn run(mut plan: Plan) -> Result<Report, Vec<Flaw>> {
             .map(|(number, random)| Teller::new(&shared, &plan, &key, number, random))
             .map(|teller| scope.spawn(|| teller.work()))
             .collect();
-        kill_repeatedly(&plan, &shared, &mut server);
+        kill_repeatedly(&plan, killer, &shared, &mut server);
         shared.is_closing.store(true, Ordering::SeqCst);
         logs.extend(tellers.into_iter().map(|teller| teller.join().expect("a teller does not panic")));
     });
@@ -131,14 +142,19 @@ pub fn run(mut plan: Plan) -> Result<Report, Vec<Flaw>> {
 }
 
 /// Each kill comes after at least one acknowledged write since the start before it.
-fn kill_repeatedly(plan: &Plan, shared: &Shared, server: &mut Server) {
-    let mut random = plan.random.clone();
+fn kill_repeatedly(plan: &Plan<'_>, mut random: SplitMix64, shared: &Shared, server: &mut Server) {
     for life in 0..plan.kills {
         shared.wait_for_a_write(life);
         thread::sleep(Duration::from_millis(random.draw() % LONGEST_LIFE_MS));
-        server.kill9();
+        match plan.victim {
+            Victim::Server => server.kill9(),
+            Victim::Database(cluster) => cluster.kill9(),
+        }
         shared.life.store(life + 1, Ordering::SeqCst);
-        *server = Server::start(&plan.options);
+        match plan.victim {
+            Victim::Server => *server = Server::start(&plan.options),
+            Victim::Database(cluster) => cluster.restart(),
+        }
     }
     shared.wait_for_a_write(plan.kills);
 }
@@ -185,13 +201,13 @@ impl Report {
         let mut records = Vec::new();
         for log in logs {
             self.refused += log.refused;
-            self.unanswered += log.unanswered;
             self.repeats += log.repeats;
             flaws.extend(log.flaws);
             records.extend(log.records);
         }
         self.acknowledged = records.len();
-        self.happened_unanswered = records.iter().filter(|record| record.first.is_replayed).count();
+        self.cut_off = records.iter().filter(|record| record.unanswered > 0).count();
+        self.had_happened = records.iter().filter(|record| record.first.is_replayed).count();
         records
     }
 }
@@ -212,14 +228,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills in {:.1} s; {} operations acknowledged, {} refused; {} attempts unanswered, {} of them \
-             had happened; {} asked for again; verify: {}",
+            "{} kills in {:.1} s; {} operations acknowledged, {} refused; {} were cut off, {} had happened before \
+             their answer; {} asked for again; verify: {}",
             self.kills,
             self.took.as_secs_f64(),
             self.acknowledged,
             self.refused,
-            self.unanswered,
-            self.happened_unanswered,
+            self.cut_off,
+            self.had_happened,
             self.repeats,
             self.verified
         )

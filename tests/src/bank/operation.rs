@@ -72,6 +72,8 @@ pub struct Record {
     pub operation: Operation,
     /// What every later answer must repeat.
     pub first: Reply,
+    /// Attempts before it that had no answer.
+    pub unanswered: u32,
 }
 
 impl Operation {

@@ -3,7 +3,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::operation::{Charge, HOT, Makes, OpenHold, Operation, POOR, RICH_GRANT, Record};
-use super::{Flaw, FlawKind, Plan, Shared};
+use super::{Flaw, FlawKind, Plan, Shared, Victim};
 use crate::random::SplitMix64;
 use crate::wire::{Reply, Wire};
 
@@ -25,8 +25,12 @@ pub struct Teller<'a> {
     random: SplitMix64,
     number: usize,
     repeats: bool,
+    /// A server that loses its database in a commit asks again itself, and may find that it happened.
+    server_retries: bool,
     holds: Vec<OpenHold>,
     charges: Vec<Charge>,
+    /// Used so far.
+    keys: u64,
     log: Log,
 }
 
@@ -34,10 +38,8 @@ pub struct Teller<'a> {
 pub struct Log {
     pub records: Vec<Record>,
     pub refused: usize,
-    pub unanswered: u64,
     pub repeats: u64,
     pub flaws: Vec<Flaw>,
-    keys: u64,
 }
 
 /// A last word, after so many attempts without one.
@@ -49,7 +51,7 @@ struct Settled {
 impl<'a> Teller<'a> {
     pub fn new(
         shared: &'a Shared,
-        plan: &Plan,
+        plan: &Plan<'_>,
         api_key: &str,
         number: usize,
         random: SplitMix64,
@@ -60,8 +62,10 @@ impl<'a> Teller<'a> {
             random,
             number,
             repeats: plan.repeats,
+            server_retries: matches!(plan.victim, Victim::Database(_)),
             holds: Vec::new(),
             charges: Vec::new(),
+            keys: 0,
             log: Log::default(),
         }
     }
@@ -110,19 +114,19 @@ impl<'a> Teller<'a> {
             65..75 => self.charges.pop().map(|charge| Operation::reverse(&charge)),
             _ => None,
         };
-        let operation = chosen.unwrap_or_else(|| Operation::random_usage(random, wallet, customer));
-        self.log.keys += 1;
-        Operation { key: format!("t{}-{}", self.number, self.log.keys), ..operation }
+        chosen.unwrap_or_else(|| Operation::random_usage(random, wallet, customer))
     }
 
     /// How many attempts had no answer; `None` when there was never one.
     fn perform(&mut self, operation: Operation) -> Option<u32> {
+        self.keys += 1;
+        let operation = Operation { key: format!("t{}-{}", self.number, self.keys), ..operation };
         let Settled { reply, unanswered } = self.settle(&operation)?;
         if !reply.is_success() {
             self.note_refusal(&operation, &reply);
             return Some(unanswered);
         }
-        if reply.is_replayed && unanswered == 0 {
+        if reply.is_replayed && unanswered == 0 && !self.server_retries {
             let what = format!("{} was asked for the first time, but replayed", operation.key);
             self.flaw(FlawKind::AnsweredDifferently, what);
         }
@@ -134,7 +138,7 @@ impl<'a> Teller<'a> {
         }
         let left = operation.hold.iter().filter(|hold| hold.remaining > 0);
         self.holds.extend(left.cloned());
-        self.log.records.push(Record { operation, first: reply });
+        self.log.records.push(Record { operation, first: reply, unanswered });
         Some(unanswered)
     }
 
@@ -160,7 +164,7 @@ impl<'a> Teller<'a> {
     }
 
     fn repeat(&mut self, at: usize) {
-        let Record { operation, first } = self.log.records[at].clone();
+        let Record { operation, first, .. } = self.log.records[at].clone();
         let Some(Settled { reply, .. }) = self.settle(&operation) else { return };
         self.log.repeats += 1;
         let is_same = (reply.status, &reply.body) == (first.status, &first.body);
@@ -191,7 +195,6 @@ impl<'a> Teller<'a> {
                 Ok(_) | Err(_) => {}
             }
             unanswered += 1;
-            self.log.unanswered += 1;
             if begin.elapsed() > SETTLES_WITHIN {
                 let what = format!("{} has no answer after {unanswered} attempts", operation.key);
                 self.flaw(FlawKind::Unanswered, what);

@@ -48,6 +48,7 @@ struct Operation {
 struct Body {
     media_type: String,
     kind: Type,
+    description: Vec<Span>,
     members: Vec<Member>,
 }
 
@@ -149,10 +150,12 @@ fn parameter(value: &Value) -> Member {
 
 fn body(document: &Value, media_type: &str, content: &Value) -> Body {
     let schema = content.get("schema").unwrap_or(&Value::Null);
+    let object = example::resolved(document, schema);
     Body {
         media_type: media_type.to_owned(),
         kind: kind_of(schema),
-        members: members(document, example::resolved(document, schema)),
+        description: spans(&text(object, "/description")),
+        members: members(document, object),
     }
 }
 
@@ -194,9 +197,9 @@ fn members(document: &Value, schema: &Value) -> Vec<Member> {
 /// What a member says of itself, else what its schema says.
 fn described(document: &Value, value: &Value) -> String {
     let options = value.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-    let candidates = [value].into_iter().chain(options).map(|schema| example::resolved(document, schema));
-    let own = text(value, "/description");
-    let mut texts = [own].into_iter().chain(candidates.map(|schema| text(schema, "/description")));
+    let said: Vec<&Value> = [value].into_iter().chain(options).collect();
+    let schemas = said.iter().map(|schema| example::resolved(document, schema));
+    let mut texts = said.iter().copied().chain(schemas).map(|schema| text(schema, "/description"));
     texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 

@@ -12,5 +12,8 @@ mod kill;
 mod parallel;
 mod postgres_cluster;
 mod readme;
+mod rules_ids;
+mod rules_journal;
+mod rules_who;
 mod schemathesis;
 mod statements;

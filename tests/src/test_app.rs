@@ -2,7 +2,6 @@
 //! router, with a clock that stands still and the demo catalogue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use app::{App, AppConfig, demo};
 use axum::Router;
@@ -34,8 +33,8 @@ pub struct TestApp {
     pub key: String,
     url: String,
     router: Router,
-    keys_used: AtomicU64,
-    _folder: Option<Arc<ScratchDir>>,
+    /// Kept for as long as the database is used.
+    folder: Option<Arc<ScratchDir>>,
 }
 
 /// A request before it is sent.
@@ -69,28 +68,29 @@ impl TestApp {
     async fn start(name: &'static str, url: String, folder: Option<Arc<ScratchDir>>) -> TestApp {
         let store = Store::connect(&url).await.expect("a fresh database opens");
         migrations::migrate(&store).await.expect("it migrates");
-        let app = open(store, Clock::manual(noon())).await;
+        let clock = Clock::manual(noon());
+        let app = open(store, clock.clone()).await;
         let key = demo::demo(&app).await.expect("the demo starts").secret.expect("the first start has a key");
-        TestApp::with(name, url, folder, app, key)
+        TestApp::with(name, url, folder, (app, clock), key)
     }
 
     fn with(
         name: &'static str,
         url: String,
         folder: Option<Arc<ScratchDir>>,
-        app: App,
+        (app, clock): (App, Clock),
         key: String,
     ) -> TestApp {
         let router = api::router(app.clone(), BUY_URL);
-        let clock = app.clock().clone();
-        TestApp { name, clock, app, key, url, router, keys_used: AtomicU64::default(), _folder: folder }
+        TestApp { name, clock, app, key, url, router, folder }
     }
 
     /// A second process: its own connections, engine and caches, the same database and clock.
     pub async fn another_process(&self) -> TestApp {
         let store = Store::connect(&self.url).await.expect("it opens again");
         let app = open(store, self.clock.clone()).await;
-        TestApp::with(self.name, self.url.clone(), self._folder.clone(), app, self.key.clone())
+        let opened = (app, self.clock.clone());
+        TestApp::with(self.name, self.url.clone(), self.folder.clone(), opened, self.key.clone())
     }
 
     /// The process after a restart; this one takes no more commands.
@@ -106,7 +106,6 @@ impl TestApp {
             request: Request::builder().method(method).uri(path),
             body: Body::empty(),
         }
-        .by_nobody()
     }
 
     /// By the merchant.
@@ -126,7 +125,7 @@ impl TestApp {
 
     /// An idempotency key that no test writes by hand.
     pub fn new_key(&self) -> String {
-        format!("auto-{}", self.keys_used.fetch_add(1, Ordering::Relaxed))
+        kernel::new_uuid().to_string()
     }
 
     /// The manual clock's start and some seconds, as the API writes instants.
@@ -136,7 +135,8 @@ impl TestApp {
 
     /// A customer without credits; answers them.
     pub async fn customer(&self, external_id: &str) -> Value {
-        let new = json!({"external_id": external_id, "kind": "individual", "name": "C", "email": "c@example.com"});
+        let new =
+            json!({"external_id": external_id, "kind": "individual", "name": "C", "email": "c@example.com"});
         self.post("/v1/customers", &new).await.success(201)
     }
 
@@ -162,6 +162,11 @@ impl TestApp {
     /// A charge of whole credits in one step: gpt-4 costs 5 credits per 1,000 tokens.
     pub async fn use_credits(&self, customer: &str, credits: u64) -> Value {
         self.post("/v1/usage", &usage(customer, credits)).await.success(201)
+    }
+
+    /// Sends one event, or an array of them.
+    pub async fn report(&self, events: &Value) -> Reply {
+        self.call("POST", "/api/v1/events").by(&self.key).json(events).send().await
     }
 
     pub async fn wallet(&self, customer: &str) -> Value {
@@ -240,10 +245,6 @@ impl TestApp {
 }
 
 impl Call<'_> {
-    fn by_nobody(self) -> Self {
-        self
-    }
-
     /// With this API key.
     pub fn by(self, secret: &str) -> Self {
         self.header(header::AUTHORIZATION.as_str(), &format!("Bearer {secret}"))
@@ -347,6 +348,19 @@ pub fn usage(customer: &str, credits: u64) -> Value {
     json!({
         "customer": customer, "feature": "text.generate", "model": "gpt-4",
         "quantities": {"input_tokens": credits * 200},
+    })
+}
+
+/// `seconds` of a feature of our test cards, as a quote, a hold or a usage report has it.
+pub fn work(customer: &str, feature: &str, seconds: u32) -> Value {
+    json!({"customer": customer, "feature": feature, "model": "m", "quantities": {"seconds": seconds}})
+}
+
+/// The same as a CloudEvent in our own shape.
+pub fn event(subject: &str, id: &str, feature: &str, seconds: u32) -> Value {
+    json!({
+        "specversion": "1.0", "id": id, "source": "tests", "subject": subject, "type": "scrip.usage",
+        "data": {"feature": feature, "model": "m", "quantities": {"seconds": seconds}},
     })
 }
 

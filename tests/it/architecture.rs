@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["kernel", "ledger", "store"]),
     ("app", &["catalog", "engine", "kernel", "ledger", "metering", "store"]),
     ("api", &["app", "catalog", "kernel", "ledger"]),
-    ("scrip", &["api", "app", "client", "engine", "kernel", "ledger", "migrations", "store"]),
+    ("scrip", &["api", "app", "client", "engine", "kernel", "metering", "migrations", "store"]),
 ];
 
 /// This one may know everybody, and nobody may know it.
@@ -122,6 +122,17 @@ fn every_licence_is_one_we_may_ship() {
 #[test]
 fn heavy_crates_have_one_version_and_banned_ones_none() {
     assert_none(wrong_packages(&built()));
+}
+
+#[test]
+fn every_crate_has_its_paragraph_on_the_map_and_no_other_has_one() {
+    let map = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/README.md");
+    let map = std::fs::read_to_string(map).expect("crates/README.md is there");
+    let described: BTreeSet<&str> =
+        map.lines().filter_map(|line| line.strip_prefix("**`")?.split('`').next()).collect();
+    let graph = built();
+    let ours = graph.packages.values().filter(|p| p.is_ours).map(|p| p.name.as_str());
+    assert_eq!(described, ours.collect::<BTreeSet<_>>());
 }
 
 fn assert_none(found: Vec<String>) {

@@ -49,9 +49,7 @@ fn objection(sql: &str) -> Option<String> {
     }
     let names_bucket = if words.starts_with("insert") {
         words.split_once("values").is_some_and(|(columns, _)| columns.contains("bucket"))
-    } else if words.contains(" join ") {
-        words.contains("t.bucket = v.bucket")
-    } else if words.contains("from v where") {
+    } else if words.contains(" join ") || words.contains("from v where") {
         words.contains("t.bucket = v.bucket")
     } else {
         words.split_once("where").is_some_and(|(_, condition)| condition.contains("bucket"))

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "only tests use this crate")]
 
 pub mod bank;
+pub mod cards;
 pub mod cluster;
 pub mod data;
 pub mod databases;
@@ -9,6 +10,7 @@ mod guard;
 pub mod process;
 pub mod random;
 pub mod scratch;
+pub mod test_app;
 pub mod wire;
 
 use std::io::Write;

@@ -47,7 +47,9 @@ mod tests {
     #[test]
     fn every_byte_pattern_comes_back_and_no_other_text_is_taken() {
         for n in 0..=255u8 {
-            let bytes: [u8; 16] = std::array::from_fn(|i| n.wrapping_mul(31).wrapping_add(i as u8 * 17));
+            let bytes: [u8; 16] = std::array::from_fn(|i| {
+                n.wrapping_mul(31).wrapping_add(17u8.wrapping_mul(u8::try_from(i).unwrap()))
+            });
             let text = encode(&bytes);
             assert_eq!(text.len(), 26);
             assert_eq!(decode::<16>(&text), Some(bytes));

@@ -27,7 +27,8 @@ mod tests {
         assert_eq!(bucket_of(WalletId::from_uuid(Uuid::from_u128(1))), 11);
         let mut counts = vec![0u32; 1024];
         for n in 0..102_400u128 {
-            counts[bucket_of(WalletId::from_uuid(Uuid::from_u128(n * 0x1_0000_0001))) as usize] += 1;
+            let bucket = bucket_of(WalletId::from_uuid(Uuid::from_u128(n * 0x1_0000_0001)));
+            counts[usize::try_from(bucket).unwrap()] += 1;
         }
         assert!(counts.iter().all(|c| (40..200).contains(c)), "{counts:?}");
     }

@@ -27,8 +27,9 @@ pub struct Report {
     pub lots: u64,
     pub holds: u64,
     pub snapshots: u64,
-    /// Net micro-credits of each account over the whole journal: what entered minus what left.
-    /// `debt` is what left minus what entered, so that every line is positive in a healthy journal.
+    /// Net micro-credits of each account over the whole journal: what entered minus what left, so that
+    /// they add up to zero. Negative are `issued` (credits come from there), `debt` (what is owed) and
+    /// `uncovered` (work that nobody paid).
     pub totals: BTreeMap<Account, i128>,
     pub breaks: u64,
     pub described: Vec<String>,
@@ -56,9 +57,8 @@ impl Report {
         for line in &entry.lines {
             self.postings += 1;
             let amount = i128::from(line.amount.micros());
-            let sign = |account| if account == Account::Debt { -1 } else { 1 };
-            *self.totals.entry(line.from).or_insert(0) -= sign(line.from) * amount;
-            *self.totals.entry(line.to).or_insert(0) += sign(line.to) * amount;
+            *self.totals.entry(line.from).or_insert(0) -= amount;
+            *self.totals.entry(line.to).or_insert(0) += amount;
         }
     }
 }

@@ -48,6 +48,7 @@ struct Operation {
 struct Body {
     media_type: String,
     kind: Type,
+    description: Vec<Span>,
     members: Vec<Member>,
 }
 
@@ -68,6 +69,8 @@ struct Object {
 struct Member {
     name: String,
     kind: Type,
+    /// Of a parameter: `in the path`.
+    place: String,
     is_required: bool,
     description: Vec<Span>,
 }
@@ -93,7 +96,7 @@ pub fn render(document: &Value) -> Result<String, askama::Error> {
         introduction: text(document, "/info/description").split("\n\n").map(spans).collect(),
         groups: TAGS.iter().map(|(name, description)| group(document, name, description)).collect(),
         schemas: members_of(document, "/components/schemas")
-            .map(|(name, schema)| object(name, schema))
+            .map(|(name, schema)| object(document, name, schema))
             .collect(),
         kinds: KINDS,
     };
@@ -136,12 +139,10 @@ fn first_kind(status: &str) -> Option<&'static Kind> {
 }
 
 fn parameter(value: &Value) -> Member {
-    let place = text(value, "/in");
-    let mut kind = kind_of(value.get("schema").unwrap_or(&Value::Null));
-    kind.words = format!("{}, in the {place}", kind.words);
     Member {
         name: text(value, "/name"),
-        kind,
+        kind: kind_of(value.get("schema").unwrap_or(&Value::Null)),
+        place: format!(", in the {}", text(value, "/in")),
         is_required: value.get("required").is_some_and(|r| r == true),
         description: spans(&text(value, "/description")),
     }
@@ -149,10 +150,12 @@ fn parameter(value: &Value) -> Member {
 
 fn body(document: &Value, media_type: &str, content: &Value) -> Body {
     let schema = content.get("schema").unwrap_or(&Value::Null);
+    let object = example::resolved(document, schema);
     Body {
         media_type: media_type.to_owned(),
         kind: kind_of(schema),
-        members: members(example::resolved(document, schema)),
+        description: spans(&text(object, "/description")),
+        members: members(document, object),
     }
 }
 
@@ -165,26 +168,39 @@ fn answer(status: &str, response: &Value) -> Answer {
     }
 }
 
-fn object(name: &str, schema: &Value) -> Object {
+fn object(document: &Value, name: &str, schema: &Value) -> Object {
     Object {
         anchor: format!("schema-{name}"),
         name: name.to_owned(),
         description: spans(&text(schema, "/description")),
         kind: kind_of(schema),
-        members: members(schema),
+        members: members(document, schema),
     }
 }
 
-fn members(schema: &Value) -> Vec<Member> {
+/// What must be there comes first.
+fn members(document: &Value, schema: &Value) -> Vec<Member> {
     let required: Vec<&Value> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().collect();
     let member = |(name, value): (&str, &Value)| Member {
         name: name.to_owned(),
         kind: kind_of(value),
+        place: String::new(),
         is_required: required.iter().any(|r| *r == name),
-        description: spans(&text(value, "/description")),
+        description: spans(&described(document, value)),
     };
-    members_of(schema, "/properties").map(member).collect()
+    let mut members: Vec<Member> = members_of(schema, "/properties").map(member).collect();
+    members.sort_by_key(|member| !member.is_required);
+    members
+}
+
+/// What a member says of itself, else what its schema says.
+fn described(document: &Value, value: &Value) -> String {
+    let options = value.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let said: Vec<&Value> = [value].into_iter().chain(options).collect();
+    let schemas = said.iter().map(|schema| example::resolved(document, schema));
+    let mut texts = said.iter().copied().chain(schemas).map(|schema| text(schema, "/description"));
+    texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 fn kind_of(schema: &Value) -> Type {

@@ -38,9 +38,13 @@ pub fn check(bytes: &[u8]) -> Result<(), FieldProblem> {
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut parser, &mut track);
     let read = Strict.deserialize(tracked);
-    read.map_err(|error| FieldProblem {
-        field: field_of(&track.path().to_string()),
-        message: message_of(&error.to_string()),
+    read.map_err(|error| {
+        if error.is_data() {
+            let field = field_of(&track.path().to_string());
+            return FieldProblem { field, message: message_of(&error.to_string()) };
+        }
+        // Where the text breaks off or goes wrong helps more than the member that was read last.
+        FieldProblem { field: String::new(), message: format!("it is not JSON ({error})") }
     })?;
     ends(&mut parser)
 }
@@ -157,7 +161,13 @@ pub fn flaw<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> FieldProbl
     }
     if let Some(rest) = message.strip_prefix("unknown field `") {
         let known = rest.split_once(", expected ").map_or("none", |(_, known)| known);
+        let known = known.trim_start_matches("one of ");
         return FieldProblem { field, message: format!("is not known here; known: {known}") };
+    }
+    let types = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "));
+    if let Some((found, expected)) = types {
+        let message = format!("must be {expected}, not {found}");
+        return FieldProblem { field, message };
     }
     FieldProblem { field, message }
 }
@@ -223,6 +233,18 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(field(body), expected, "{body} {:?}", read::<Order>(body.as_bytes()).err());
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_write_instead() {
+        let cases = [
+            (r#"{"customer": 5}"#, "must be a string, not integer `5`"),
+            (r#"{"customer": "a", "size": 1}"#, "is not known here; known: `customer`, `count`, `options`"),
+            (r#"{"customer": "#, "it is not JSON (EOF while parsing a value at line 1 column 13)"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(read::<Order>(body.as_bytes()).unwrap_err().message, expected);
         }
     }
 

@@ -74,7 +74,8 @@ impl Seen {
 
     fn report(self, response: &Response, took: Duration) {
         let status = response.status().as_u16();
-        let duration_ms = took.as_secs_f64() * 1000.0;
+        // To the microsecond; more digits would be noise.
+        let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         let principal = self.principal.0.get().map_or("", String::as_str);
         tracing::info!(method = %self.method, route = %self.route, status, duration_ms, request_id = %self.request_id, principal, "request");
         let method = method_label(&self.method);

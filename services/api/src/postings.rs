@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::list::{List, Paging};
 use crate::path::Id;
 use crate::query::Strict;
+use crate::receipt;
 use crate::text::{self, CustomerRef, one_of};
 
 pub fn routes() -> OpenApiRouter<Api> {
@@ -42,7 +43,7 @@ pub struct Posting {
     lot: Option<GrantId>,
     #[schema(value_type = Option<text::HoldId>)]
     hold: Option<HoldId>,
-    /// The receipt that a debit or a capture made.
+    /// The receipt of what was charged, could not be charged, or was given back.
     #[schema(value_type = Option<text::ReceiptId>)]
     receipt: Option<ReceiptId>,
     /// What it was for; on the first line of a command only, as is `reason`.
@@ -84,7 +85,7 @@ async fn list(
 
 impl From<postings::Posting> for Posting {
     fn from(posting: postings::Posting) -> Posting {
-        let has_receipt = matches!(posting.kind, EntryKind::Debit | EntryKind::Capture);
+        let has_receipt = receipt::KINDS.contains(&posting.kind);
         Posting {
             seq: posting.seq,
             line: posting.line,

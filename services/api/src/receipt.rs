@@ -12,7 +12,7 @@ use crate::text::{self, one_of};
 use crate::work::{BreakdownLine, QuantityMap, RateCardRef, breakdown, quantities, rate_card};
 
 /// What a receipt can be the proof of.
-const KINDS: [EntryKind; 5] =
+pub const KINDS: [EntryKind; 5] =
     [EntryKind::Debit, EntryKind::Capture, EntryKind::Unbilled, EntryKind::Unrated, EntryKind::Reverse];
 
 /// The proof of one charge, of a report that was not charged, or of a reversal.

@@ -7,12 +7,12 @@ use crate::problem::{self, FieldProblem, KINDS, Problem, Shortage};
 
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Problem {
-        let says = error.to_string();
+        let says = sentence(&error.to_string());
         match error {
             AppError::Invalid { errors } => Problem::fields(
                 errors.into_iter().map(|e| FieldProblem { field: e.field, message: e.message }).collect(),
             ),
-            AppError::Conflict { code, detail } => Problem::new(conflict(code), detail),
+            AppError::Conflict { code, detail } => Problem::new(conflict(code), sentence(&detail)),
             AppError::Unauthenticated => unauthenticated(),
             AppError::Forbidden { .. } => Problem::new(problem::FORBIDDEN, says),
             AppError::NotFound { .. } => Problem::new(problem::NOT_FOUND, says),
@@ -37,7 +37,7 @@ impl From<AppError> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let says = refusal.to_string();
-        let of = |kind| Problem::new(kind, says.clone());
+        let of = |kind| Problem::new(kind, sentence(&says));
         match refusal {
             Refusal::Short { needed, available } => {
                 let shortage = Some(Shortage { available, required: needed });
@@ -72,6 +72,14 @@ pub fn unauthenticated() -> Problem {
 /// A use case names the code; one that the documentation does not list is a wrong state.
 fn conflict(code: &str) -> &'static problem::Kind {
     KINDS.iter().find(|kind| kind.status == 400 && kind.code == code).copied().unwrap_or(problem::WRONG_STATE)
+}
+
+/// What an error says, for people to read by itself.
+fn sentence(says: &str) -> String {
+    let mut rest = says.chars();
+    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+    let text: String = first.chain(rest).collect();
+    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
 }
 
 /// An error with all its causes, for the log.

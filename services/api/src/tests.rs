@@ -19,7 +19,7 @@ use crate::observe::X_REQUEST_ID;
 use crate::path::Id;
 use crate::problem::{KINDS, Problem};
 use crate::query::Strict;
-use crate::{docs, document, observed, openapi};
+use crate::{docs, document, observed, openapi, pages, routes};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,6 +274,14 @@ fn every_reference_leads_somewhere_and_every_body_is_closed() {
     assert!(document["components"]["schemas"]["NewHold"]["oneOf"].is_array());
 }
 
+#[tokio::test]
+async fn the_address_alone_leads_to_the_page() {
+    let pages = pages::routes(&routes().into_openapi());
+    let response = pages.oneshot(get_of("/")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(response.headers()[header::LOCATION], "/docs");
+}
+
 #[test]
 fn the_page_needs_no_script_and_nothing_from_elsewhere() {
     let document = openapi();
@@ -293,8 +301,11 @@ fn the_page_needs_no_script_and_nothing_from_elsewhere() {
     for kind in KINDS {
         assert!(anchors.contains(kind.code), "{}", kind.code);
     }
+    // A shell that follows the examples must still be able to start `scrip`, which refuses unknown ones.
+    assert!(!page.contains("SCRIP_"));
     for (name, operation) in operations(&document) {
-        assert!(page.contains(operation["summary"].as_str().unwrap()), "{name}");
+        let summary = operation["summary"].as_str().unwrap().replace('\'', "&#39;");
+        assert!(page.contains(&summary), "{name}");
     }
     assert!(!docs::STYLE.contains("url("));
 }

@@ -58,6 +58,7 @@ pub async fn verify(settings: &Settings) -> Result<ExitCode, String> {
     for (account, micros) in &report.totals {
         println!("  {:<10} {:>24}", account.as_str(), credits(*micros));
     }
+    println!("  {:<10} {:>24}", "sum", credits(report.totals.values().sum()));
     for what in &report.described {
         println!("BROKEN {what}");
     }

@@ -30,7 +30,7 @@ pub async fn prepare(settings: &Settings, app: &App) -> Result<Demo, String> {
         Some(first) => first,
         None => another_key(app).await?,
     };
-    write_key(settings, &key).map_err(|e| format!("{}: {e}", path(settings).display()))?;
+    write_key(settings, &key).map_err(|e| format!("{}: {e}", key_file(settings).display()))?;
     Ok(Demo { customer, key })
 }
 
@@ -48,11 +48,12 @@ async fn another_key(app: &App) -> Result<String, String> {
 
 /// The key of an earlier start of the demo.
 pub fn read_key(settings: &Settings) -> Option<String> {
-    let key = std::fs::read_to_string(path(settings)).ok()?;
+    let key = std::fs::read_to_string(key_file(settings)).ok()?;
     Some(key.trim().to_owned()).filter(|key| !key.is_empty())
 }
 
-fn path(settings: &Settings) -> PathBuf {
+/// Where the key is kept.
+pub fn key_file(settings: &Settings) -> PathBuf {
     settings.data_dir.join(KEY_FILE)
 }
 
@@ -63,5 +64,5 @@ fn write_key(settings: &Settings, secret: &str) -> std::io::Result<()> {
     file.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    writeln!(file.open(path(settings))?, "{secret}")
+    writeln!(file.open(key_file(settings))?, "{secret}")
 }

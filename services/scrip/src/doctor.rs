@@ -48,8 +48,13 @@ pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
 }
 
 async fn answers_as_scrip(settings: &Settings) -> bool {
-    let Ok(client) = client::Client::new(&format!("http://{}", settings.listen), "none") else { return false };
-    client.get("/livez").await.is_ok_and(|reply| reply.status == 200 && reply.headers.contains_key("x-request-id"))
+    let Ok(client) = client::Client::new(&format!("http://{}", settings.listen), "none") else {
+        return false;
+    };
+    client
+        .get("/livez")
+        .await
+        .is_ok_and(|reply| reply.status == 200 && reply.headers.contains_key("x-request-id"))
 }
 
 async fn check_store(store: &Store, findings: &mut Findings) -> Result<(), String> {

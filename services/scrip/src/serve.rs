@@ -98,7 +98,8 @@ fn banner(address: SocketAddr, settings: &Settings, demo: Option<&Demo>) -> Stri
     lines.push(format!("  Database   {database}"));
     match demo {
         Some(Demo { customer, key }) => {
-            lines.push(format!("  API key    {key}   (a test key; kept in {})", settings.data_dir.display()));
+            let file = demo::key_file(settings);
+            lines.push(format!("  API key    {key}   (a test key; kept in {})", file.display()));
             lines.push(format!("  Customer   {customer}   (the demo customer, with credits)"));
             lines.push("  Try        the tour in README.md, or: scrip replay TRACE".to_owned());
         }

@@ -133,6 +133,9 @@ pub fn run(mut plan: Plan<'_>) -> Result<Report, Vec<Flaw>> {
     let mut report = Report { kills: plan.kills, ..Report::default() };
     let mut flaws = Vec::new();
     let records = report.add_up(logs, &mut flaws);
+    // Read by a server that knows nothing but the database.
+    server.stop();
+    server = Server::start(&plan.options);
     let mut wire = Wire::new(server.port(), &key);
     report.entries = audit::journal(&mut wire, &shared.holders, &records, &mut flaws);
     server.stop();

@@ -1,0 +1,316 @@
+//! rules.md, "Who".
+
+use serde_json::{Value, json};
+use store::cold::{api_keys, requests};
+use tests::test_app::{TestApp, on_each_database, text, usage, work};
+
+const SCOPES: [&str; 4] = ["read", "usage", "catalogue", "admin"];
+
+/// A customer with one of everything that has an id.
+struct Owned {
+    customer: String,
+    grant: String,
+    hold: String,
+    receipt: String,
+    quote: String,
+}
+
+#[tokio::test]
+async fn a_customers_key_sees_and_quotes_what_is_their_own() {
+    on_each_database(async |app| {
+        let own = Owned::make(app, "own").await;
+        Owned::make(app, "other").await;
+        let key = app.customers_key("own").await;
+        assert!(key.starts_with("ck_"), "{key}");
+        for path in own.reads() {
+            app.call("GET", &path).by(&key).send().await.success(200);
+        }
+        let listed = app.call("GET", "/v1/customers").by(&key).send().await.success(200);
+        assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "{listed}");
+        assert_eq!(text(&listed, "/data/0/external_id"), "own");
+        app.call("POST", "/v1/quotes").by(&key).json(&image("own")).send().await.success(201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_id_is_a_404_for_a_customers_key_as_if_it_were_not_there() {
+    on_each_database(async |app| {
+        Owned::make(app, "own").await;
+        let other = Owned::make(app, "other").await;
+        let key = app.customers_key("own").await;
+        for path in other.reads() {
+            app.call("GET", &path).by(&key).send().await.problem(404, "not_found");
+        }
+        for customer in ["other", &other.customer, "nobody"] {
+            let quote = app.call("POST", "/v1/quotes").by(&key).json(&image(customer)).send().await;
+            quote.problem(404, "not_found");
+        }
+        let found = app.call("GET", "/v1/customers?external_id=other").by(&key).send().await.success(200);
+        assert_eq!(found["data"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn anything_else_is_a_403_for_a_customers_key() {
+    on_each_database(async |app| {
+        let own = Owned::make(app, "own").await;
+        let key = app.customers_key("own").await;
+        let before = app.postings("own").await;
+        for (method, path, body, scope) in own.calls() {
+            if scope == "read" || path == "/v1/quotes" {
+                continue;
+            }
+            let call = app.call(method, &path).by(&key).key(&app.new_key());
+            let call = if method == "POST" { call.json(&body) } else { call };
+            call.send().await.problem(403, "forbidden");
+        }
+        app.call("GET", "/v1/rate-cards/card_1").by(&key).send().await.problem(403, "forbidden");
+        assert_eq!(app.postings("own").await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_merchants_key_does_what_its_scopes_say_and_nothing_else() {
+    on_each_database(async |app| {
+        let own = Owned::make(app, "own").await;
+        for scope in SCOPES {
+            let key = app.merchants_key(&[scope]).await;
+            assert!(key.starts_with("sk_test_"), "{key}");
+            for (method, path, body, needed) in own.calls() {
+                let call = app.call(method, &path).by(&key).key(&app.new_key());
+                let call = if method == "POST" { call.json(&body) } else { call };
+                let reply = call.send().await;
+                if scope == needed {
+                    assert!(![401, 403].contains(&reply.status), "{scope}: {reply}");
+                } else {
+                    reply.problem(403, "forbidden");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customer_is_a_person_or_an_organisation_with_one_wallet() {
+    on_each_database(async |app| {
+        let mut wallets = Vec::new();
+        for kind in ["individual", "organisation"] {
+            let new = json!({"external_id": kind, "kind": kind, "name": "C", "email": "c@example.com"});
+            let customer = app.post("/v1/customers", &new).await.success(201);
+            let wallet = app.wallet(kind).await;
+            assert_eq!((&wallet["id"], &wallet["customer"]), (&customer["wallet"], &customer["id"]));
+            wallets.push(text(&wallet, "/id"));
+        }
+        assert_ne!(wallets[0], wallets[1]);
+        let new = json!({"external_id": "c", "kind": "robot", "name": "C", "email": "c@example.com"});
+        app.post("/v1/customers", &new).await.names("kind");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_external_id_may_not_look_like_one_of_our_ids() {
+    on_each_database(async |app| {
+        let prefixes =
+            ["cus_", "wal_", "grt_", "hld_", "rct_", "quo_", "sub_", "inv_", "chk_", "evt_", "cas_", "key_"];
+        for prefix in prefixes {
+            let new = json!({"external_id": format!("{prefix}1"), "kind": "individual", "name": "C", "email": "c@example.com"});
+            app.post("/v1/customers", &new).await.names("external_id");
+        }
+        app.customer("customer_1").await;
+        app.customer("Cus 1/ü?").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_call_that_takes_a_customer_takes_the_id_or_the_external_id() {
+    on_each_database(async |app| {
+        let id = text(&app.customer("theirs").await, "/id");
+        for name in [id.as_str(), "theirs"] {
+            app.grant(name, "10", &json!({})).await;
+            app.hold(name, "1").await;
+            app.use_credits(name, 1).await;
+            let quote = app.post("/v1/quotes", &image(name)).await.success(201);
+            assert_eq!(text(&quote, "/customer"), id);
+            let batch = json!({"items": [usage(name, 1)]});
+            let batch = app.post("/v1/usage/batch", &batch).await.success(200);
+            assert_eq!(text(&batch, "/results/0/customer"), id);
+            let tokens = json!({"model": "gpt-4", "prompt_tokens": 200});
+            let event = json!({"specversion": "1.0", "id": name, "source": "s", "subject": name, "type": "litellm_tokens", "data": tokens});
+            app.report(&event).await.success(204);
+            app.customers_key(name).await;
+            assert_eq!(text(&app.get(&format!("/v1/customers/{name}")).await.success(200), "/id"), id);
+        }
+        // Twice: granted 10, held 1, used three times 1.
+        app.assert_wallet("theirs", ["12", "2", "0"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_valid_key_every_call_is_a_401_that_says_how_to_authenticate() {
+    on_each_database(async |app| {
+        let own = Owned::make(app, "own").await;
+        for (method, path, body, _) in own.calls() {
+            let bad = ["", "Bearer", "Bearer ", "Bearer sk_test_0", "Bearer ck_0", "Basic c2s6", &app.key];
+            for authorization in bad {
+                let call = app.call(method, &path).key("k").header("authorization", authorization);
+                let reply = call.json(&body).send().await;
+                reply.problem(401, "unauthenticated");
+                assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{reply}");
+            }
+            app.call(method, &path).key("k").json(&body).send().await.problem(401, "unauthenticated");
+            let twice = app.call(method, &path).by(&app.key).by(&app.key).key("k").json(&body);
+            twice.send().await.problem(401, "unauthenticated");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_key_is_stored_hashed_and_shown_once() {
+    on_each_database(async |app| {
+        let new = json!({"name": "backend", "scopes": ["read"]});
+        let made = app.post_with("/v1/api-keys", "make", &new).await.success(201);
+        let secret = text(&made, "/secret");
+        app.call("GET", "/v1/packs").by(&secret).send().await.success(200);
+
+        let id: kernel::ApiKeyId = text(&made, "/id").parse().unwrap();
+        let db = app.app.store().reader();
+        let row = api_keys::by_id(db, id.uuid()).await.unwrap().unwrap();
+        assert_eq!(row.secret_hash.len(), 32, "SHA-256");
+        let random_part = &secret["sk_test_".len()..];
+        let bytes: Vec<u8> = (0..random_part.len() / 2)
+            .map(|i| u8::from_str_radix(&random_part[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
+        assert_ne!(row.secret_hash, bytes, "the randomness itself is no hash");
+        assert!(!format!("{row:?}").contains(random_part));
+        let merchant = app.post("/v1/api-keys", &new).await; // its owner is the same merchant's key
+        assert_eq!(merchant.status, 201);
+        let owner = owner(app).await;
+        let kept = requests::find(db, &owner, "POST /v1/api-keys", "make").await.unwrap().unwrap();
+        assert!(!kept.body.contains(random_part), "a first answer is kept without the secret");
+
+        let again = app.post_with("/v1/api-keys", "make", &new).await;
+        assert!(again.is_replayed(), "{again}");
+        assert_eq!(
+            (again.success(201)["secret"].clone(), text(&again.document(), "/id")),
+            (Value::Null, text(&made, "/id"))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_once_and_in_other_processes_within_a_second() {
+    on_each_database(async |app| {
+        let new = json!({"name": "backend", "scopes": ["read"]});
+        let made = app.post("/v1/api-keys", &new).await.success(201);
+        let (id, secret) = (text(&made, "/id"), text(&made, "/secret"));
+        let elsewhere = app.another_process().await;
+        for process in [app, &elsewhere] {
+            process.call("GET", "/v1/packs").by(&secret).send().await.success(200);
+        }
+        let revoked = std::time::Instant::now();
+        for _ in 0..2 {
+            let done = app.call("DELETE", &format!("/v1/api-keys/{id}")).by(&app.key).send().await;
+            done.success(204);
+        }
+        app.call("GET", "/v1/packs").by(&secret).send().await.problem(401, "unauthenticated");
+        while elsewhere.call("GET", "/v1/packs").by(&secret).send().await.status != 401 {
+            let took = revoked.elapsed();
+            assert!(took.as_secs_f64() < 1.1, "{}: still taken after {took:?}", app.name);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+impl Owned {
+    async fn make(app: &TestApp, name: &str) -> Owned {
+        app.customer(name).await;
+        let grant = app.grant(name, "100", &json!({})).await;
+        Owned {
+            customer: text(&grant, "/customer"),
+            grant: text(&grant, "/id"),
+            hold: text(&app.hold(name, "10").await, "/id"),
+            receipt: text(&app.use_credits(name, 5).await, "/id"),
+            quote: text(&app.post("/v1/quotes", &image(name)).await.success(201), "/id"),
+        }
+    }
+
+    /// What a customer may look at.
+    fn reads(&self) -> Vec<String> {
+        let Owned { customer, hold, receipt, .. } = self;
+        vec![
+            format!("/v1/customers/{customer}"),
+            format!("/v1/customers/{customer}/wallet"),
+            format!("/v1/customers/{customer}/postings"),
+            format!("/v1/holds/{hold}"),
+            format!("/v1/receipts/{receipt}"),
+        ]
+    }
+
+    /// Calls that are fine in themselves, with the scope that they need.
+    fn calls(&self) -> Vec<(&'static str, String, Value, &'static str)> {
+        let Owned { customer, grant, hold, receipt, quote } = self;
+        let person =
+            json!({"external_id": "new", "kind": "individual", "name": "N", "email": "n@example.com"});
+        let grants = json!({"customer": customer, "credits": "1", "kind": "promo"});
+        let card = json!({"document": catalog::DEMO});
+        let event = json!({"specversion": "1.0", "id": "1", "source": "s", "subject": customer, "type": "t"});
+        let mut calls: Vec<_> =
+            self.reads().into_iter().map(|path| ("GET", path, Value::Null, "read")).collect();
+        calls.extend([
+            ("GET", "/v1/packs".to_owned(), Value::Null, "read"),
+            ("POST", "/v1/quotes".to_owned(), image(customer), "usage"),
+            ("POST", "/v1/holds".to_owned(), json!({"customer": customer, "quote": quote}), "usage"),
+            ("POST", format!("/v1/holds/{hold}/extend"), json!({"ttl_seconds": 900}), "usage"),
+            ("POST", format!("/v1/holds/{hold}/capture"), json!({"credits": "1", "final": false}), "usage"),
+            ("POST", format!("/v1/holds/{hold}/void"), json!({}), "usage"),
+            ("POST", "/v1/usage".to_owned(), usage(customer, 1), "usage"),
+            ("POST", "/v1/usage/batch".to_owned(), json!({"items": [usage(customer, 1)]}), "usage"),
+            ("POST", "/api/v1/events".to_owned(), event, "usage"),
+            ("POST", format!("/v1/receipts/{receipt}/reverse"), json!({}), "usage"),
+            ("POST", format!("/v1/receipts/{receipt}/deliveries"), json!({}), "usage"),
+            ("POST", "/v1/rate-cards".to_owned(), card, "catalogue"),
+            ("POST", "/v1/rate-cards/card_1/publish".to_owned(), json!({}), "catalogue"),
+            ("POST", "/v1/customers".to_owned(), person, "admin"),
+            ("POST", "/v1/grants".to_owned(), grants, "admin"),
+            ("POST", format!("/v1/grants/{grant}/void"), json!({}), "admin"),
+            ("POST", "/v1/api-keys".to_owned(), json!({"name": "n", "scopes": ["read"]}), "admin"),
+            ("DELETE", format!("/v1/api-keys/{}", no_key()), Value::Null, "admin"),
+        ]);
+        calls
+    }
+}
+
+/// The id of an API key that nobody has.
+fn no_key() -> String {
+    kernel::ApiKeyId::from_uuid(kernel::new_uuid()).to_string()
+}
+
+async fn owner(app: &TestApp) -> String {
+    app::keys::authenticate(&app.app, &app.key).await.unwrap().owner
+}
+
+fn image(customer: &str) -> Value {
+    json!({"customer": customer, "feature": "image.generate", "model": "sdxl", "quantities": {"images": 1}})
+}
+
+#[tokio::test]
+async fn a_hold_or_report_of_an_unknown_customer_is_a_400_for_the_merchant() {
+    on_each_database(async |app| {
+        for path in ["/v1/holds", "/v1/usage", "/v1/quotes"] {
+            app.post(path, &work("nobody", "work.do", 1)).await.names("customer");
+        }
+        let grant = json!({"customer": "nobody", "credits": "1", "kind": "promo"});
+        app.post("/v1/grants", &grant).await.names("customer");
+    })
+    .await;
+}

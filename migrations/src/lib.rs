@@ -8,6 +8,7 @@ mod m0011_due_lots;
 mod m0004_accounts;
 mod m0005_mails;
 mod m0006_audit;
+mod m0007_verify_runs;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_accounts::Migration),
             Box::new(m0005_mails::Migration),
             Box::new(m0006_audit::Migration),
+            Box::new(m0007_verify_runs::Migration),
         ]
     }
 }

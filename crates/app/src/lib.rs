@@ -6,11 +6,13 @@
 
 mod about;
 pub mod accounts;
+pub mod audit;
 mod cache;
 mod calls;
 pub mod catalogue;
 mod charge;
 mod cold;
+pub mod corrections;
 pub mod customers;
 pub mod demo;
 mod error;
@@ -21,19 +23,26 @@ pub mod keys;
 pub mod mails;
 pub mod notices;
 pub mod pace;
+pub mod payments;
 pub mod postings;
 pub mod prices;
+pub mod overview;
 mod pricing;
 mod principal;
+pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod search;
 mod secret;
 pub mod statements;
 mod submit;
 mod text;
 mod turns;
+pub mod unpaid;
 pub mod usage;
+pub mod verification;
 pub mod wallets;
+pub mod work;
 
 use std::sync::Arc;
 
@@ -59,6 +68,8 @@ pub struct App {
 pub struct AppConfig {
     /// How CloudEvents become a feature, a model and quantities.
     pub mappings: Vec<Mapping>,
+    /// `None`: nothing can be bought.
+    pub gateway: Option<payments::PaymentGateway>,
     /// Whom mails come from; its name is the product's name in their text.
     pub mail_from: mail::Sender,
     /// Where the pages are reached from outside, such as `https://credits.example.com`; for links in mails.
@@ -75,6 +86,7 @@ struct Inner {
     keys: cache::Keys,
     capture_turns: turns::Turns,
     passwords: accounts::Workplaces,
+    bells: work::Bells,
 }
 
 impl App {
@@ -90,6 +102,7 @@ impl App {
             keys: cache::Keys::default(),
             capture_turns: turns::Turns::default(),
             passwords: accounts::Workplaces::default(),
+            bells: work::Bells::default(),
         };
         App { inner: Arc::new(inner) }
     }
@@ -104,6 +117,11 @@ impl App {
 
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Rung when there is work for [`work`].
+    pub fn bells(&self) -> &work::Bells {
+        &self.inner.bells
     }
 
     pub fn config(&self) -> &AppConfig {
@@ -134,6 +152,7 @@ impl Default for AppConfig {
     fn default() -> AppConfig {
         AppConfig {
             mappings: metering::parse_mappings(metering::DEFAULT_MAPPINGS).unwrap_or_default(),
+            gateway: None,
             mail_from: mail::Sender::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
         }

@@ -29,7 +29,7 @@ pub struct NewMail {
 }
 
 /// A mail as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentMail {
     pub id: Uuid,
     pub key: String,

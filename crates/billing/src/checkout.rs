@@ -59,7 +59,9 @@ pub enum CheckoutState {
     /// The customer is done, the money is on its way (bank debits).
     Processing,
     /// The money did not come.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     /// Nobody paid in time.
     Expired,
     Paid,

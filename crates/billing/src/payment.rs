@@ -37,9 +37,13 @@ pub enum PaymentState {
     /// Not attempted, in authentication, or on its way.
     Pending,
     /// The last attempt failed; another may follow.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     Cancelled,
-    Succeeded { paid_at: Timestamp },
+    Succeeded {
+        paid_at: Timestamp,
+    },
 }
 
 /// Money given back, or promised to be.

@@ -64,11 +64,24 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
-    Grant { key: String, credits: Credits, paid: Money, expires_at: Timestamp },
+    Grant {
+        key: String,
+        credits: Credits,
+        paid: Money,
+        expires_at: Timestamp,
+    },
     /// Take credits of this purchase back; what is already spent becomes debt.
-    Clawback { key: String, credits: Credits, causes: Vec<Cause> },
+    Clawback {
+        key: String,
+        credits: Credits,
+        causes: Vec<Cause>,
+    },
     /// Give credits back that a clawback took: a dispute was won, a refund failed.
-    Restore { key: String, credits: Credits, causes: Vec<Cause> },
+    Restore {
+        key: String,
+        credits: Credits,
+        causes: Vec<Cause>,
+    },
 }
 
 /// What moved credits after the purchase.
@@ -84,8 +97,12 @@ pub enum Cause {
 pub enum Progress {
     /// The customer has not paid, or the gateway has not said so.
     Waiting,
-    Done { credits: Credits },
-    Failed { reason: String },
+    Done {
+        credits: Credits,
+    },
+    Failed {
+        reason: String,
+    },
     Expired,
 }
 
@@ -168,7 +185,8 @@ fn learn_checkout(next: &mut Purchase, told: &Checkout) -> Result<(), BillingErr
     same(next, next.checkout.as_ref().map(|c| &c.0), &told.id.0)?;
     next.checkout = Some(told.id.clone());
     // Money counts when the payment says so; until then a paid checkout is money on its way.
-    let state = if told.state == CheckoutState::Paid { CheckoutState::Processing } else { told.state.clone() };
+    let state =
+        if told.state == CheckoutState::Paid { CheckoutState::Processing } else { told.state.clone() };
     next.state = state.max(next.state.clone());
     if let Some(payment) = &told.payment {
         same(next, next.payment.as_ref().map(|p| &p.0), &payment.0)?;

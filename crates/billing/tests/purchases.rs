@@ -1,4 +1,5 @@
 //! Every order and every duplicate of a purchase's events ends in the same facts and the same credits.
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests, which clippy does not see as tests")]
 
 use billing::{
     BillingError, Change, Checkout, CheckoutRef, CheckoutState, Dispute, DisputeRef, DisputeState, Effect,
@@ -61,8 +62,7 @@ fn succeeded() -> Payment {
 fn refunded(refunds: &[(&str, i64, RefundState)]) -> Payment {
     let mut payment = succeeded();
     for (id, amount_minor, state) in refunds {
-        let refund =
-            Refund { id: RefundRef((*id).to_owned()), amount_minor: *amount_minor, state: *state };
+        let refund = Refund { id: RefundRef((*id).to_owned()), amount_minor: *amount_minor, state: *state };
         payment.refunds.push(refund);
     }
     payment
@@ -202,12 +202,8 @@ fn every_event_five_times_credits_once() {
 fn a_grant_is_named_by_its_payment_and_lives_from_the_payment_on() {
     let change = observe(&purchase(), &of_payment(succeeded())).expect("ours");
     let expires_at = "2027-01-31T12:00:00Z".parse().expect("an instant");
-    let grant = Effect::Grant {
-        key: "pi_1/grant".to_owned(),
-        credits: CREDITS,
-        paid: usd(PRICE_MINOR),
-        expires_at,
-    };
+    let grant =
+        Effect::Grant { key: "pi_1/grant".to_owned(), credits: CREDITS, paid: usd(PRICE_MINOR), expires_at };
     assert_eq!(change.effects, vec![grant]);
     assert_eq!(change.purchase.progress(), Progress::Done { credits: CREDITS });
 }

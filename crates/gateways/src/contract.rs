@@ -121,11 +121,7 @@ async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) 
     rule(matches!(refused, Err(GatewayError::Refused { .. })), "more than was paid is refused")
 }
 
-async fn tells_of_a_dispute(
-    gateway: &dyn Gateway,
-    shopper: &dyn Shopper,
-    run: &str,
-) -> Result<(), String> {
+async fn tells_of_a_dispute(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> Result<(), String> {
     let (_, payment) = bought(gateway, shopper, run, Card::Disputed).await?;
     let dispute = payment.disputes.first().ok_or("a payment lists its disputes")?;
     rule(dispute.state == DisputeState::Open, "a new dispute is open")?;

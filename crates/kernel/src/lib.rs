@@ -11,6 +11,7 @@ mod ids;
 mod keys;
 mod money;
 mod quantities;
+pub mod text;
 mod timestamp;
 
 pub use bucket::{BUCKETS, Bucket, bucket_of};

@@ -2,7 +2,8 @@
 //! printed by the same functions as on the pages.
 
 use askama::Template;
-use kernel::{Credits, Timestamp};
+use kernel::text::{credits, instant, money};
+use kernel::{Credits, Money, Timestamp};
 
 use crate::{Letter, MailError};
 
@@ -22,8 +23,7 @@ pub struct Receipt {
     pub sender: String,
     pub name: String,
     pub credits: Credits,
-    /// Such as `45.00 USD`.
-    pub paid: String,
+    pub paid: Money,
     pub bought_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     /// The number that both sides can name: the purchase's id.
@@ -37,7 +37,7 @@ pub struct Receipt {
 #[derive(Clone, Debug)]
 pub struct ReceiptLine {
     pub what: String,
-    pub amount: String,
+    pub amount: Money,
 }
 
 /// Credits of one lot run out of time.
@@ -128,13 +128,13 @@ impl Welcome {
 
 impl Receipt {
     fn subject(&self) -> String {
-        format!("Receipt: {} credits for {}", self.credits, self.paid)
+        format!("Receipt: {} credits for {}", credits(self.credits), money(self.paid))
     }
 }
 
 impl Expiring {
     fn subject(&self) -> String {
-        format!("{} credits expire {}", self.credits, self.when())
+        format!("{} credits expire {}", credits(self.credits), self.when())
     }
 
     fn when(&self) -> String {
@@ -147,7 +147,7 @@ impl Expiring {
 
 impl LowBalance {
     fn subject(&self) -> String {
-        format!("{} credits left", self.available)
+        format!("{} credits left", credits(self.available))
     }
 }
 
@@ -159,11 +159,6 @@ impl Digest {
             count => format!("{}: {count} matters need attention", self.title),
         }
     }
-}
-
-/// An instant as readers write it, with its zone.
-fn instant(at: &Timestamp) -> String {
-    at.to_utc().format("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 #[cfg(test)]
@@ -190,11 +185,11 @@ mod tests {
             sender: sender(),
             name: name(),
             credits: Credits::whole(500),
-            paid: "45.00 USD".to_owned(),
+            paid: Money { amount: 4500, currency: kernel::Currency::USD },
             bought_at: at("2026-03-01T12:00:00Z"),
             expires_at: Some(at("2027-03-01T12:00:00Z")),
             reference: "chk_01hx5zzkbkactav9wevgemmvrz".to_owned(),
-            lines: vec![ReceiptLine { what: format!("500 credits {}", name()), amount: "45.00 USD".to_owned() }],
+            lines: vec![ReceiptLine { what: format!("500 credits {}", name()), amount: Money { amount: 4500, currency: kernel::Currency::USD } }],
             available: Credits::from_micros(512_500_000),
             receipt_url: "https://credits.example.com/activity".to_owned(),
         };

@@ -10,6 +10,7 @@ mod connect;
 pub mod due;
 pub mod entities;
 mod error;
+pub mod finds;
 pub mod health;
 pub mod holds;
 pub mod journal;

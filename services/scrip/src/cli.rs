@@ -46,12 +46,26 @@ pub struct Serve {
     /// Add the demo catalogue, a demo customer and a test key also where they do not come by themselves
     #[arg(long)]
     pub demo: bool,
+    /// Take play money through the built-in sandbox gateway also where it does not start by itself
+    #[arg(long)]
+    pub sandbox: bool,
 }
 
 /// A part of Scrip that can run in a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Service {
     Api,
+    Payments,
+    Worker,
+    Portal,
+    Console,
+}
+
+impl Serve {
+    /// Whether this process runs the service; without `--only` it runs all.
+    pub fn runs(&self, service: Service) -> bool {
+        self.only.is_empty() || self.only.contains(&service)
+    }
 }
 
 #[derive(clap::Args)]

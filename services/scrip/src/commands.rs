@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use app::{App, Principal, keys::NewApiKey};
+use app::payments::PaymentGateway;
+use app::{App, AppConfig, Principal, keys::NewApiKey};
 use engine::{Engine, Faults};
 use kernel::{Clock, Credits};
 use store::Store;
@@ -31,10 +32,15 @@ pub async fn open_store(settings: &Settings) -> Result<Store, String> {
     Store::connect(&settings.database_url()).await.map_err(|e| format!("database: {}", chain(&e)))
 }
 
-pub async fn open_app(settings: &Settings, store: Store, faults: Faults) -> Result<App, String> {
+pub async fn open_app(
+    settings: &Settings,
+    store: Store,
+    gateway: Option<PaymentGateway>,
+    faults: Faults,
+) -> Result<App, String> {
     let engine = Engine::start(store.clone(), Clock::System, settings.engine(faults));
     let engine = engine.await.map_err(|e| format!("engine: {}", chain(&e)))?;
-    Ok(App::open(store, Clock::System, engine, settings.app()?))
+    Ok(App::open(store, Clock::System, engine, AppConfig { gateway, ..settings.app()? }))
 }
 
 pub async fn migrate(settings: &Settings) -> Result<ExitCode, String> {
@@ -97,7 +103,7 @@ pub async fn replay(settings: &Settings, options: Replay) -> Result<ExitCode, St
 pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
     let store = open_store(settings).await?;
     migrations::migrate(&store).await.map_err(|e| chain(&e))?;
-    let app = open_app(settings, store, Faults::default()).await?;
+    let app = open_app(settings, store, None, Faults::default()).await?;
     match keys {
         Keys::Create { name, scopes, live } => {
             let scopes = scopes.iter().map(|s| s.parse().map_err(|e| format!("{s:?} {e}")));

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod demo;
 mod doctor;
+mod gateway;
 mod logs;
 pub mod replay;
 mod serve;

@@ -12,12 +12,15 @@ use serde::Deserialize;
 pub const DEFAULTS: &str = include_str!("../scrip.default.toml");
 
 /// Variables that set one setting each.
-const VARIABLES: [(&str, &str); 9] = [
+const VARIABLES: [(&str, &str); 12] = [
     ("SCRIP_LISTEN", "listen"),
     ("SCRIP_DATA_DIR", "data_dir"),
     ("SCRIP_DATABASE_URL", "database_url"),
     ("SCRIP_CONSOLE_LISTEN", "console_listen"),
     ("SCRIP_PUBLIC_URL", "public_url"),
+    ("SCRIP_STRIPE_SECRET_KEY", "stripe_secret_key"),
+    ("SCRIP_STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
+    ("SCRIP_STRIPE_API_BASE", "stripe_api_base"),
     ("SCRIP_SMTP_URL", "smtp_url"),
     ("SCRIP_MAIL_FROM", "mail_from"),
     ("SCRIP_LOG", "log"),
@@ -38,6 +41,9 @@ pub struct Settings {
     buy_url: String,
     console_listen: String,
     public_url: String,
+    stripe_secret_key: Hidden,
+    stripe_webhook_secret: Hidden,
+    stripe_api_base: String,
     smtp_url: String,
     mail_from: String,
     pub log: String,
@@ -46,6 +52,17 @@ pub struct Settings {
     engine_batch: usize,
     #[serde(default)]
     events: Vec<Mapping>,
+}
+
+/// A text that no log shows.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+struct Hidden(String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -83,6 +100,9 @@ impl Settings {
                 return Err(format!("{name} = {value}: must be 1 to {max}"));
             }
         }
+        if self.stripe_api_base().is_some_and(|base| !base.ends_with('/')) {
+            return Err(format!("stripe_api_base = {:?}: must end in \"/\"", self.stripe_api_base));
+        }
         self.console_listen()?;
         self.mail_from()?;
         self.mail_transport()?;
@@ -98,6 +118,22 @@ impl Settings {
     /// Where the pages are reached from outside.
     pub fn public_url(&self, address: SocketAddr) -> String {
         if self.public_url.is_empty() { format!("http://{address}") } else { self.public_url.clone() }
+    }
+
+    /// `sk_test_…` or `sk_live_…`; `None` without one.
+    pub fn stripe_secret_key(&self) -> Option<String> {
+        Some(self.stripe_secret_key.0.trim().to_owned()).filter(|key| !key.is_empty())
+    }
+
+    /// While a secret is rotated there are two, the newest first.
+    pub fn stripe_webhook_secrets(&self) -> Vec<String> {
+        let texts = self.stripe_webhook_secret.0.split(',').map(str::trim);
+        texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// `None`: Stripe itself, or this process's sandbox.
+    pub fn stripe_api_base(&self) -> Option<String> {
+        Some(self.stripe_api_base.clone()).filter(|base| !base.is_empty())
     }
 
     pub fn mail_from(&self) -> Result<mail::Sender, String> {
@@ -141,8 +177,10 @@ impl Settings {
     pub fn app(&self) -> Result<AppConfig, String> {
         Ok(AppConfig {
             mappings: self.mappings(),
+            gateway: None,
             mail_from: self.mail_from()?,
             public_url: self.public_url(self.listen),
+            ..AppConfig::default()
         })
     }
 

@@ -31,6 +31,13 @@ pub(crate) fn check(checks: &mut Checks, field: &str, password: &str) {
     }
 }
 
+/// A password that nobody has to think of: 80 bits in words of four letters and digits.
+pub fn new_password() -> Result<String, AppError> {
+    let secret = crate::secret::new_secret("")?;
+    let words: Vec<&str> = (0..5).filter_map(|n| secret.get(n * 4..n * 4 + 4)).collect();
+    Ok(words.join("-"))
+}
+
 /// The PHC string that is stored.
 pub(crate) async fn hash(app: &App, password: &str) -> Result<String, AppError> {
     let password = password.to_owned();

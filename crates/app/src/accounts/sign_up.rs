@@ -1,11 +1,11 @@
-use kernel::{CustomerId, WalletId, new_uuid};
+use kernel::{CustomerId, new_uuid};
 use store::StoreError;
-use store::cold::{customers as rows, users};
+use store::cold::users;
 
 use super::sessions::{NewSession, begin};
 use super::verify::{VerificationLink, link_in};
 use super::{Role, SignedIn, User, normal_email, passwords, user};
-use crate::customers::{self, Customer, CustomerKind, NewCustomer};
+use crate::customers::{self, CustomerKind, NewCustomer};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError, secret};
 

@@ -1,8 +1,6 @@
 use std::collections::HashMap;
 
-use billing::{
-    Checkout, CheckoutRef, Dispute, NewCheckout, NewRefund, Payment, PaymentRef, Refund,
-};
+use billing::{Checkout, CheckoutRef, Dispute, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
 use kernel::{IdempotencyKey, Timestamp};
 use stripe::{Client, IdempotencyKey as StripeKey, RequestStrategy};
 use stripe_checkout::CheckoutSessionMode;
@@ -11,7 +9,7 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData, ListCheckoutSession,
     ProductData, RetrieveCheckoutSession,
 };
-use stripe_client_core::StripeRequest;
+use stripe_client_core::{CustomizableStripeRequest, StripeRequest};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent::RetrievePaymentIntent;
@@ -40,15 +38,14 @@ impl Stripe {
     }
 
     async fn create(&self, key: &IdempotencyKey, new: &NewCheckout) -> Result<Checkout, GatewayError> {
-        let strategy = under(key)?;
+        let strategy = keyed(key)?;
         let request = checkout_request(new);
-        let send = || request.customize().request_strategy(strategy.clone()).send(&self.client);
+        let send = || under(&strategy, &request).send(&self.client);
         convert::checkout(self.settings.retries.run(&new.reference, send).await?)
     }
 
     async fn retrieve(&self, id: &CheckoutRef) -> Result<Checkout, GatewayError> {
-        let request = RetrieveCheckoutSession::new(checked(&id.0)?)
-            .expand(vec!["payment_intent".to_owned()]);
+        let request = RetrieveCheckoutSession::new(checked(&id.0)?).expand(vec!["payment_intent".to_owned()]);
         convert::checkout(self.settings.retries.run(&id.0, || request.send(&self.client)).await?)
     }
 
@@ -102,14 +99,13 @@ impl Stripe {
     }
 
     async fn give_back(&self, key: &IdempotencyKey, new: &NewRefund) -> Result<Refund, GatewayError> {
-        let strategy = under(key)?;
+        let strategy = keyed(key)?;
         let metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
-        let mut request =
-            CreateRefund::new().payment_intent(checked(&new.payment.0)?).metadata(metadata);
+        let mut request = CreateRefund::new().payment_intent(checked(&new.payment.0)?).metadata(metadata);
         if let Some(amount_minor) = new.amount_minor {
             request = request.amount(amount_minor);
         }
-        let send = || request.customize().request_strategy(strategy.clone()).send(&self.client);
+        let send = || under(&strategy, &request).send(&self.client);
         Ok(convert::refund(&self.settings.retries.run(&new.payment.0, send).await?))
     }
 }
@@ -182,9 +178,21 @@ fn checkout_request(new: &NewCheckout) -> CreateCheckoutSession {
         .expand(vec!["payment_intent".to_owned()])
 }
 
-fn under(key: &IdempotencyKey) -> Result<RequestStrategy, GatewayError> {
+fn keyed(key: &IdempotencyKey) -> Result<RequestStrategy, GatewayError> {
     let key = StripeKey::new(key.as_str()).map_err(|e| GatewayError::Settings { reason: e.to_string() })?;
     Ok(RequestStrategy::Idempotent(key))
+}
+
+/// One attempt under our key. async-stripe keeps metadata in hash maps, whose order differs from process to
+/// process; a key promises the same parameters, so they are sent in one order for ever.
+fn under<R: StripeRequest>(strategy: &RequestStrategy, request: &R) -> CustomizableStripeRequest<R::Output> {
+    let mut built = request.build();
+    built.body = built.body.map(|body| {
+        let mut pairs: Vec<&str> = body.split('&').collect();
+        pairs.sort_unstable();
+        pairs.join("&")
+    });
+    built.customize().request_strategy(strategy.clone())
 }
 
 /// Ids come from events and go into paths: what is not an id names nothing.

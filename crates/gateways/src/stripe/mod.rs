@@ -10,4 +10,4 @@ mod signature;
 pub use gateway::Stripe;
 pub use retry::Retries;
 pub use settings::StripeSettings;
-pub use signature::{TOLERANCE_SECONDS, sign};
+pub use signature::TOLERANCE_SECONDS;

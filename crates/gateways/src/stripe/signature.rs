@@ -12,14 +12,6 @@ pub const TOLERANCE_SECONDS: i64 = 300;
 /// More signatures than any rotation makes.
 const SIGNATURES_MAX: usize = 16;
 
-/// The header a sender makes for `payload` at `at`; for tests and for the sandbox's counterpart.
-pub fn sign(payload: &[u8], secret: &Secret, at: Timestamp) -> String {
-    let seconds = at.unix_seconds();
-    let tag = mac(payload, secret, &seconds.to_string()).map(|mac| mac.finalize().into_bytes());
-    let hex: String = tag.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={seconds},v1={hex}")
-}
-
 /// First the signature, then its age: an unsigned time says nothing.
 pub(super) fn verify(
     payload: &[u8],

@@ -19,3 +19,4 @@ pub mod schedules;
 pub mod sessions;
 pub mod users;
 pub mod verifications;
+pub mod verify_runs;

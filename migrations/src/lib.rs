@@ -2,6 +2,7 @@
 
 mod m0001_hot_tables;
 mod m0002_cold_tables;
+mod m0003_sandbox_objects;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -10,7 +11,11 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_hot_tables::Migration), Box::new(m0002_cold_tables::Migration)]
+        vec![
+            Box::new(m0001_hot_tables::Migration),
+            Box::new(m0002_cold_tables::Migration),
+            Box::new(m0003_sandbox_objects::Migration),
+        ]
     }
 }
 

@@ -143,8 +143,8 @@ async fn as_of_is_what_was_recorded_until_then_and_then_what_time_had_done() {
                 assert_eq!(wallet["as_of"], app.at(seconds));
             }
             // Now what was due is posted, two hours late; the past stays as it was.
-            app.grant("c", "5", &json!({})).await;
             app.clock.advance_seconds(1);
+            app.grant("c", "5", &json!({})).await;
         }
         app.get(&format!("/v1/customers/c/wallet?as_of={}", app.at(3 * HOUR))).await.names("as_of");
     })

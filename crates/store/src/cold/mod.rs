@@ -8,3 +8,4 @@ pub mod customers;
 pub mod deliveries;
 pub mod quotes;
 pub mod requests;
+pub mod sandbox_objects;

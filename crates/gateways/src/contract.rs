@@ -1,0 +1,168 @@
+//! What every adapter must do, as one function: run it against the gateway's test mode or its stand-in.
+
+use std::collections::BTreeMap;
+
+use billing::{
+    Checkout, CheckoutRef, CheckoutState, DisputeState, Line, NewCheckout, NewRefund, Payment, PaymentRef,
+    PaymentState, RefundState,
+};
+use futures::future::BoxFuture;
+use kernel::{Currency, IdempotencyKey, Money, Timestamp};
+
+use crate::{Gateway, GatewayError, Subject, read};
+
+/// The card a shopper pays with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Card {
+    Good,
+    Declined,
+    /// Succeeds, then the bank opens a dispute.
+    Disputed,
+}
+
+/// Somebody at the gateway's page. `Ok` means that the page was used as told, not that money moved.
+pub trait Shopper: Sync {
+    fn pay<'a>(&'a self, checkout: &'a Checkout, card: Card) -> BoxFuture<'a, Result<(), String>>;
+}
+
+const PRICE: Money = Money { amount: 4_500, currency: Currency::USD };
+
+/// Runs the whole contract; `run` makes the keys of this run unique. The error says which rule is broken.
+///
+/// # Errors
+/// The first rule that the adapter breaks.
+pub async fn check(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> Result<(), String> {
+    let since = Timestamp::EPOCH;
+    opens_once_per_key(gateway, run).await?;
+    says_what_it_does_not_know(gateway).await?;
+    let (checkout, payment) = is_paid_in_full(gateway, shopper, run).await?;
+    rule(
+        gateway.recent_checkouts(since).await.map_err(told)?.iter().any(|c| c.id == checkout.id),
+        "a recent checkout is listed",
+    )?;
+    leaves_a_declined_checkout_open(gateway, shopper, run).await?;
+    refunds_once_per_key(gateway, &payment, run).await?;
+    tells_of_a_dispute(gateway, shopper, run).await
+}
+
+async fn opens_once_per_key(gateway: &dyn Gateway, run: &str) -> Result<(), String> {
+    let (key, new) = (key(run, "open")?, new_checkout(run, "open"));
+    let first = gateway.create_checkout(&key, &new).await.map_err(told)?;
+    rule(first.state == CheckoutState::Open, "a new checkout is open")?;
+    rule(first.url.is_some(), "an open checkout has a page")?;
+    rule(first.reference.as_ref() == Some(&new.reference), "a checkout names our reference")?;
+    rule(first.amount == PRICE, "a checkout costs unit × quantity")?;
+    let pack = first.metadata.get("pack").map(String::as_str);
+    rule(pack == Some("pack_500"), "a checkout keeps our metadata")?;
+    let again = gateway.create_checkout(&key, &new).await.map_err(told)?;
+    rule(again.id == first.id, "the same key is the same checkout")?;
+    let other = NewCheckout { customer_email: "other@example.org".to_owned(), ..new };
+    let refused = gateway.create_checkout(&key, &other).await;
+    rule(matches!(refused, Err(GatewayError::Refused { .. })), "a key with another input is refused")
+}
+
+async fn says_what_it_does_not_know(gateway: &dyn Gateway) -> Result<(), String> {
+    let checkout = gateway.checkout(&CheckoutRef("cs_test_nothing".to_owned())).await;
+    rule(matches!(checkout, Err(GatewayError::NotFound { .. })), "an unknown checkout is not found")?;
+    let payment = gateway.payment(&PaymentRef("pi_nothing".to_owned())).await;
+    rule(matches!(payment, Err(GatewayError::NotFound { .. })), "an unknown payment is not found")?;
+    let path = gateway.payment(&PaymentRef("../customers".to_owned())).await;
+    rule(matches!(path, Err(GatewayError::NotFound { .. })), "an id is never a path")
+}
+
+async fn is_paid_in_full(
+    gateway: &dyn Gateway,
+    shopper: &dyn Shopper,
+    run: &str,
+) -> Result<(Checkout, Payment), String> {
+    let (checkout, payment) = bought(gateway, shopper, run, Card::Good).await?;
+    rule(checkout.state == CheckoutState::Paid, "a paid checkout says so")?;
+    rule(matches!(payment.state, PaymentState::Succeeded { .. }), "its payment succeeded")?;
+    rule(payment.amount == PRICE, "the payment brought the price")?;
+    rule(payment.reference == checkout.reference, "the payment names our reference")?;
+    rule(payment.refunds.is_empty() && payment.disputes.is_empty(), "nothing is given back yet")?;
+    Ok((checkout, payment))
+}
+
+async fn leaves_a_declined_checkout_open(
+    gateway: &dyn Gateway,
+    shopper: &dyn Shopper,
+    run: &str,
+) -> Result<(), String> {
+    let new = new_checkout(run, "declined");
+    let opened = gateway.create_checkout(&key(run, "declined")?, &new).await.map_err(told)?;
+    shopper.pay(&opened, Card::Declined).await?;
+    let report = read(gateway, &Subject::Checkout(opened.id)).await.map_err(told)?;
+    let state = report.checkout.map(|c| c.state);
+    rule(state == Some(CheckoutState::Open), "a decline leaves the checkout open")?;
+    let payment = report.payment.map(|p| p.state);
+    let failed = matches!(payment, None | Some(PaymentState::Failed { .. }));
+    rule(failed, "a declined payment has failed or does not exist")
+}
+
+async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) -> Result<(), String> {
+    let refund_key = key(run, "refund")?;
+    let part = NewRefund {
+        payment: paid.id.clone(),
+        amount_minor: Some(1_500),
+        metadata: BTreeMap::from([("why".to_owned(), "contract".to_owned())]),
+    };
+    let first = gateway.refund(&refund_key, &part).await.map_err(told)?;
+    let again = gateway.refund(&refund_key, &part).await.map_err(told)?;
+    rule(first.id == again.id && first.amount_minor == 1_500, "the same key is the same refund")?;
+    let rest = NewRefund { amount_minor: None, ..part.clone() };
+    let rest = gateway.refund(&key(run, "rest")?, &rest).await.map_err(told)?;
+    rule(rest.amount_minor == PRICE.amount - 1_500, "a refund without an amount is the rest")?;
+    let seen = gateway.payment(&paid.id).await.map_err(told)?;
+    let sum: i64 =
+        seen.refunds.iter().filter(|r| r.state != RefundState::Failed).map(|r| r.amount_minor).sum();
+    rule(seen.refunds.len() == 2 && sum == PRICE.amount, "a payment lists its refunds")?;
+    let refused = gateway.refund(&key(run, "too much")?, &part).await;
+    rule(matches!(refused, Err(GatewayError::Refused { .. })), "more than was paid is refused")
+}
+
+async fn tells_of_a_dispute(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> Result<(), String> {
+    let (_, payment) = bought(gateway, shopper, run, Card::Disputed).await?;
+    let dispute = payment.disputes.first().ok_or("a payment lists its disputes")?;
+    rule(dispute.state == DisputeState::Open, "a new dispute is open")?;
+    rule(dispute.amount_minor == PRICE.amount, "a dispute is about the amount")
+}
+
+/// A checkout paid with `card`, and its payment.
+async fn bought(
+    gateway: &dyn Gateway,
+    shopper: &dyn Shopper,
+    run: &str,
+    card: Card,
+) -> Result<(Checkout, Payment), String> {
+    let name = format!("{card:?}").to_lowercase();
+    let new = new_checkout(run, &name);
+    let opened = gateway.create_checkout(&key(run, &name)?, &new).await.map_err(told)?;
+    shopper.pay(&opened, card).await?;
+    let report = read(gateway, &Subject::Checkout(opened.id)).await.map_err(told)?;
+    let payment = report.payment.ok_or("a paid checkout names its payment")?;
+    Ok((report.checkout.ok_or("a checkout can be read")?, payment))
+}
+
+fn new_checkout(run: &str, name: &str) -> NewCheckout {
+    NewCheckout {
+        reference: format!("chk_{run}_{name}"),
+        customer_email: "ada@example.org".to_owned(),
+        line: Line { name: "500 credits".to_owned(), unit: Money { amount: 1_500, ..PRICE }, quantity: 3 },
+        success_url: "http://127.0.0.1:9/return?checkout={CHECKOUT_SESSION_ID}".to_owned(),
+        cancel_url: "http://127.0.0.1:9/buy".to_owned(),
+        metadata: BTreeMap::from([("pack".to_owned(), "pack_500".to_owned())]),
+    }
+}
+
+fn key(run: &str, name: &str) -> Result<IdempotencyKey, String> {
+    IdempotencyKey::new(format!("{run}/{}", name.replace(' ', "_"))).map_err(|e| e.to_string())
+}
+
+fn rule(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(format!("broken: {what}")) }
+}
+
+fn told(error: GatewayError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,56 @@
+use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef, Refund, Report};
+use futures::future::BoxFuture;
+use kernel::{IdempotencyKey, Timestamp};
+
+use crate::{EventError, GatewayError, GatewayEvent, Subject};
+
+/// What a gateway answers, some day.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
+
+/// A payment provider. Calls that change something take the key of the row that asked for them: the same
+/// key and input again is the same change, so a caller that got no answer simply asks again.
+pub trait Gateway: Send + Sync {
+    /// For logs and pages, such as `stripe`.
+    fn name(&self) -> &'static str;
+
+    /// Opens a page where the customer pays.
+    fn create_checkout<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewCheckout) -> Answer<'a, Checkout>;
+
+    fn checkout<'a>(&'a self, id: &'a CheckoutRef) -> Answer<'a, Checkout>;
+
+    /// All checkouts made at `since` or later, newest first: what a reconciler compares with ours.
+    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Checkout>>;
+
+    /// A payment with its refunds and disputes. The id of a charge finds the payment it belongs to.
+    fn payment<'a>(&'a self, id: &'a PaymentRef) -> Answer<'a, Payment>;
+
+    fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund>;
+
+    /// Whether `payload`, byte for byte, was signed by the gateway not long before `now`.
+    fn verify_event(
+        &self,
+        payload: &[u8],
+        signature: &str,
+        now: Timestamp,
+    ) -> Result<GatewayEvent, EventError>;
+
+    /// What to read again because of an event; `None` for events that move no credits.
+    fn subject(&self, event: &GatewayEvent) -> Option<Subject>;
+}
+
+/// Reads what a purchase needs to know about `subject`: a checkout with its payment, or a payment alone.
+pub async fn read(gateway: &dyn Gateway, subject: &Subject) -> Result<Report, GatewayError> {
+    let checkout = match subject {
+        Subject::Checkout(id) => Some(gateway.checkout(id).await?),
+        Subject::Payment(_) => None,
+    };
+    let id = match subject {
+        Subject::Checkout(_) => checkout.as_ref().and_then(|c| c.payment.clone()),
+        Subject::Payment(id) => Some(id.clone()),
+    };
+    let payment = match &id {
+        Some(id) => Some(gateway.payment(id).await?),
+        None => None,
+    };
+    Ok(Report { checkout, payment })
+}

@@ -1,0 +1,209 @@
+use std::collections::HashMap;
+
+use billing::{Checkout, CheckoutRef, Dispute, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
+use kernel::{IdempotencyKey, Timestamp};
+use stripe::{Client, IdempotencyKey as StripeKey, RequestStrategy};
+use stripe_checkout::CheckoutSessionMode;
+use stripe_checkout::checkout_session::{
+    CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData, ListCheckoutSession,
+    ProductData, RetrieveCheckoutSession,
+};
+use stripe_client_core::{CustomizableStripeRequest, StripeRequest};
+use stripe_core::charge::RetrieveCharge;
+use stripe_core::dispute::ListDispute;
+use stripe_core::payment_intent::RetrievePaymentIntent;
+use stripe_core::refund::{CreateRefund, ListRefund};
+use stripe_types::RangeQueryTs;
+
+use crate::gateway::{Answer, Gateway};
+use crate::stripe::{StripeSettings, convert, envelope, signature};
+use crate::{EventError, GatewayError, GatewayEvent, Subject};
+
+/// Objects a page; Stripe allows no more.
+const PAGE: i64 = 100;
+/// Pages of one list: more checkouts than a reconciler's period has.
+const PAGES_MAX: usize = 200;
+
+/// Stripe, or whatever speaks its API at the configured base.
+#[derive(Debug)]
+pub struct Stripe {
+    client: Client,
+    settings: StripeSettings,
+}
+
+impl Stripe {
+    pub fn new(settings: StripeSettings) -> Result<Stripe, GatewayError> {
+        Ok(Stripe { client: settings.client()?, settings })
+    }
+
+    async fn create(&self, key: &IdempotencyKey, new: &NewCheckout) -> Result<Checkout, GatewayError> {
+        let strategy = keyed(key)?;
+        let request = checkout_request(new);
+        let send = || under(&strategy, &request).send(&self.client);
+        convert::checkout(self.settings.retries.run(&new.reference, send).await?)
+    }
+
+    async fn retrieve(&self, id: &CheckoutRef) -> Result<Checkout, GatewayError> {
+        let request = RetrieveCheckoutSession::new(checked(&id.0)?).expand(vec!["payment_intent".to_owned()]);
+        convert::checkout(self.settings.retries.run(&id.0, || request.send(&self.client)).await?)
+    }
+
+    async fn recent(&self, since: Timestamp) -> Result<Vec<Checkout>, GatewayError> {
+        let mut request = ListCheckoutSession::new()
+            .created(RangeQueryTs::gte(since.unix_seconds()))
+            .limit(PAGE)
+            .expand(vec!["data.payment_intent".to_owned()]);
+        let mut checkouts = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.settings.retries.run("checkouts", || request.send(&self.client)).await?;
+            let last = page.data.last().map(|session| session.id.to_string());
+            for session in page.data {
+                checkouts.push(convert::checkout(session)?);
+            }
+            match last {
+                Some(last) if page.has_more => request = request.starting_after(last),
+                _ => return Ok(checkouts),
+            }
+        }
+        let reason = format!("more than {} checkouts since {since}", checkouts.len());
+        Err(GatewayError::Unexpected { reason })
+    }
+
+    async fn read_payment(&self, id: &PaymentRef) -> Result<Payment, GatewayError> {
+        let id = if id.0.starts_with("ch_") { self.behind_charge(&id.0).await? } else { id.0.clone() };
+        let request = RetrievePaymentIntent::new(checked(&id)?).expand(vec!["latest_charge".to_owned()]);
+        let intent = self.settings.retries.run(&id, || request.send(&self.client)).await?;
+        convert::payment(intent, self.refunds(&id).await?, self.disputes(&id).await?)
+    }
+
+    async fn behind_charge(&self, id: &str) -> Result<String, GatewayError> {
+        let request = RetrieveCharge::new(checked(id)?);
+        let charge = self.settings.retries.run(id, || request.send(&self.client)).await?;
+        let intent = charge.payment_intent.map(|intent| intent.id().to_string());
+        intent.ok_or_else(|| GatewayError::NotFound { id: format!("a payment of {id}") })
+    }
+
+    async fn refunds(&self, payment: &str) -> Result<Vec<Refund>, GatewayError> {
+        let request = ListRefund::new().payment_intent(payment).limit(PAGE);
+        let page = self.settings.retries.run(payment, || request.send(&self.client)).await?;
+        complete(page.has_more, payment)?;
+        Ok(page.data.iter().map(convert::refund).collect())
+    }
+
+    async fn disputes(&self, payment: &str) -> Result<Vec<Dispute>, GatewayError> {
+        let request = ListDispute::new().payment_intent(payment).limit(PAGE);
+        let page = self.settings.retries.run(payment, || request.send(&self.client)).await?;
+        complete(page.has_more, payment)?;
+        Ok(page.data.iter().map(convert::dispute).collect())
+    }
+
+    async fn give_back(&self, key: &IdempotencyKey, new: &NewRefund) -> Result<Refund, GatewayError> {
+        let strategy = keyed(key)?;
+        let metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
+        let mut request = CreateRefund::new().payment_intent(checked(&new.payment.0)?).metadata(metadata);
+        if let Some(amount_minor) = new.amount_minor {
+            request = request.amount(amount_minor);
+        }
+        let send = || under(&strategy, &request).send(&self.client);
+        Ok(convert::refund(&self.settings.retries.run(&new.payment.0, send).await?))
+    }
+}
+
+impl Gateway for Stripe {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn create_checkout<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewCheckout) -> Answer<'a, Checkout> {
+        Box::pin(self.create(key, new))
+    }
+
+    fn checkout<'a>(&'a self, id: &'a CheckoutRef) -> Answer<'a, Checkout> {
+        Box::pin(self.retrieve(id))
+    }
+
+    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Checkout>> {
+        Box::pin(self.recent(since))
+    }
+
+    fn payment<'a>(&'a self, id: &'a PaymentRef) -> Answer<'a, Payment> {
+        Box::pin(self.read_payment(id))
+    }
+
+    fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund> {
+        Box::pin(self.give_back(key, new))
+    }
+
+    fn verify_event(
+        &self,
+        payload: &[u8],
+        signature: &str,
+        now: Timestamp,
+    ) -> Result<GatewayEvent, EventError> {
+        signature::verify(payload, signature, &self.settings.webhook_secrets, now)?;
+        Ok(envelope::read(payload))
+    }
+
+    fn subject(&self, event: &GatewayEvent) -> Option<Subject> {
+        envelope::subject(event)
+    }
+}
+
+fn checkout_request(new: &NewCheckout) -> CreateCheckoutSession {
+    let mut metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
+    metadata.insert(convert::REFERENCE.to_owned(), new.reference.clone());
+    let mut price =
+        CreateCheckoutSessionLineItemsPriceData::new(convert::stripe_currency(new.line.unit.currency));
+    price.unit_amount = Some(new.line.unit.amount);
+    price.product_data = Some(ProductData::new(new.line.name.clone()));
+    let mut line = CreateCheckoutSessionLineItems::new();
+    line.price_data = Some(price);
+    line.quantity = Some(u64::from(new.line.quantity));
+    let mut payment = CreateCheckoutSessionPaymentIntentData::new();
+    payment.metadata = Some(metadata.clone());
+    // The customer pays the amount and the currency that were agreed, nothing converted.
+    let mut conversion = CreateCheckoutSessionAdaptivePricing::new();
+    conversion.enabled = Some(false);
+    CreateCheckoutSession::new()
+        .mode(CheckoutSessionMode::Payment)
+        .client_reference_id(new.reference.clone())
+        .customer_email(new.customer_email.clone())
+        .line_items(vec![line])
+        .success_url(new.success_url.clone())
+        .cancel_url(new.cancel_url.clone())
+        .metadata(metadata)
+        .payment_intent_data(payment)
+        .adaptive_pricing(conversion)
+        .expand(vec!["payment_intent".to_owned()])
+}
+
+fn keyed(key: &IdempotencyKey) -> Result<RequestStrategy, GatewayError> {
+    let key = StripeKey::new(key.as_str()).map_err(|e| GatewayError::Settings { reason: e.to_string() })?;
+    Ok(RequestStrategy::Idempotent(key))
+}
+
+/// One attempt under our key. async-stripe keeps metadata in hash maps, whose order differs from process to
+/// process; a key promises the same parameters, so they are sent in one order for ever.
+fn under<R: StripeRequest>(strategy: &RequestStrategy, request: &R) -> CustomizableStripeRequest<R::Output> {
+    let mut built = request.build();
+    built.body = built.body.map(|body| {
+        let mut pairs: Vec<&str> = body.split('&').collect();
+        pairs.sort_unstable();
+        pairs.join("&")
+    });
+    built.customize().request_strategy(strategy.clone())
+}
+
+/// Ids come from events and go into paths: what is not an id names nothing.
+fn checked(id: &str) -> Result<&str, GatewayError> {
+    if envelope::is_id(id) { Ok(id) } else { Err(GatewayError::NotFound { id: id.to_owned() }) }
+}
+
+/// Half a list would understate what was given back.
+fn complete(has_more: bool, payment: &str) -> Result<(), GatewayError> {
+    if !has_more {
+        return Ok(());
+    }
+    Err(GatewayError::Unexpected { reason: format!("{payment} has more than {PAGE} refunds or disputes") })
+}

@@ -1,0 +1,108 @@
+//! Our key, several attempts, against a server that answers as told.
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests, which clippy does not see as tests")]
+
+mod common;
+
+use std::time::Duration;
+
+use billing::{CheckoutRef, NewRefund, PaymentRef};
+use common::server;
+use gateways::stripe::{Retries, Stripe, StripeSettings};
+use gateways::{Gateway, GatewayError, Secret};
+use kernel::IdempotencyKey;
+
+const REFUND: &str =
+    r#"{"id":"re_1","object":"refund","amount":5,"created":1,"currency":"usd","status":"succeeded"}"#;
+const LIMITED: &str =
+    r#"{"error":{"type":"invalid_request_error","code":"rate_limit","message":"slow down"}}"#;
+const REFUSED: &str =
+    r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"lost_card","message":"no"}}"#;
+
+fn stripe(base: &str) -> Stripe {
+    let mut settings = StripeSettings::new(Secret::new("sk_test_hidden"), vec![]).at(base);
+    settings.attempt_timeout = Duration::from_millis(300);
+    settings.retries = Retries { attempts: 4, first_pause: Duration::from_millis(1) };
+    Stripe::new(settings).expect("settings")
+}
+
+async fn refund(base: &str) -> Result<billing::Refund, GatewayError> {
+    let key = IdempotencyKey::new("outbox/7").expect("a key");
+    let new = NewRefund {
+        payment: PaymentRef("pi_1".to_owned()),
+        amount_minor: Some(5),
+        metadata: Default::default(),
+    };
+    stripe(base).refund(&key, &new).await
+}
+
+#[tokio::test]
+async fn every_attempt_carries_our_key_and_the_pinned_version() {
+    let (base, heard) = server(vec![(500, LIMITED), (0, ""), (502, "<html>"), (200, REFUND)]).await;
+    let refund = refund(&base).await.expect("the fourth attempt");
+    assert_eq!(refund.amount_minor, 5);
+    let heard = heard.lock().expect("no panic");
+    assert_eq!(heard.len(), 4);
+    for request in heard.iter() {
+        assert!(request.starts_with("POST /sandbox/v1/refunds "), "{request}");
+        assert!(request.contains("idempotency-key: outbox/7\r\n"), "{request}");
+        assert!(request.contains("stripe-version: 2026-09-30.endive\r\n"), "{request}");
+        assert!(request.contains("authorization: Bearer sk_test_hidden\r\n"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn conflicts_and_limits_are_repeated_refusals_are_not() {
+    for status in [409, 424, 429, 500, 503] {
+        let (base, heard) = server(vec![(status, LIMITED), (200, REFUND)]).await;
+        assert!(refund(&base).await.is_ok(), "{status}");
+        assert_eq!(heard.lock().expect("no panic").len(), 2, "{status}");
+    }
+    for status in [400, 401, 402, 403] {
+        let (base, heard) = server(vec![(status, REFUSED), (200, REFUND)]).await;
+        let refused = refund(&base).await.expect_err("a refusal");
+        let expected = GatewayError::Refused {
+            status,
+            code: Some("card_declined".to_owned()),
+            decline_code: Some("lost_card".to_owned()),
+            message: "no".to_owned(),
+        };
+        assert_eq!(refused, expected);
+        assert_eq!(heard.lock().expect("no panic").len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_gateway_is_given_up_after_a_bounded_time() {
+    let (base, _) = server(vec![(1, "")]).await;
+    let began = tokio::time::Instant::now();
+    let error = refund(&base).await.expect_err("no answer");
+    assert!(matches!(error, GatewayError::Unavailable { attempts: 4, .. }), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let closed = stripe("http://127.0.0.1:1/");
+    let error = closed.checkout(&CheckoutRef("cs_1".to_owned())).await.expect_err("nobody there");
+    assert!(matches!(error, GatewayError::Unavailable { .. }));
+    assert!(!format!("{error} {error:?} {closed:?}").contains("hidden"));
+}
+
+#[tokio::test]
+async fn an_answer_in_an_unknown_shape_is_said_to_be_one() {
+    let (base, heard) = server(vec![(200, "{}")]).await;
+    let error = refund(&base).await.expect_err("not a refund");
+    assert!(matches!(error, GatewayError::Unexpected { .. }), "{error}");
+    assert_eq!(heard.lock().expect("no panic").len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_refund_is_the_same_bytes_in_every_process() {
+    let (base, heard) = server(vec![(200, REFUND)]).await;
+    let key = IdempotencyKey::new("outbox/8").expect("a key");
+    for _ in 0..8 {
+        let metadata = (0..8).map(|n| (format!("k{n}"), format!("v{n}"))).collect();
+        let new = NewRefund { payment: PaymentRef("pi_1".to_owned()), amount_minor: Some(5), metadata };
+        stripe(&base).refund(&key, &new).await.expect("a refund");
+    }
+    let heard = heard.lock().expect("no panic");
+    let bodies: std::collections::BTreeSet<&str> =
+        heard.iter().filter_map(|request| request.split("\r\n\r\n").nth(1)).collect();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}

@@ -342,6 +342,7 @@ async fn verify_names_a_flipped_row_of_every_hot_table() {
             bench.engine.submit(command(wallet, "h", authorize(1))).await.expect("a hold");
             bench.engine.submit(command(wallet, "e", debit(1))).await.expect("a debit");
             bench.assert_verified().await;
+            bench.engine.stop().await; // every projection is written
             bench.store.writer().execute_unprepared(flip).await.expect(flip);
             let report = store::verify::verify(&bench.store).await.expect("verify reads on");
             assert!(!report.is_ok(), "{}: {table}: {flip}", bench.name);

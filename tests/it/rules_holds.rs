@@ -14,7 +14,10 @@ async fn a_hold_is_of_credits_or_of_what_the_quote_expects() {
         assert_eq!((&quote["credits"], &quote["credits_max"]), (&json!("5"), &json!("25.48")));
         let hold = json!({"customer": "c", "quote": quote["id"]});
         let hold = app.post("/v1/holds", &hold).await.success(201);
-        assert_eq!((&hold["credits"], &hold["quote"], &hold["model"]), (&json!("5"), &quote["id"], &json!("gpt-4")));
+        assert_eq!(
+            (&hold["credits"], &hold["quote"], &hold["model"]),
+            (&json!("5"), &quote["id"], &json!("gpt-4"))
+        );
         let priced = app.post("/v1/holds", &usage("c", 7)).await.success(201);
         assert_eq!((&priced["credits"], &priced["quote"]), (&json!("7"), &Value::Null));
         app.assert_wallet("c", ["75.5", "24.5", "0"]).await;
@@ -84,7 +87,8 @@ async fn extend_after_a_capture_above_the_hold_says_what_is_set_aside() {
         app.funded("c", "30").await;
         let hold = text(&app.hold("c", "10").await, "/id");
         capture(app, &hold, json!({"credits": "15", "final": false})).await;
-        let extended = app.post(&format!("/v1/holds/{hold}/extend"), &json!({"credits": "5"})).await.success(200);
+        let extended =
+            app.post(&format!("/v1/holds/{hold}/extend"), &json!({"credits": "5"})).await.success(200);
         assert_eq!(
             [&extended["credits"], &extended["captured"], &extended["remaining"]],
             [&json!("15"), &json!("15"), &json!("5")]
@@ -147,7 +151,8 @@ async fn price_and_card_version_of_a_hold_are_frozen() {
         let quote = app.post("/v1/quotes", &work("c", "work.do", 10)).await.success(201);
         let held = text(&app.post("/v1/holds", &work("c", "work.do", 10)).await.success(201), "/id");
         app.publish(&per_second(3)).await;
-        let by_quote = app.post("/v1/holds", &json!({"customer": "c", "quote": quote["id"]})).await.success(201);
+        let by_quote =
+            app.post("/v1/holds", &json!({"customer": "c", "quote": quote["id"]})).await.success(201);
         assert_eq!((&by_quote["credits"], &by_quote["rate_card"]["id"]), (&json!("10"), &json!(old)));
         for hold in [held, text(&by_quote, "/id")] {
             let receipt = capture(app, &hold, json!({"quantities": {"seconds": 8}})).await;
@@ -206,7 +211,10 @@ async fn after_its_lapse_a_capture_is_a_debit_at_the_frozen_price() {
         app.assert_wallet("c", ["13", "0", "0"]).await;
         let lines = app.postings("c").await;
         let last = lines.last().unwrap();
-        assert_eq!([&last["kind"], &last["from"], &last["to"]], [&json!("capture"), &json!("available"), &json!("spent")]);
+        assert_eq!(
+            [&last["kind"], &last["from"], &last["to"]],
+            [&json!("capture"), &json!("available"), &json!("spent")]
+        );
     })
     .await;
 }
@@ -223,8 +231,12 @@ async fn a_void_returns_to_the_very_lots() {
         let voided = app.post(&format!("/v1/holds/{hold}/void"), &json!({})).await.success(200);
         assert_eq!((&voided["state"], &voided["remaining"]), (&json!("voided"), &json!("0")));
         let wallet = app.wallet("c").await;
-        let lots: Vec<(String, String)> =
-            wallet["lots"].as_array().unwrap().iter().map(|lot| (text(lot, "/grant"), text(lot, "/remaining"))).collect();
+        let lots: Vec<(String, String)> = wallet["lots"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|lot| (text(lot, "/grant"), text(lot, "/remaining")))
+            .collect();
         assert_eq!(lots, [(a, "4".to_owned()), (b, "8".to_owned())], "{}: c was {c}", app.name);
     })
     .await;

@@ -53,9 +53,13 @@ async fn another_body_or_path_under_the_same_key_is_a_422_and_changes_nothing() 
             let other = app.call("POST", path).by(&app.key).key(key).raw_json(format!("{body} "));
             other.send().await.problem(422, "idempotency_key_reused");
         }
-        app.post_with("/v1/grants", "key-of-usage", &json!({"customer": "c", "credits": "1", "kind": "promo"}))
-            .await
-            .problem(422, "idempotency_key_reused");
+        app.post_with(
+            "/v1/grants",
+            "key-of-usage",
+            &json!({"customer": "c", "credits": "1", "kind": "promo"}),
+        )
+        .await
+        .problem(422, "idempotency_key_reused");
         assert_eq!((app.wallet("c").await, app.postings("c").await), (wallet, lines));
     })
     .await;
@@ -136,7 +140,12 @@ async fn only_what_needs_no_wallet_state_is_answered_before_the_key_is_looked_up
         call().by(&app.key).raw_json("{").send().await.problem(400, "invalid_request");
         call().raw_json(body.to_string()).send().await.problem(401, "unauthenticated");
         call().by(&reader).json(&body).send().await.problem(403, "forbidden");
-        call().by(&app.key).raw("text/plain", body.to_string()).send().await.problem(415, "unsupported_media_type");
+        call()
+            .by(&app.key)
+            .raw("text/plain", body.to_string())
+            .send()
+            .await
+            .problem(415, "unsupported_media_type");
         let put = app.call("PUT", "/v1/holds").by(&app.key).key("k").json(&body);
         put.send().await.problem(405, "method_not_allowed");
         let long = call().by(&app.key).raw_json(" ".repeat(9 * 1024 * 1024));
@@ -201,7 +210,8 @@ async fn whether_a_quote_is_valid_is_judged_after_the_key() {
 async fn a_duplicate_in_flight_waits_for_the_first_answer() {
     on_each_database(async |app| {
         app.funded("c", "100").await;
-        let customer = json!({"external_id": "d", "kind": "individual", "name": "D", "email": "d@example.com"});
+        let customer =
+            json!({"external_id": "d", "kind": "individual", "name": "D", "email": "d@example.com"});
         let calls = [
             ("/v1/usage", usage("c", 5)),
             ("/v1/holds", json!({"customer": "c", "credits": "5"})),
@@ -215,7 +225,10 @@ async fn a_duplicate_in_flight_waits_for_the_first_answer() {
                 replies.iter().for_each(|reply| drop(reply.problem(422, "idempotency_key_reused")));
                 continue;
             }
-            assert!(replies.iter().all(|reply| reply.status == 201 && reply.body == replies[0].body), "{replies:?}");
+            assert!(
+                replies.iter().all(|reply| reply.status == 201 && reply.body == replies[0].body),
+                "{replies:?}"
+            );
             let firsts = replies.iter().filter(|reply| !reply.is_replayed()).count();
             assert_eq!(firsts, 1, "{path}");
         }
@@ -258,7 +271,8 @@ async fn an_item_of_a_batch_may_bring_its_own_key() {
         };
         let batch = |items: &[Value]| json!({"items": items});
         let first = app.post_with("/v1/usage/batch", "b1", &batch(&[item("mine", 1)])).await;
-        let second = app.post_with("/v1/usage/batch", "b2", &batch(&[item("other", 2), item("mine", 1)])).await;
+        let second =
+            app.post_with("/v1/usage/batch", "b2", &batch(&[item("other", 2), item("mine", 1)])).await;
         assert_eq!(second.success(200)["results"][1], first.success(200)["results"][0]);
         let third = app.post_with("/v1/usage/batch", "b3", &batch(&[item("mine", 3)])).await.success(200);
         assert_eq!(third["results"][0]["code"], "idempotency_key_reused");
@@ -275,7 +289,8 @@ async fn an_item_of_a_batch_may_bring_its_own_key() {
 async fn a_batch_stores_nothing_itself_and_is_a_replay_only_if_all_its_items_are() {
     on_each_database(async |app| {
         app.funded("c", "10").await;
-        let batch = |credits: &[u64]| json!({"items": credits.iter().map(|n| usage("c", *n)).collect::<Vec<_>>()});
+        let batch =
+            |credits: &[u64]| json!({"items": credits.iter().map(|n| usage("c", *n)).collect::<Vec<_>>()});
         let first = app.post_with("/v1/usage/batch", "b", &batch(&[1, 2])).await;
         assert!(!first.is_replayed());
         let again = app.post_with("/v1/usage/batch", "b", &batch(&[1, 2])).await;
@@ -306,7 +321,9 @@ async fn an_events_key_is_its_source_and_id_in_the_subjects_wallet_without_a_loo
             app.report(&event("a", "1", "work.absorb", seconds)).await.success(204);
         }
         // Twice in one request, for somebody else, and from elsewhere.
-        app.report(&json!([event("a", "2", "work.absorb", 2), event("a", "2", "work.absorb", 3)])).await.success(204);
+        app.report(&json!([event("a", "2", "work.absorb", 2), event("a", "2", "work.absorb", 3)]))
+            .await
+            .success(204);
         app.report(&event("b", "1", "work.absorb", 4)).await.success(204);
         let mut elsewhere = event("a", "1", "work.absorb", 5);
         elsewhere["source"] = json!("elsewhere");
@@ -385,7 +402,11 @@ async fn every_kind_of_call(app: &TestApp) -> Vec<Called> {
         answer
     };
     let id = |answer: Value| text(&answer, "/id");
-    call("/v1/customers", json!({"external_id": "c", "kind": "individual", "name": "C", "email": "c@example.com"})).await;
+    call(
+        "/v1/customers",
+        json!({"external_id": "c", "kind": "individual", "name": "C", "email": "c@example.com"}),
+    )
+    .await;
     let card = id(call("/v1/rate-cards", json!({"document": catalog::DEMO})).await);
     call(&format!("/v1/rate-cards/{card}/publish"), json!({})).await;
     let grant = |credits: &str| json!({"customer": "c", "credits": credits, "kind": "promo"});
@@ -411,7 +432,12 @@ async fn every_kind_of_call(app: &TestApp) -> Vec<Called> {
 impl Called {
     async fn assert_replayed_by(&self, app: &TestApp) {
         let again = app.post_with(&self.path, &self.key, &self.body).await;
-        assert_eq!((again.status, &again.body), (self.first.status, &self.first.body), "{again}\n{}", self.first);
+        assert_eq!(
+            (again.status, &again.body),
+            (self.first.status, &self.first.body),
+            "{again}\n{}",
+            self.first
+        );
         assert!(again.is_replayed(), "{again}");
     }
 }

@@ -40,8 +40,11 @@ async fn a_capture_takes_what_is_held_then_what_is_available_and_absorb_leaves_t
             .filter(|line| line["kind"] == "capture")
             .map(|line| json!([line["from"], line["to"], line["amount"]]))
             .collect();
-        let expected =
-            [json!(["held", "spent", "10"]), json!(["available", "spent", "2"]), json!(["uncovered", "spent", "8"])];
+        let expected = [
+            json!(["held", "spent", "10"]),
+            json!(["available", "spent", "2"]),
+            json!(["uncovered", "spent", "8"]),
+        ];
         assert_eq!(moved, expected);
     })
     .await;
@@ -208,7 +211,8 @@ async fn unbilled_and_unrated_are_visible_in_the_statement_with_what_they_were_f
         app.report(&event("c", "2", "work.unknown", 5)).await.success(204);
         let key = app.customers_key("c").await;
         let shown = app.call("GET", "/v1/customers/c/postings").by(&key).send().await.success(200);
-        let kinds: Vec<String> = shown["data"].as_array().unwrap().iter().map(|line| text(line, "/kind")).collect();
+        let kinds: Vec<String> =
+            shown["data"].as_array().unwrap().iter().map(|line| text(line, "/kind")).collect();
         assert_eq!(kinds, ["unrated", "unbilled"]);
         let wallet: kernel::WalletId = text(&app.wallet("c").await, "/id").parse().unwrap();
         let receipt = async |seq| {

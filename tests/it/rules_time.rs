@@ -23,8 +23,10 @@ async fn what_is_due_is_settled_first_and_posted_only_with_a_command_that_succee
 
         app.use_credits("c", 1).await;
         let posted: Vec<Value> = app.postings("c").await.split_off(3);
-        let said: Vec<Value> =
-            posted.iter().map(|l| json!([l["seq"], l["kind"], l["amount"], l["effective_at"], l["recorded_at"]])).collect();
+        let said: Vec<Value> = posted
+            .iter()
+            .map(|l| json!([l["seq"], l["kind"], l["amount"], l["effective_at"], l["recorded_at"]]))
+            .collect();
         let (lapsed_at, expired_at, now) = (app.at(900), app.at(HOUR), app.at(2 * HOUR));
         let expected = [
             json!([4, "lapse", "5", lapsed_at, now]),
@@ -79,7 +81,8 @@ async fn expires_at_is_exclusive() {
         let hold = text(&app.post("/v1/holds", &by_quote).await.success(201), "/id");
         app.clock.advance_seconds(1);
         app.post("/v1/holds", &by_quote).await.problem(400, "quote_expired");
-        let state = async |hold: &str| app.get(&format!("/v1/holds/{hold}")).await.success(200)["state"].clone();
+        let state =
+            async |hold: &str| app.get(&format!("/v1/holds/{hold}")).await.success(200)["state"].clone();
         // Authorized at 899 for 900 seconds.
         app.clock.advance_seconds(898);
         assert_eq!(state(&hold).await, "open");
@@ -106,7 +109,11 @@ async fn a_purchase_lives_twelve_months_and_a_promotion_until_said() {
         let said = app.grant("c", "1", &json!({"kind": "purchase", "expires_at": app.at(HOUR)})).await;
         assert_eq!(said["expires_at"], app.at(HOUR));
         for kind in ["promo", "trial", "refund", "adjustment"] {
-            assert_eq!(app.grant("c", "1", &json!({"kind": kind})).await["expires_at"], Value::Null, "{kind}");
+            assert_eq!(
+                app.grant("c", "1", &json!({"kind": kind})).await["expires_at"],
+                Value::Null,
+                "{kind}"
+            );
         }
         app.clock.advance_seconds(365 * 86_400 - 1);
         app.assert_wallet("c", ["5", "0", "0"]).await;
@@ -161,7 +168,10 @@ async fn late_usage_never_changes_an_old_as_of() {
         let mut late = work("c", "work.do", 10);
         late["occurred_at"] = json!(app.at(HOUR / 2));
         let receipt = app.post("/v1/usage", &late).await.success(201);
-        assert_eq!((&receipt["occurred_at"], &receipt["recorded_at"]), (&json!(app.at(HOUR / 2)), &json!(app.at(2 * HOUR))));
+        assert_eq!(
+            (&receipt["occurred_at"], &receipt["recorded_at"]),
+            (&json!(app.at(HOUR / 2)), &json!(app.at(2 * HOUR)))
+        );
         assert_eq!(app.wallet_as_of("c", HOUR).await, then);
         assert_eq!(balances_of(&then), ["100", "0", "0"]);
         assert_eq!(balances_of(&app.wallet_as_of("c", 2 * HOUR).await), ["90", "0", "0"]);

@@ -21,3 +21,8 @@ test:
 # exactly what CI runs
 ci:
     .ci/run
+
+# Scrip beside hand-written debits: `just bench` (full), `just bench quick`, `just bench growth`. Calls no
+# cargo; first: cargo build --release -p scrip -p bench
+bench *ARGS:
+    "${CARGO_TARGET_DIR:-target}/release/bench" {{ARGS}}

@@ -290,6 +290,27 @@ async fn a_full_queue_answers_at_once_and_a_stopped_engine_takes_nothing() {
 }
 
 #[tokio::test]
+async fn lock_1_a_caller_that_goes_away_leaves_nothing_locked_and_its_retry_finds_the_answer() {
+    for bench in benches().await {
+        let wallet = bench.funded_wallet(10).await;
+        for n in 0..20u32 {
+            let call = bench.engine.submit(command(wallet, "gone", debit(3)));
+            // Polled once, so that it is queued, then dropped with its connection.
+            tokio::select! {
+                biased;
+                _ = call => {}
+                () = std::future::ready(()) => {}
+            }
+            let next = bench.engine.submit(command(wallet, &format!("n{n}"), debit(0))).await;
+            assert!(next.is_ok(), "{}: {next:?}", bench.name);
+        }
+        let retry = bench.engine.submit(command(wallet, "gone", debit(3))).await.expect("the answer");
+        assert!(retry.replayed, "{}: the dropped call was decided once", bench.name);
+        assert_eq!(bench.balances(wallet).await.0, Credits::whole(7));
+    }
+}
+
+#[tokio::test]
 async fn the_machines_clock_going_back_never_dates_an_entry_before_the_last() {
     for bench in benches().await {
         let wallet = bench.funded_wallet(10).await;
@@ -321,6 +342,7 @@ async fn verify_names_a_flipped_row_of_every_hot_table() {
             bench.engine.submit(command(wallet, "h", authorize(1))).await.expect("a hold");
             bench.engine.submit(command(wallet, "e", debit(1))).await.expect("a debit");
             bench.assert_verified().await;
+            bench.engine.stop().await; // every projection is written
             bench.store.writer().execute_unprepared(flip).await.expect(flip);
             let report = store::verify::verify(&bench.store).await.expect("verify reads on");
             assert!(!report.is_ok(), "{}: {table}: {flip}", bench.name);

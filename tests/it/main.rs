@@ -7,13 +7,23 @@
 )]
 
 mod architecture;
+mod bad_input;
 mod engine;
 mod kill;
 mod parallel;
 mod postgres_cluster;
 mod readme;
+mod rules_defaults;
+mod rules_errors;
+mod rules_grants;
+mod rules_holds;
+mod rules_idempotency;
 mod rules_ids;
 mod rules_journal;
+mod rules_not_enough_credits;
+mod rules_quantities;
+mod rules_rounding;
+mod rules_time;
 mod rules_who;
 mod schemathesis;
 mod statements;

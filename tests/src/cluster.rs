@@ -204,7 +204,8 @@ impl Cluster {
         lines.next() == Some(pid.to_string().as_str()) && lines.nth(6).is_some_and(|s| s.trim() == "ready")
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// One of PostgreSQL's programs, run as the account that the server runs as.
+    pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir(self.dir.path()).env_remove("PGOPTIONS").env_remove("PGDATA").env("LC_ALL", "C");
         if let Some(Account { uid, gid }) = self.account {

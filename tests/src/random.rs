@@ -10,6 +10,10 @@ const SEED_VARIABLE: &str = "SCRIP_TEST_SEED";
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
+    pub fn seeded(seed: u64) -> SplitMix64 {
+        SplitMix64(seed)
+    }
+
     /// The seed of the environment or a new one, printed either way with `purpose`.
     pub fn announced(purpose: &str) -> SplitMix64 {
         let given = std::env::var(SEED_VARIABLE).ok();

@@ -81,8 +81,9 @@ where
     Ok(Done::now(value))
 }
 
-/// What made this try fail may be the work of the same call, sent twice: then its answer is ours.
-async fn first_answer<T: DeserializeOwned>(
+/// What made this try fail may be the work of the same call, sent twice, or of the time that has passed
+/// since its first try: then the first answer is ours.
+pub(crate) async fn first_answer<T: DeserializeOwned>(
     app: &App,
     by: &Principal,
     route: Route,

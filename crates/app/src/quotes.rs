@@ -5,7 +5,7 @@ use store::cold::quotes;
 
 use crate::about::{from_json, to_json};
 use crate::catalogue::Version;
-use crate::cold::{Route, once};
+use crate::cold::{Route, first_answer, once};
 use crate::customers::Known;
 use crate::text::Checks;
 use crate::{
@@ -66,7 +66,11 @@ pub async fn create(
     new.context.check(&mut checks);
     checks.done()?;
     let known = customers::in_body(app, by, &new.customer).await?;
-    let quote = quote(app, known, &new).await?;
+    let quote = match quote(app, known, &new).await {
+        Ok(quote) => quote,
+        // Its model may have left the card since the first try.
+        Err(error) => return first_answer(app, by, CREATE, keyed, error).await,
+    };
     let row = row(&quote)?;
     once(app, by, CREATE, keyed, move |txn| {
         let (row, quote) = (row.clone(), quote.clone());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kernel::{Seq, Timestamp, WalletId};
 use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
-use store::{Batch, LaneTx, StoreError, UsedKey, WalletChange};
+use store::{Batch, Known, LaneTx, StoreError, UsedKey};
 
 use crate::request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
 use crate::writer::Writer;
@@ -13,8 +13,13 @@ use crate::writer::Writer;
 #[derive(Default)]
 pub(crate) struct Memory {
     gsn: Option<i64>,
-    wallets: HashMap<WalletId, Wallet>,
+    wallets: HashMap<WalletId, Known>,
+    /// Wallets whose projections are behind their journals.
+    behind: BTreeSet<WalletId>,
 }
+
+/// Wallets whose projections one transaction writes.
+const WALLETS_PER_PROJECTION: usize = 1_000;
 
 pub(crate) enum Attempt {
     Done(Vec<Result<Answer, EngineError>>),
@@ -23,7 +28,7 @@ pub(crate) enum Attempt {
 
 /// Everything a batch reads before it decides.
 struct Loaded {
-    wallets: BTreeMap<WalletId, Wallet>,
+    wallets: BTreeMap<WalletId, Known>,
     used: BTreeMap<(WalletId, String), UsedKey>,
     entries: BTreeMap<(WalletId, Seq), Entry>,
     taken: BTreeSet<(WalletId, String)>,
@@ -45,6 +50,20 @@ impl Memory {
     pub fn forget(&mut self) {
         *self = Memory::default();
     }
+
+    pub fn wallets(&self) -> usize {
+        self.wallets.len()
+    }
+
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Remembered wallets that a reader would have to fold at least `rows` rows onto.
+    fn behind_by(&self, rows: i64) -> Vec<WalletId> {
+        let is_far = |id: &&WalletId| self.wallets.get(id).is_some_and(|known| known.rows_ahead() >= rows);
+        self.behind.iter().filter(is_far).take(WALLETS_PER_PROJECTION).copied().collect()
+    }
 }
 
 /// `None` when the fence was lost: nothing was written, the memory is stale.
@@ -61,7 +80,7 @@ pub(crate) async fn attempt(
             None => return Ok(Some(Attempt::LaneGone)),
         },
     };
-    let loaded = load(&txn, &writer.memory, requests).await?;
+    let loaded = load(&txn, &mut writer.memory, requests).await?;
     let mut deciding = Deciding::new(&loaded, writer.config.faults.ignores_keys);
     let answers: Vec<_> = requests.iter().map(|r| deciding.answer(r, writer.clock.now())).collect();
 
@@ -75,12 +94,8 @@ pub(crate) async fn attempt(
     if !is_ours {
         return Ok(None);
     }
-    if writes && !txn.append(&deciding.batch()).await? {
-        if is_claimed {
-            let what = "a wallet is not at the seq that was read under the lane's fence";
-            return Err(StoreError::Corrupt(what.to_owned()));
-        }
-        return Ok(None);
+    if writes {
+        txn.append(&deciding.batch()).await?;
     }
     let touched = std::mem::take(&mut deciding.wallets);
     txn.commit().await?;
@@ -95,7 +110,7 @@ pub(crate) async fn rehearse(
     requests: &[Request],
 ) -> Result<Vec<Result<Answer, EngineError>>, StoreError> {
     let txn = writer.store.begin_lane().await?;
-    let loaded = load(&txn, &Memory::default(), requests).await?;
+    let loaded = load(&txn, &mut Memory::default(), requests).await?;
     let mut deciding = Deciding::new(&loaded, false);
     Ok(requests.iter().map(|r| deciding.answer(r, writer.clock.now())).collect())
 }
@@ -103,20 +118,52 @@ pub(crate) async fn rehearse(
 fn remember(writer: &mut Writer, gsn: i64, loaded: Loaded, touched: BTreeMap<WalletId, Wallet>) {
     let memory = &mut writer.memory;
     memory.gsn = Some(gsn);
-    if memory.wallets.len() > writer.config.remembered_wallets {
-        memory.wallets.clear();
+    let mut wallets = loaded.wallets;
+    for (id, after) in touched {
+        if let Some(known) = wallets.get_mut(&id) {
+            known.advance(after);
+        }
     }
-    for (id, mut wallet) in loaded.wallets.into_iter().chain(touched) {
-        wallet.compact();
-        memory.wallets.insert(id, wallet);
+    for (id, known) in wallets {
+        if known.is_ahead() {
+            memory.behind.insert(id);
+        }
+        memory.wallets.insert(id, known);
     }
 }
 
-async fn load(txn: &LaneTx, memory: &Memory, requests: &[Request]) -> Result<Loaded, StoreError> {
+/// Writes projections of remembered wallets that are at least `rows` journal rows behind, in one
+/// transaction. True when there may be more. A lost fence or an error only drops the memory: the journal
+/// has everything.
+pub(crate) async fn project(writer: &mut Writer, rows: i64) -> Result<bool, StoreError> {
+    let Some(gsn) = writer.memory.gsn else { return Ok(false) };
+    let ids = writer.memory.behind_by(rows);
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let txn = writer.store.begin_lane().await?;
+    let wallets: Vec<&Known> = ids.iter().filter_map(|id| writer.memory.wallets.get(id)).collect();
+    if !txn.advance(writer.lane, gsn).await? || !txn.project(&wallets).await? {
+        writer.memory.forget();
+        return Ok(false);
+    }
+    txn.commit().await?;
+    writer.memory.gsn = Some(gsn + 1);
+    for id in &ids {
+        writer.memory.behind.remove(id);
+        if let Some(known) = writer.memory.wallets.get_mut(id) {
+            *known = Known::projected(known.wallet.clone());
+        }
+    }
+    Ok(true)
+}
+
+/// Takes the wallets out of the memory; whoever fails after it forgets the memory as a whole.
+async fn load(txn: &LaneTx, memory: &mut Memory, requests: &[Request]) -> Result<Loaded, StoreError> {
     let ids: BTreeSet<WalletId> = requests.iter().map(|r| r.wallet).collect();
     let unknown: Vec<WalletId> = ids.iter().copied().filter(|id| !memory.wallets.contains_key(id)).collect();
     let mut wallets = txn.wallets(&unknown).await?;
-    wallets.extend(ids.iter().filter_map(|id| Some((*id, memory.wallets.get(id)?.clone()))));
+    wallets.extend(ids.iter().filter_map(|id| Some((*id, memory.wallets.remove(id)?))));
 
     let keys = requests.iter().map(|r| (r.wallet, r.key.stored_text())).collect();
     let used = txn.used_keys(&keys).await?;
@@ -162,8 +209,8 @@ impl<'a> Deciding<'a> {
             return if same { Ok(Answer { entry, replayed: true }) } else { Err(EngineError::KeyReused) };
         }
         self.vendor_transaction_is_free(request)?;
-        let wallet = self.wallets.get(&request.wallet).or_else(|| self.loaded.wallets.get(&request.wallet));
-        let wallet = wallet.ok_or(EngineError::UnknownWallet)?;
+        let loaded = || self.loaded.wallets.get(&request.wallet).map(|known| &known.wallet);
+        let wallet = self.wallets.get(&request.wallet).or_else(loaded).ok_or(EngineError::UnknownWallet)?;
         let command = self.command(request, wallet)?;
         let change = decide(wallet, &command, now)?;
         if let Err(broken) = check(&change.wallet) {
@@ -249,16 +296,10 @@ impl<'a> Deciding<'a> {
     }
 
     fn batch(&self) -> Batch<'_> {
-        let changes = self.entries.iter().filter_map(|(id, entries)| {
-            Some(WalletChange {
-                before: self.loaded.wallets.get(id)?,
-                after: self.wallets.get(id)?,
-                entries: entries.iter().collect(),
-            })
-        });
+        let entries = self.entries.iter().flat_map(|(id, entries)| entries.iter().map(|entry| (*id, entry)));
         let vendor = self.vendor_transactions.iter().map(|(w, name, seq)| (*w, name.as_str(), *seq));
         Batch {
-            changes: changes.collect(),
+            entries: entries.collect(),
             vendor_transactions: vendor.collect(),
             reversals: self.reversals.clone(),
         }

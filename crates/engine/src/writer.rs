@@ -14,6 +14,10 @@ use crate::request::{Answer, EngineError, Request};
 /// Tries of a whole batch after a stale fence, a serialization failure or a lost connection.
 const BATCH_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// A lane without commands for this long writes its projections.
+const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
+/// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
+const ROWS_BEFORE_PROJECTING: i64 = 256;
 
 pub(crate) struct Pending {
     pub request: Request,
@@ -39,12 +43,46 @@ impl Writer {
         Writer { lane, store, clock, config, memory: Memory::default() }
     }
 
+    /// Ends when the queue is closed and empty, with every projection at its head.
     pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
         let mut batch = Vec::with_capacity(self.config.batch);
-        while waiting.recv_many(&mut batch, self.config.batch).await > 0 {
-            metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(batch.len())));
+        loop {
+            let drained = waiting.recv_many(&mut batch, self.config.batch);
+            let taken = if self.memory.is_behind() {
+                match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
+                    Ok(taken) => taken,
+                    Err(_) => {
+                        self.project(1).await;
+                        continue;
+                    }
+                }
+            } else {
+                drained.await
+            };
+            if taken == 0 {
+                while self.memory.is_behind() && self.project(1).await {}
+                return;
+            }
+            metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
             let pending = std::mem::take(&mut batch);
             self.settle(pending).await;
+            self.project(ROWS_BEFORE_PROJECTING).await;
+            if self.memory.wallets() > self.config.remembered_wallets {
+                while self.memory.is_behind() && self.project(1).await {}
+                self.memory.forget();
+            }
+        }
+    }
+
+    /// Brings projections of wallets that are `rows` behind up to their heads. False when none were.
+    async fn project(&mut self, rows: i64) -> bool {
+        match batch::project(self, rows).await {
+            Ok(is_done) => is_done,
+            Err(error) => {
+                tracing::warn!(%error, lane = self.lane.id, "projections are behind; readers fold the journal");
+                self.memory.forget();
+                false
+            }
         }
     }
 

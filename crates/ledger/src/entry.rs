@@ -107,6 +107,19 @@ pub struct Entry {
     pub lines: Vec<Line>,
 }
 
+impl Entry {
+    /// The lots and holds, by seq, that folding this entry reads or changes, its own aside.
+    pub fn touches(&self) -> impl Iterator<Item = Seq> + '_ {
+        let named: Vec<Seq> = match &self.terms {
+            Terms::LotAfter { lot, .. } => vec![*lot],
+            Terms::Reverse { lots, .. } => lots.keys().copied().collect(),
+            Terms::None | Terms::Lot(_) | Terms::Hold(_) => Vec::new(),
+        };
+        let lines = self.lines.iter().filter_map(|line| line.lot);
+        lines.chain(self.hold).chain(named).filter(|seq| *seq != self.seq)
+    }
+}
+
 /// One posting: `amount` leaves `from` and enters `to`. The balances after it are stored with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {

@@ -1,11 +1,12 @@
-//! Writing a decided batch: postings first, then the projections behind them.
+//! Writing: a decided batch to the journal, and behind it the projections.
 
 use kernel::{Credits, Seq, WalletId, bucket_of};
-use ledger::{Entry, Hold, Lot, Wallet};
+use ledger::{Entry, Hold, Lot};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Value};
 
 use crate::entities::{hold, lot, reversal, snapshot, vendor_transaction};
+use crate::known::Known;
 use crate::lane_tx::LaneTx;
 use crate::sql::{rows_per_statement, with_rows};
 use crate::{StoreError, rows};
@@ -13,32 +14,24 @@ use crate::{StoreError, rows};
 /// Journal rows between two snapshots of a wallet.
 pub const ROWS_PER_SNAPSHOT: i64 = 1_000;
 
-/// What a batch did to one wallet: `after` follows from `before` by `entries`.
-pub struct WalletChange<'a> {
-    pub before: &'a Wallet,
-    pub after: &'a Wallet,
-    pub entries: Vec<&'a Entry>,
-}
-
-/// All that one batch writes.
+/// All that one batch adds to the journal.
 #[derive(Default)]
 pub struct Batch<'a> {
-    pub changes: Vec<WalletChange<'a>>,
+    pub entries: Vec<(WalletId, &'a Entry)>,
     pub vendor_transactions: Vec<(WalletId, &'a str, Seq)>,
     /// (wallet, the reversed receipt, the reversing entry)
     pub reversals: Vec<(WalletId, Seq, Seq)>,
 }
 
 impl LaneTx {
-    /// Appends the batch. False when a wallet was not at its `before`: the lane's memory is stale.
-    pub async fn append(&self, batch: &Batch<'_>) -> Result<bool, StoreError> {
-        if !self.move_wallets(&batch.changes).await? {
-            return Ok(false);
+    /// Appends the batch to the journal. An entry that another process wrote first is a unique violation:
+    /// the lane's memory was stale.
+    pub async fn append(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let mut postings = Vec::with_capacity(batch.entries.len());
+        for (wallet, entry) in &batch.entries {
+            postings.extend(rows::postings(*wallet, entry)?);
         }
-        self.add_postings(&batch.changes).await?;
-        self.write_lots(&batch.changes).await?;
-        self.write_holds(&batch.changes).await?;
-        self.add_snapshots(&batch.changes).await?;
+        self.insert(postings, 20).await?;
         let vendor =
             batch.vendor_transactions.iter().map(|(wallet, name, seq)| vendor_transaction::ActiveModel {
                 bucket: Set(bucket_of(*wallet)),
@@ -53,7 +46,18 @@ impl LaneTx {
             receipt: Set(*receipt),
             seq: Set(*seq),
         });
-        self.insert::<reversal::ActiveModel>(reversals.collect(), 4).await?;
+        self.insert::<reversal::ActiveModel>(reversals.collect(), 4).await
+    }
+
+    /// Brings the projections of these wallets up to their heads. False when a wallet's row was not where
+    /// its [`Ahead`] began: another process moved it.
+    pub async fn project(&self, wallets: &[&Known]) -> Result<bool, StoreError> {
+        if !self.move_wallets(wallets).await? {
+            return Ok(false);
+        }
+        self.write_lots(wallets).await?;
+        self.write_holds(wallets).await?;
+        self.add_snapshots(wallets).await?;
         Ok(true)
     }
 
@@ -69,18 +73,8 @@ impl LaneTx {
         Ok(())
     }
 
-    async fn add_postings(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
-        let mut models = Vec::new();
-        for change in changes {
-            for entry in &change.entries {
-                models.extend(rows::postings(change.after.id, entry)?);
-            }
-        }
-        self.insert(models, 20).await
-    }
-
     /// Guarded by the seq that each wallet was loaded at.
-    async fn move_wallets(&self, changes: &[WalletChange<'_>]) -> Result<bool, StoreError> {
+    async fn move_wallets(&self, wallets: &[&Known]) -> Result<bool, StoreError> {
         const COLUMNS: [&str; 10] = [
             "bucket",
             "wallet",
@@ -94,11 +88,11 @@ impl LaneTx {
             "calls",
         ];
         let mut values = Vec::new();
-        for WalletChange { before, after, .. } in changes {
+        for Known { wallet: after, ahead } in wallets {
             values.push(vec![
                 bucket_of(after.id).into(),
                 after.id.uuid().into(),
-                before.seq.into(),
+                ahead.projected_seq.into(),
                 after.seq.into(),
                 after.recorded_at.micros().into(),
                 after.rows.into(),
@@ -117,19 +111,19 @@ impl LaneTx {
                  FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.old_seq",
             )
             .await?;
-        Ok(moved == changes.len() as u64)
+        Ok(moved == wallets.len() as u64)
     }
 
-    async fn write_lots(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+    async fn write_lots(&self, wallets: &[&Known]) -> Result<(), StoreError> {
         const COLUMNS: [&str; 8] =
             ["bucket", "wallet", "seq", "clawed_back", "voided", "remaining", "held", "is_open"];
         let (mut new, mut changed) = (Vec::new(), Vec::new());
-        for WalletChange { before, after, .. } in changes {
-            for (seq, lot) in &after.lots {
-                if *seq > before.seq {
-                    new.push(new_lot(after.id, *seq, lot));
-                } else if before.lots.get(seq) != Some(lot) {
-                    changed.push(changed_lot(after.id, *seq, lot));
+        for Known { wallet, ahead } in wallets {
+            for (seq, lot) in &ahead.lots {
+                if *seq > ahead.projected_seq {
+                    new.push(new_lot(wallet.id, *seq, lot));
+                } else {
+                    changed.push(changed_lot(wallet.id, *seq, lot));
                 }
             }
         }
@@ -147,7 +141,7 @@ impl LaneTx {
         all_there("lots", expected, done)
     }
 
-    async fn write_holds(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+    async fn write_holds(&self, wallets: &[&Known]) -> Result<(), StoreError> {
         const COLUMNS: [&str; 10] = [
             "bucket",
             "wallet",
@@ -161,12 +155,12 @@ impl LaneTx {
             "lots",
         ];
         let (mut new, mut changed) = (Vec::new(), Vec::new());
-        for WalletChange { before, after, .. } in changes {
-            for (seq, hold) in &after.holds {
-                if *seq > before.seq {
-                    new.push(new_hold(after.id, *seq, hold)?);
-                } else if before.holds.get(seq) != Some(hold) {
-                    changed.push(changed_hold(after.id, *seq, hold)?);
+        for Known { wallet, ahead } in wallets {
+            for (seq, hold) in &ahead.holds {
+                if *seq > ahead.projected_seq {
+                    new.push(new_hold(wallet.id, *seq, hold)?);
+                } else {
+                    changed.push(changed_hold(wallet.id, *seq, hold)?);
                 }
             }
         }
@@ -184,13 +178,13 @@ impl LaneTx {
         all_there("holds", expected, done)
     }
 
-    async fn add_snapshots(&self, changes: &[WalletChange<'_>]) -> Result<(), StoreError> {
+    async fn add_snapshots(&self, wallets: &[&Known]) -> Result<(), StoreError> {
         let mut models = Vec::new();
-        for WalletChange { before, after, .. } in changes {
-            if before.rows / ROWS_PER_SNAPSHOT == after.rows / ROWS_PER_SNAPSHOT {
+        for Known { wallet: after, ahead } in wallets {
+            if ahead.projected_rows / ROWS_PER_SNAPSHOT == after.rows / ROWS_PER_SNAPSHOT {
                 continue;
             }
-            let mut state = (*after).clone();
+            let mut state = after.clone();
             state.compact();
             models.push(snapshot::ActiveModel {
                 bucket: Set(bucket_of(after.id)),

@@ -3,7 +3,7 @@ use ledger::{Entry, Hold};
 use sea_orm::EntityTrait;
 
 use crate::entities::hold;
-use crate::{Store, StoreError, journal, rows};
+use crate::{Store, StoreError, journal, rows, wallets};
 
 /// A hold as it is now, with the entry that authorized it.
 #[derive(Clone, Debug)]
@@ -12,11 +12,18 @@ pub struct HoldRecord {
     pub authorized: Entry,
 }
 
-pub async fn read(store: &Store, wallet: WalletId, seq: Seq) -> Result<Option<HoldRecord>, StoreError> {
+/// The projection and what the journal has beyond it, in one snapshot.
+pub async fn read(store: &Store, wallet_id: WalletId, seq: Seq) -> Result<Option<HoldRecord>, StoreError> {
     let txn = store.read().await?;
-    let key = (bucket_of(wallet), wallet.uuid(), seq);
-    let Some(row) = hold::Entity::find_by_id(key).one(&txn).await? else { return Ok(None) };
-    let (_, hold) = rows::hold(&row)?;
-    let authorized = journal::entry_in(&txn, wallet, seq).await?;
+    let Some(mut wallet) = wallets::projection(&txn, wallet_id).await? else { return Ok(None) };
+    let key = (bucket_of(wallet_id), wallet_id.uuid(), seq);
+    if let Some(row) = hold::Entity::find_by_id(key).one(&txn).await? {
+        let (seq, hold) = rows::hold(&row)?;
+        wallet.holds.insert(seq, hold);
+    }
+    let newer = wallets::newer(&txn, wallet_id, wallet.seq).await?;
+    wallets::fold_all(&mut wallet, newer)?;
+    let Some(hold) = wallet.holds.remove(&seq) else { return Ok(None) };
+    let authorized = journal::entry_in(&txn, wallet_id, seq).await?;
     Ok(authorized.map(|authorized| HoldRecord { hold, authorized }))
 }

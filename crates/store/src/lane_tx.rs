@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Seq, WalletId, bucket_of};
-use ledger::{Entry, InputHash, Wallet};
+use ledger::{Entry, InputHash};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, Value};
 
 use crate::connect::Dialect;
 use crate::entities::{hold, lot, posting, wallet};
+use crate::known::Known;
 use crate::lanes::Lane;
 use crate::sql::{rows_per_statement, statement, with_rows};
 use crate::{Store, StoreError, rows};
@@ -76,56 +77,75 @@ impl LaneTx {
         Ok(self.txn.query_one_raw(statement(self.dialect, sql, values)).await?.is_some())
     }
 
-    /// The wallets with their open lots and holds; unknown ids are absent.
-    pub async fn wallets(&self, ids: &[WalletId]) -> Result<BTreeMap<WalletId, Wallet>, StoreError> {
+    /// The wallets at their heads with their open lots and holds; unknown ids are absent.
+    pub async fn wallets(&self, ids: &[WalletId]) -> Result<BTreeMap<WalletId, Known>, StoreError> {
         let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
         let mut wallets = BTreeMap::new();
-        for chunk in keys.chunks(rows_per_statement(2)) {
+        for chunk in keys.chunks(rows_per_statement(3)) {
             for row in self.all::<wallet::Entity>(chunk, "wallets", "").await? {
                 let wallet = rows::wallet(&row)?;
-                wallets.insert(wallet.id, wallet);
+                wallets.insert(wallet.id, Known::projected(wallet));
             }
             for row in self.all::<lot::Entity>(chunk, "lots", "AND t.is_open").await? {
-                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
-                    let (seq, lot) = rows::lot(&row)?;
-                    wallet.lots.insert(seq, lot);
-                }
+                put_lot(&mut wallets, &row)?;
             }
             for row in self.all::<hold::Entity>(chunk, "holds", "AND t.state = 'open'").await? {
-                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
-                    let (seq, hold) = rows::hold(&row)?;
-                    wallet.holds.insert(seq, hold);
-                }
+                put_hold(&mut wallets, &row)?;
             }
         }
+        self.fold_newer(&mut wallets).await?;
         Ok(wallets)
+    }
+
+    /// Folds what the journal has beyond each projection.
+    async fn fold_newer(&self, wallets: &mut BTreeMap<WalletId, Known>) -> Result<(), StoreError> {
+        let at: Vec<Vec<Value>> = wallets.values().map(|k| seq_key(k.wallet.id, k.wallet.seq)).collect();
+        let mut newer: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
+        for chunk in at.chunks(rows_per_statement(3)) {
+            let rest = "SELECT t.* FROM v JOIN postings t \
+                        ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq > v.seq";
+            let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], chunk, rest);
+            for row in posting::Entity::find().from_raw_sql(found).all(&self.txn).await? {
+                newer.entry(WalletId::from_uuid(row.wallet)).or_default().push(row);
+            }
+        }
+        let mut entries: BTreeMap<WalletId, Vec<Entry>> = BTreeMap::new();
+        for (id, mut postings) in newer {
+            postings.sort_by_key(|p| (p.seq, p.line));
+            entries.insert(id, rows::entries(postings)?);
+        }
+        let of = |id: &WalletId, entry: &Entry| entry.touches().map(|seq| (*id, seq)).collect::<Vec<_>>();
+        let named = entries.iter().flat_map(|(id, all)| all.iter().flat_map(move |entry| of(id, entry)));
+        self.name(wallets, &named.collect()).await?;
+        for (id, entries) in entries {
+            let Some(known) = wallets.get_mut(&id) else { continue };
+            let mut head = known.wallet.clone();
+            for entry in &entries {
+                let unfolded = |e| StoreError::Corrupt(format!("wallet {id}, entry {}: {e}", entry.seq));
+                ledger::fold(&mut head, entry).map_err(unfolded)?;
+            }
+            known.advance(head);
+        }
+        Ok(())
     }
 
     /// Puts lots and holds that commands name into their wallets, open or closed.
     pub async fn name(
         &self,
-        wallets: &mut BTreeMap<WalletId, Wallet>,
+        wallets: &mut BTreeMap<WalletId, Known>,
         named: &BTreeSet<(WalletId, Seq)>,
     ) -> Result<(), StoreError> {
         let absent: Vec<Vec<Value>> = named
             .iter()
-            .filter(|(id, seq)| {
-                wallets.get(id).is_some_and(|w| !w.lots.contains_key(seq) && !w.holds.contains_key(seq))
-            })
+            .filter(|(id, seq)| wallets.get_mut(id).is_some_and(|known| !known.recall(*seq)))
             .map(|(id, seq)| seq_key(*id, *seq))
             .collect();
         for chunk in absent.chunks(rows_per_statement(3)) {
             for row in self.at_seq::<lot::Entity>(chunk, "lots").await? {
-                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
-                    let (seq, lot) = rows::lot(&row)?;
-                    wallet.lots.insert(seq, lot);
-                }
+                put_lot(wallets, &row)?;
             }
             for row in self.at_seq::<hold::Entity>(chunk, "holds").await? {
-                if let Some(wallet) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
-                    let (seq, hold) = rows::hold(&row)?;
-                    wallet.holds.insert(seq, hold);
-                }
+                put_hold(wallets, &row)?;
             }
         }
         Ok(())
@@ -247,6 +267,22 @@ impl LaneTx {
         let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], keys, &rest);
         Ok(E::find().from_raw_sql(found).all(&self.txn).await?)
     }
+}
+
+fn put_lot(wallets: &mut BTreeMap<WalletId, Known>, row: &lot::Model) -> Result<(), StoreError> {
+    if let Some(known) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
+        let (seq, lot) = rows::lot(row)?;
+        known.wallet.lots.insert(seq, lot);
+    }
+    Ok(())
+}
+
+fn put_hold(wallets: &mut BTreeMap<WalletId, Known>, row: &hold::Model) -> Result<(), StoreError> {
+    if let Some(known) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
+        let (seq, hold) = rows::hold(row)?;
+        known.wallet.holds.insert(seq, hold);
+    }
+    Ok(())
 }
 
 fn wallet_key(id: WalletId) -> Vec<Value> {

@@ -31,16 +31,24 @@ pub async fn create(txn: &DatabaseTransaction, id: WalletId) -> Result<(), Store
 pub async fn read(store: &Store, id: WalletId) -> Result<Option<Wallet>, StoreError> {
     let txn = store.read().await?;
     let Some(mut wallet) = projection(&txn, id).await? else { return Ok(None) };
+    let newer = newer(&txn, id, wallet.seq).await?;
+    fold_all(&mut wallet, newer)?;
+    wallet.compact();
+    Ok(Some(wallet))
+}
+
+pub(crate) async fn newer(
+    db: &impl ConnectionTrait,
+    id: WalletId,
+    seq: Seq,
+) -> Result<Vec<posting::Model>, StoreError> {
     let newer = posting::Entity::find()
         .filter(posting::Column::Bucket.eq(bucket_of(id)))
         .filter(posting::Column::Wallet.eq(id.uuid()))
-        .filter(posting::Column::Seq.gt(wallet.seq))
+        .filter(posting::Column::Seq.gt(seq))
         .order_by_asc(posting::Column::Seq)
-        .order_by_asc(posting::Column::Line)
-        .all(&txn)
-        .await?;
-    fold_all(&mut wallet, newer)?;
-    Ok(Some(wallet))
+        .order_by_asc(posting::Column::Line);
+    Ok(newer.all(db).await?)
 }
 
 /// The wallet as it was known at `at`: the journal up to then, from the last snapshot on.
@@ -78,11 +86,18 @@ pub async fn read_as_of(store: &Store, id: WalletId, at: Timestamp) -> Result<Op
 
 /// The lot that the grant with this seq made, open or not.
 pub async fn lot(store: &Store, id: WalletId, seq: Seq) -> Result<Option<Lot>, StoreError> {
-    let row = lot::Entity::find_by_id((bucket_of(id), id.uuid(), seq)).one(store.reader()).await?;
-    row.map(|row| rows::lot(&row).map(|(_, lot)| lot)).transpose()
+    let txn = store.read().await?;
+    let Some(mut wallet) = projection(&txn, id).await? else { return Ok(None) };
+    if let Some(row) = lot::Entity::find_by_id((bucket_of(id), id.uuid(), seq)).one(&txn).await? {
+        let (seq, lot) = rows::lot(&row)?;
+        wallet.lots.insert(seq, lot);
+    }
+    let newer = newer(&txn, id, wallet.seq).await?;
+    fold_all(&mut wallet, newer)?;
+    Ok(wallet.lots.remove(&seq))
 }
 
-fn fold_all(wallet: &mut Wallet, postings: Vec<posting::Model>) -> Result<(), StoreError> {
+pub(crate) fn fold_all(wallet: &mut Wallet, postings: Vec<posting::Model>) -> Result<(), StoreError> {
     for entry in rows::entries(postings)? {
         fold(wallet, &entry).map_err(|e| StoreError::Corrupt(format!("entry {}: {e}", entry.seq)))?;
     }

@@ -1,0 +1,162 @@
+//! Fills the real schema. One customer is made through the API; the others are copies of their rows, made
+//! by set-based statements, so that the journal, the projections and `verify` agree about all of them
+//! whatever columns the tables have.
+
+use kernel::{CustomerId, WalletId, bucket_of, new_uuid};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, Statement, Value,
+};
+use store::entities::{lot, posting, wallet};
+use store::{Dialect, Store, cold};
+
+/// The demo's own customer, whose one debit shows what a receipt's facts look like.
+pub const DEMO_CUSTOMER: &str = "demo";
+const ROWS_PER_STATEMENT: usize = 5_000;
+
+/// What the benchmark needs to know of a loaded database.
+pub struct Loaded {
+    pub wallets: Vec<WalletId>,
+    /// The facts of a debit that the API made.
+    pub about: String,
+}
+
+/// The name under which the API knows the customer of this index.
+pub fn external_id(index: usize) -> String {
+    format!("w{index:07}")
+}
+
+/// Copies the customer of index 0, who has one grant, until there are `wallets` of them.
+pub async fn fill(store: &Store, wallets: usize) -> Loaded {
+    let first = customer(store, &external_id(0)).await;
+    let ids = stage(store, wallets).await;
+    let names = |column: &str| match column {
+        "bucket" => "s.bucket".to_owned(),
+        "wallet" => "s.wallet".to_owned(),
+        "about" => format!("replace(t.about, '{}', s.customer_name)", CustomerId::from_uuid(first.id)),
+        other => format!("t.{other}"),
+    };
+    copy::<wallet::Entity>(store, "wallets", first.wallet, names).await;
+    copy::<lot::Entity>(store, "lots", first.wallet, names).await;
+    copy::<posting::Entity>(store, "postings", first.wallet, names).await;
+    copy::<cold::customers::Entity>(store, "customers", first.wallet, |column| match column {
+        "id" => "s.customer".to_owned(),
+        "wallet" => "s.wallet".to_owned(),
+        "external_id" => "s.external_id".to_owned(),
+        other => format!("t.{other}"),
+    })
+    .await;
+    execute(store, "DROP TABLE bench_new", vec![]).await;
+    execute(store, "ANALYZE", vec![]).await;
+    let first = WalletId::from_uuid(first.wallet);
+    Loaded { wallets: std::iter::once(first).chain(ids).collect(), about: debit(store).await.about.unwrap() }
+}
+
+/// The debit of the demo's customer.
+async fn debit(store: &Store) -> posting::Model {
+    let debits = posting::Entity::find().filter(posting::Column::Kind.eq("debit"));
+    debits.one(store.reader()).await.expect("it reads").expect("the API made one")
+}
+
+/// Gives each of the wallets `debits` entries more, each a copy of the demo's debit, one after the other
+/// at its instant. Only for PostgreSQL, where journals grow large.
+pub async fn grow(store: &Store, debits: u64) {
+    let debit = debit(store).await;
+    let (amount, at) = (debit.amount, debit.recorded_at);
+    let columns: Vec<String> = posting::Column::iter().map(|c| c.as_str().to_owned()).collect();
+    for n in 1..=debits {
+        let values = columns.iter().map(|column| match column.as_str() {
+            "bucket" | "wallet" => format!("w.{column}"),
+            "seq" => (n + 1).to_string(),
+            "lot" => "1".to_owned(),
+            "lot_remaining" | "balance_after" => format!("w.available - {n} * {amount}"),
+            "idempotency_key" => format!("'k:grown-{n}'"),
+            other => format!("t.{other}"),
+        });
+        let values = values.collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "INSERT INTO postings ({}) SELECT {values} FROM wallets w CROSS JOIN postings t \
+             WHERE w.seq = 1 AND t.bucket = $1 AND t.wallet = $2 AND t.seq = $3",
+            columns.join(", ")
+        );
+        execute(store, &sql, vec![debit.bucket.into(), debit.wallet.into(), debit.seq.into()]).await;
+    }
+    let calls = format!("[[{},{debits}]]", at / 1_000_000);
+    let lots = format!(
+        "UPDATE lots SET remaining = remaining - {debits} * {amount} FROM wallets w \
+         WHERE w.bucket = lots.bucket AND w.wallet = lots.wallet AND w.seq = 1"
+    );
+    let wallets = format!(
+        "UPDATE wallets SET seq = {debits} + 1, posting_rows = {debits} + 1, recorded_at = {at}, \
+         available = available - {debits} * {amount}, calls = '{calls}' WHERE seq = 1"
+    );
+    for sql in [lots.as_str(), &wallets, "VACUUM ANALYZE"] {
+        execute(store, sql, vec![]).await;
+    }
+}
+
+/// How many commands the journal has.
+pub async fn commands(store: &Store) -> u64 {
+    count(store, "SELECT count(*) AS n FROM postings WHERE line = 0").await
+}
+
+pub async fn count(store: &Store, sql: &str) -> u64 {
+    let statement = Statement::from_string(store.reader().get_database_backend(), sql);
+    let row = store.reader().query_one_raw(statement).await.expect("it counts").expect("a count");
+    u64::try_from(row.try_get::<i64>("", "n").expect("a number")).expect("not negative")
+}
+
+async fn customer(store: &Store, external_id: &str) -> cold::customers::Model {
+    let found = cold::customers::by_external_id(store.reader(), external_id).await;
+    found.expect("it reads").expect("the API made this customer")
+}
+
+/// Puts the names of all new rows into a table of its own and answers the wallets in order.
+async fn stage(store: &Store, wallets: usize) -> Vec<WalletId> {
+    let id = if store.dialect() == Dialect::Sqlite { "blob" } else { "uuid" };
+    let table = format!(
+        "CREATE TABLE bench_new (bucket smallint NOT NULL, wallet {id} NOT NULL, customer {id} NOT NULL, \
+         customer_name text NOT NULL, external_id text NOT NULL)"
+    );
+    execute(store, &table, vec![]).await;
+    let indexes: Vec<usize> = (1..wallets).collect();
+    let mut ids = Vec::with_capacity(indexes.len());
+    for chunk in indexes.chunks(ROWS_PER_STATEMENT) {
+        let mut values: Vec<Value> = Vec::with_capacity(chunk.len() * 5);
+        for index in chunk {
+            let (wallet, customer) = (WalletId::from_uuid(new_uuid()), CustomerId::from_uuid(new_uuid()));
+            values.push(bucket_of(wallet).into());
+            values.push(wallet.uuid().into());
+            values.push(customer.uuid().into());
+            values.push(customer.to_string().into());
+            values.push(external_id(*index).into());
+            ids.push(wallet);
+        }
+        let row = |n: usize| format!("(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
+        let rows: Vec<String> = (0..chunk.len()).map(|n| row(n * 5)).collect();
+        execute(store, &format!("INSERT INTO bench_new VALUES {}", rows.join(", ")), values).await;
+    }
+    ids
+}
+
+/// Copies the rows of `wallet` for each staged one; `value` says what a column becomes.
+async fn copy<E: EntityTrait>(
+    store: &Store,
+    table: &str,
+    wallet: sea_orm::prelude::Uuid,
+    value: impl Fn(&str) -> String,
+) {
+    let columns: Vec<String> = E::Column::iter().map(|c| c.as_str().to_owned()).collect();
+    let values: Vec<String> = columns.iter().map(|column| value(column)).collect();
+    let sql = format!(
+        "INSERT INTO {table} ({}) SELECT {} FROM bench_new s CROSS JOIN {table} t WHERE t.wallet = $1",
+        columns.join(", "),
+        values.join(", ")
+    );
+    execute(store, &sql, vec![wallet.into()]).await;
+}
+
+async fn execute(store: &Store, sql: &str, values: Vec<Value>) {
+    let statement = Statement::from_sql_and_values(store.writer().get_database_backend(), sql, values);
+    let done = store.writer().execute_raw(statement).await;
+    done.unwrap_or_else(|error| panic!("{}: {error}", sql.chars().take(200).collect::<String>()));
+}

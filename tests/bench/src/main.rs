@@ -1,0 +1,98 @@
+//! Measures Scrip beside what a founder would write by hand, in one run, interleaved, on one machine.
+//! Every case ends with a proof: the journal grew by exactly what was acknowledged, and `scrip verify`
+//! agrees with every row.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark that meets an error has no result"
+)]
+
+mod bed;
+mod case;
+mod client;
+mod cpu;
+mod database;
+mod growth;
+mod http;
+mod in_process;
+mod machine;
+mod naive;
+mod naive_server;
+mod pgbench;
+mod report;
+mod runs;
+mod spread;
+mod stage;
+mod stats;
+mod tally;
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+/// Scrip beside hand-written debits: one transaction each
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Cli {
+    /// Of all random choices
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Every peer, key distribution and number of callers; writes web/docs/benchmarks.md. The default
+    Full(Full),
+    /// The headline ratios within 50 seconds; the last line is one JSON object
+    Quick,
+    /// The engine and PostgreSQL's CPU per debit as the journal grows
+    Growth(Growth),
+    /// The hand-written peer as a process of its own; started by the benchmark
+    #[command(hide = true)]
+    NaiveServer {
+        #[arg(long)]
+        url: String,
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+#[derive(clap::Args)]
+struct Full {
+    #[arg(long, default_value_t = 100_000)]
+    wallets: usize,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Measured in each case, after a quarter of it unmeasured
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+}
+
+#[derive(clap::Args)]
+struct Growth {
+    /// Journal rows, comma-separated; 10000000 needs about 15 GB of disk
+    #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
+    rows: Vec<u64>,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+}
+
+fn main() {
+    let cli = Cli::parse();
+    let full = Full { wallets: 100_000, rounds: 3, seconds: 4.0 };
+    match cli.command.unwrap_or(Command::Full(full)) {
+        Command::Full(Full { wallets, rounds, seconds }) => {
+            runs::full(cli.seed, wallets, rounds, Duration::from_secs_f64(seconds));
+        }
+        Command::Quick => runs::quick(cli.seed),
+        Command::Growth(Growth { rows, rounds, seconds }) => {
+            growth::run(cli.seed, &rows, rounds, Duration::from_secs_f64(seconds));
+        }
+        Command::NaiveServer { url, port } => naive_server::run(&url, port),
+    }
+}

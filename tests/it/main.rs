@@ -11,6 +11,7 @@ mod bad_input;
 mod engine;
 mod kill;
 mod parallel;
+mod payments;
 mod postgres_cluster;
 mod readme;
 mod rules_defaults;

@@ -223,7 +223,8 @@ impl<'a> Deciding<'a> {
 
     /// Answers the last entry that time owed the wallet.
     fn settle(&mut self, id: WalletId, now: Timestamp) -> Result<Answer, EngineError> {
-        let wallet = self.wallets.get(&id).or_else(|| self.loaded.wallets.get(&id));
+        let loaded = || self.loaded.wallets.get(&id).map(|known| &known.wallet);
+        let wallet = self.wallets.get(&id).or_else(loaded);
         let Change { mut entries, wallet } = settle(wallet.ok_or(EngineError::UnknownWallet)?, now)?;
         let entry = entries.last().cloned().ok_or(EngineError::NothingDue)?;
         self.entries.entry(id).or_default().append(&mut entries);

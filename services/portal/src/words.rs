@@ -29,6 +29,11 @@ impl Names {
         Ok(Names(prices::in_force(app).await?))
     }
 
+    #[cfg(test)]
+    pub fn of(version: Option<Version>) -> Names {
+        Names(version.map(Arc::new))
+    }
+
     /// `SDXL, Image generation`
     pub fn work(&self, feature: &str, model: &str) -> String {
         let known = self.0.as_ref().and_then(|version| version.catalog.feature(feature));

@@ -91,7 +91,8 @@ impl Moving<'_> {
     async fn restore(&self, key: &str, credits: Credits, causes: &[Cause]) -> Result<Outcome, AppError> {
         let Some(first) = self.lots()?.first().copied() else { return Ok(later("the grant is not written yet")) };
         let bought = store::wallets::lot(self.app.store(), self.wallet(), first).await?;
-        let bought = bought.ok_or_else(|| StoreError::Corrupt(format!("lot {first} is gone")))?.terms;
+        // The projection of lots may be behind the journal for a moment.
+        let Some(bought) = bought.map(|lot| lot.terms) else { return Ok(later("the lot is not written yet")) };
         let paid = bought.paid.map(|paid| share(paid, credits, bought.granted));
         let terms = LotTerms { clawed_back: Credits::ZERO, voided: false, granted: credits, paid, ..bought };
         self.give(key, terms, format!("Given back: {}", reasons(causes))).await

@@ -7,11 +7,13 @@
 )]
 
 mod architecture;
+mod console;
 mod bad_input;
 mod engine;
 mod kill;
 mod parallel;
 mod payments;
+mod portal;
 mod postgres_cluster;
 mod readme;
 mod rules_defaults;

@@ -10,6 +10,7 @@ mod guard;
 pub mod process;
 pub mod random;
 pub mod scratch;
+pub mod shop;
 pub mod test_app;
 pub mod wire;
 

@@ -156,7 +156,7 @@ pub fn said(done: Result<(), AppError>) -> Result<&'static str, Failure> {
     }
 }
 
-fn event_row(event: &Event) -> Row {
+pub fn event_row(event: &Event) -> Row {
     Row {
         path: format!("{EVENTS}/{}", event.id),
         at: instant(event.received_at),
@@ -168,7 +168,7 @@ fn event_row(event: &Event) -> Row {
     }
 }
 
-fn work_row(work: &Work) -> Row {
+pub fn work_row(work: &Work) -> Row {
     Row {
         path: format!("{WORK}/{}", work.id),
         at: instant(work.created_at),

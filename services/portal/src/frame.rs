@@ -53,6 +53,7 @@ pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) ->
 fn message(code: &str) -> Option<Flash> {
     let (tone, text) = match code {
         "welcome" => (Tone::Good, "Your account is ready. We sent a link to your address; follow it to prove that it is yours."),
+        "link-sent" => (Tone::Good, "A link is on its way to your address. It works for seven days."),
         "signed-out" => (Tone::Good, "You are signed out."),
         "renamed" => (Tone::Good, "Your name is saved."),
         "password-changed" => (Tone::Good, "Your password is changed. Every other session has ended."),

@@ -53,6 +53,7 @@ pub fn router(app: App, base_url: &str) -> Router {
         .route("/settings", get(settings::page))
         .route("/settings/name", post(settings::rename))
         .route("/settings/password", post(settings::change_password))
+        .route("/settings/verification", post(settings::send_verification))
         .route("/settings/sessions/end-others", post(settings::end_others))
         .route("/settings/sessions/{id}/end", post(settings::end))
         .route("/prices", get(prices::page))

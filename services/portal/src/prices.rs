@@ -91,9 +91,14 @@ fn rate(rate: &Rate) -> Vec<String> {
         true => driver.strip_suffix('s').unwrap_or(&driver).to_owned(),
         false => format!("{} {driver}", credits_like(rate.per)),
     };
+    let is_tiered = rate.tiers.len() > 1;
     let tier = |tier: &catalog::Tier| {
-        let limit = tier.up_to.map(|end| format!(", up to {end} of them")).unwrap_or_default();
-        format!("{} per {per}{base}{limit}", tier.credits)
+        let reach = match tier.up_to {
+            Some(end) => format!(", for those up to {end}"),
+            None if is_tiered => ", for those beyond".to_owned(),
+            None => String::new(),
+        };
+        format!("{} per {per}{base}{reach}", tier.credits)
     };
     rate.tiers.iter().map(tier).collect()
 }

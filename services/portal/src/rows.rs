@@ -57,7 +57,7 @@ pub fn what(row: &Row, names: &Names) -> String {
 }
 
 pub fn who(row: &Row) -> String {
-    [&row.subject, &row.job].into_iter().flatten().cloned().collect::<Vec<_>>().join(", ")
+    [&row.subject, &row.job].into_iter().flatten().cloned().collect::<Vec<_>>().join(" · ")
 }
 
 fn note(row: &Row) -> Option<String> {
@@ -78,7 +78,7 @@ pub fn state(row: &Row) -> (&'static str, &'static str) {
         EntryKind::Grant => ("granted", "good"),
         EntryKind::Debit | EntryKind::Capture if row.is_reversed => ("undone", "note"),
         EntryKind::Debit | EntryKind::Capture => ("charged", ""),
-        EntryKind::Hold | EntryKind::Extend => ("held", "note"),
+        EntryKind::Hold | EntryKind::Extend => ("set aside", ""),
         EntryKind::Void | EntryKind::Lapse => ("given back", ""),
         EntryKind::Expire => ("expired", "note"),
         EntryKind::GrantVoid | EntryKind::Clawback => ("taken back", "bad"),

@@ -20,6 +20,7 @@ pub struct SettingsPage {
     pub email: String,
     pub verified: &'static str,
     pub verified_tone: &'static str,
+    pub is_verified: bool,
     pub customer: String,
     pub password_min: usize,
     pub errors: Vec<FieldError>,
@@ -75,6 +76,11 @@ pub async fn change_password(State(site): State<Site>, member: Member, form: For
     }
 }
 
+pub async fn send_verification(State(site): State<Site>, member: Member, _form: Form<()>) -> Answer {
+    accounts::send_verification(site.app(), &member.session).await?;
+    Ok(member.visitor.redirect("/settings", Some("link-sent")))
+}
+
 pub async fn end(
     State(site): State<Site>,
     member: Member,
@@ -108,6 +114,7 @@ pub fn view(shell: Shell, user: &User, sessions: Vec<SessionView>) -> SettingsPa
         shell,
         name: user.name.clone(),
         email: user.email.clone(),
+        is_verified,
         verified: if is_verified { "proven" } else { "not proven yet" },
         verified_tone: if is_verified { "good" } else { "note" },
         customer: user.customer.map(|id| id.to_string()).unwrap_or_default(),

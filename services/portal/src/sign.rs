@@ -99,7 +99,7 @@ pub async fn up(State(site): State<Site>, form: Form<SignUpForm>) -> Answer {
         user_agent: visitor.user_agent.clone(),
     };
     let errors = match accounts::sign_up(site.app(), new).await {
-        Ok(done) => return Ok(visitor.signed_in(&done.signed_in, "/", Some("welcome"))),
+        Ok(new) => return Ok(visitor.signed_in(&new, "/", Some("welcome"))),
         Err(AppError::Invalid { errors }) => errors,
         Err(AppError::Conflict { detail, .. }) => vec![FieldError::new("email", detail)],
         Err(error) => return Err(error.into()),

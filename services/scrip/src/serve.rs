@@ -36,14 +36,12 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     };
     let console_address = console.as_ref().map_or(address, |(_, own)| *own);
     // Before the first answer: whoever waits for /readyz finds the banner complete.
-    print!("{}", banner((address, console_address), &settings, demo.as_ref()));
+    let gateway = payments.is_sandbox().then_some("the sandbox: play money, test cards on its page");
+    print!("{}", banner((address, console_address), &settings, demo.as_ref(), gateway));
     let mut services = site::asset_routes();
     let parts = Parts { credits: options.runs(Service::Api), payments: options.runs(Service::Payments) };
     services = services.merge(api::router_of(app.clone(), &settings.buy_url(address), parts));
     services = payments.mounted(services);
-    if options.runs(Service::Portal) {
-        services = services.merge(portal::router(app.clone(), &settings.public_url(address)));
-    }
     let mut running = Vec::new();
     match console {
         Some((own, at)) => {
@@ -54,6 +52,10 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
             services = services.merge(console::router(app.clone(), &settings.public_url(address)));
         }
         None => {}
+    }
+    if options.runs(Service::Portal) {
+        // In front: its start page takes the place of the API's.
+        services = portal::router(app.clone(), &settings.public_url(address)).fallback_service(services);
     }
     running.push((listener, site::browsers_see_pages(services)));
     let background = Background::start(&app, payments, &settings, &options)?;
@@ -171,7 +173,12 @@ async fn stop_asked() {
     }
 }
 
-fn banner((address, console): (SocketAddr, SocketAddr), settings: &Settings, demo: Option<&Demo>) -> String {
+fn banner(
+    (address, console): (SocketAddr, SocketAddr),
+    settings: &Settings,
+    demo: Option<&Demo>,
+    gateway: Option<&str>,
+) -> String {
     let mut lines = vec![
         format!("Scrip {} is ready", env!("CARGO_PKG_VERSION")),
         format!("  Portal     http://{address}/"),
@@ -182,6 +189,7 @@ fn banner((address, console): (SocketAddr, SocketAddr), settings: &Settings, dem
     ];
     let database = if settings.is_embedded() { settings.database_url() } else { "PostgreSQL".to_owned() };
     lines.push(format!("  Database   {database}"));
+    lines.push(format!("  Payments   {}", gateway.unwrap_or("Stripe")));
     match demo {
         Some(Demo { customer, key, sign_ins, password }) => {
             let file = demo::key_file(settings);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Browser;
 use crate::missing;
@@ -31,25 +31,20 @@ pub fn axe() -> Option<&'static str> {
 
 impl Browser {
     /// Makes axe-core part of the page that is open.
-    pub async fn add_axe(&self, axe: &str) {
-        self.script(axe, Vec::new()).await;
+    pub fn add_axe(&self, axe: &str) {
+        self.script(axe, &[]);
     }
 
     /// What axe-core has against the page as it looks now, one line per element and rule.
-    pub async fn violations(&self) -> Vec<String> {
-        let found = self.client.execute_async(RUN, Vec::new()).await;
-        let found = self.checked("axe-core", found).await;
+    pub fn violations(&self) -> Vec<String> {
+        let found = self.done("axe-core", self.session.slow_script(RUN, &[]));
         found.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// How many pixels of the page lie outside the window to the right.
-    pub async fn sideways_pixels(&self) -> i64 {
-        let measured = self
-            .script(
-                "const page = document.scrollingElement; return page.scrollWidth - page.clientWidth",
-                vec![json!(null)],
-            )
-            .await;
+    pub fn sideways_pixels(&self) -> i64 {
+        let measure = "const page = document.scrollingElement; return page.scrollWidth - page.clientWidth";
+        let measured = self.script(measure, &[]);
         measured.as_i64().unwrap_or(i64::MAX)
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::free_port;
 use crate::guard::Guard;
@@ -67,12 +67,12 @@ impl Driver {
         Driver { port, chromium: programs.chromium.clone(), child, guard, profile }
     }
 
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// A browser without a past that talks to nobody but the pages it is sent to.
-    pub fn capabilities(&self) -> Map<String, Value> {
+    pub fn chrome_options(&self) -> Value {
         let profile = format!("--user-data-dir={}", self.profile.path().join("profile").display());
         let arguments = [
             "--headless=new",
@@ -94,9 +94,7 @@ impl Driver {
             "--lang=en-GB",
             &profile,
         ];
-        let options = json!({"binary": self.chromium, "args": arguments});
-        let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options});
-        capabilities.as_object().cloned().unwrap_or_default()
+        json!({"binary": self.chromium, "args": arguments})
     }
 }
 

@@ -4,34 +4,29 @@
 mod axe;
 mod driver;
 mod keyboard;
+mod session;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use axum::http::Method;
-use fantoccini::elements::Element;
-use fantoccini::error::CmdError;
-use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 use self::driver::{Driver, Programs};
+use self::session::{Element, Refusal, Session};
 use crate::missing;
 
-pub use self::keyboard::Focused;
-pub use fantoccini::key::Key;
+pub use self::axe::axe;
+pub use self::keyboard::{Focused, Key};
 
 /// A page that waits for a webhook looks again every few seconds, and the machine is shared.
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-const WIDE: (u32, u32) = (1280, 900);
 /// What a failure shows of the page.
 const MAX_CHARS_SHOWN: usize = 2_000;
 
 #[derive(Debug)]
 pub struct Browser {
-    client: Client,
+    session: Session,
     /// Dropped last.
     _driver: Driver,
 }
@@ -46,206 +41,157 @@ pub enum Scheme {
 impl Browser {
     /// A browser of the caller's own, without a past. `None`, and one line that says so, on a machine
     /// without Chromium; with `CI=true` that is a failure.
-    pub async fn open() -> Option<Browser> {
+    pub fn open() -> Option<Browser> {
         let Some(programs) = Programs::find() else {
             missing("chromium or chromedriver not found: the browser tests did not run");
             return None;
         };
         let driver = Driver::start(&programs);
-        let connected = ClientBuilder::new(HttpConnector::new())
-            .capabilities(driver.capabilities())
-            .connect(&driver.url())
-            .await;
-        let client = connected.unwrap_or_else(|error| panic!("no browser: {error}"));
-        let browser = Browser { client, _driver: driver };
-        browser.resize(WIDE.0, WIDE.1).await;
-        browser.prefer(Scheme::Light).await;
+        let session = Session::open(driver.port(), &driver.chrome_options());
+        let session = session.unwrap_or_else(|refusal| panic!("no browser: {refusal}"));
+        let browser = Browser { session, _driver: driver };
+        browser.resize(1280, 900);
+        browser.prefer(Scheme::Light);
         Some(browser)
     }
 
-    pub async fn goto(&self, url: &str) {
-        let done = self.client.goto(url).await;
-        self.checked(&format!("going to {url}"), done).await;
+    pub fn goto(&self, url: &str) {
+        self.done(url, self.session.goto(url));
     }
 
-    pub async fn reload(&self) {
-        let done = self.client.refresh().await;
-        self.checked("a reload", done).await;
+    pub fn reload(&self) {
+        self.done("a reload", self.session.refresh());
     }
 
-    pub async fn url(&self) -> String {
-        self.client.current_url().await.map(String::from).unwrap_or_default()
+    pub fn url(&self) -> String {
+        self.session.url().unwrap_or_default()
     }
 
     /// Path and query.
-    pub async fn path(&self) -> String {
-        let url = self.url().await;
-        let rest = url.splitn(4, '/').nth(3).unwrap_or_default();
-        format!("/{rest}")
+    pub fn path(&self) -> String {
+        let url = self.url();
+        format!("/{}", url.splitn(4, '/').nth(3).unwrap_or_default())
     }
 
     /// What a reader sees of the page.
-    pub async fn text(&self) -> String {
-        self.text_of("body").await
+    pub fn text(&self) -> String {
+        self.text_of("body")
     }
 
     /// Of the first element that `css` finds; waits for one.
-    pub async fn text_of(&self, css: &str) -> String {
-        let element = self.element(Locator::Css(css)).await;
-        let text = element.text().await;
-        self.checked(css, text).await
+    pub fn text_of(&self, css: &str) -> String {
+        let element = self.wait_for(css, || self.session.find_css(css));
+        self.done(css, self.session.text(&element))
     }
 
-    pub async fn has(&self, css: &str) -> bool {
-        self.client.find(Locator::Css(css)).await.is_ok()
+    pub fn has(&self, css: &str) -> bool {
+        self.session.find_css(css).is_ok()
     }
 
     /// Waits until the page shows `text`.
-    pub async fn see(&self, text: &str) {
-        self.until(&format!("{text:?} to be seen"), async || {
-            Ok(self.client.find(Locator::Css("body")).await?.text().await?.contains(text))
-        })
-        .await;
+    pub fn see(&self, text: &str) {
+        self.until(&format!("{text:?} to be seen"), || {
+            self.session.find_css("body").and_then(|body| self.session.text(&body)).is_ok_and(|t| t.contains(text))
+        });
     }
 
     /// Clicks the link or button of this name.
-    pub async fn click(&self, name: &str) {
+    pub fn click(&self, name: &str) {
+        let text = xpath_text(name);
         let path = format!(
-            "//*[self::a or self::button or self::summary][normalize-space()={0} or @aria-label={0}]",
-            xpath_text(name)
+            "//*[self::a or self::button or self::summary][normalize-space()={text} or @aria-label={text}]"
         );
-        let done = self.element(Locator::XPath(&path)).await.click().await;
-        self.checked(&format!("a click on {name:?}"), done).await;
+        let element = self.wait_for(name, || self.session.find_xpath(&path));
+        self.done(&format!("a click on {name:?}"), self.session.click(&element));
     }
 
-    /// Clicks the first link or button that `css` finds.
-    pub async fn click_first(&self, css: &str) {
-        let done = self.element(Locator::Css(css)).await.click().await;
-        self.checked(&format!("a click on {css}"), done).await;
+    /// Clicks the first element that `css` finds.
+    pub fn click_first(&self, css: &str) {
+        let element = self.wait_for(css, || self.session.find_css(css));
+        self.done(&format!("a click on {css}"), self.session.click(&element));
     }
 
     /// Types into the field with this label, instead of what is there.
-    pub async fn fill(&self, label: &str, value: &str) {
-        let path = format!("//input[@id=//label[normalize-space()={}]/@for]", xpath_text(label));
-        let field = self.element(Locator::XPath(&path)).await;
-        let done = match field.clear().await {
-            Ok(()) => field.send_keys(value).await,
-            error => error,
-        };
-        self.checked(&format!("typing into {label:?}"), done).await;
+    pub fn fill(&self, label: &str, value: &str) {
+        let path = format!(
+            "//*[self::input or self::textarea][@id=//label[normalize-space()={}]/@for]",
+            xpath_text(label)
+        );
+        let field = self.wait_for(label, || self.session.find_xpath(&path));
+        let typed = self.session.clear(&field).and_then(|()| self.session.type_into(&field, value));
+        self.done(&format!("typing into {label:?}"), typed);
     }
 
-    /// What `script`, the body of a function, returns. Pages cannot forbid it.
-    pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
-        let value = self.client.execute(script, arguments).await;
-        self.checked("a script", value).await
+    /// What `body`, the body of a function, returns. Pages cannot forbid it.
+    pub fn script(&self, body: &str, arguments: &[Value]) -> Value {
+        self.done("a script", self.session.script(body, arguments))
     }
 
     /// From now on no page runs any script; ours above still do.
-    pub async fn disable_scripts(&self) {
-        self.devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    pub fn disable_scripts(&self) {
+        self.devtools("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
     }
 
     /// Pages may run whatever stands in them, as if they had no content security policy.
-    pub async fn ignore_security_policies(&self) {
-        self.devtools("Page.setBypassCSP", json!({"enabled": true})).await;
+    pub fn ignore_security_policies(&self) {
+        self.devtools("Page.setBypassCSP", &json!({"enabled": true}));
     }
 
     /// Every page is fetched anew, with everything it needs.
-    pub async fn forget_caches(&self) {
-        self.devtools("Network.setCacheDisabled", json!({"cacheDisabled": true})).await;
+    pub fn forget_caches(&self) {
+        self.devtools("Network.setCacheDisabled", &json!({"cacheDisabled": true}));
     }
 
-    pub async fn resize(&self, width: u32, height: u32) {
+    pub fn resize(&self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        self.devtools("Emulation.setDeviceMetricsOverride", &size);
     }
 
-    pub async fn prefer(&self, scheme: Scheme) {
+    pub fn prefer(&self, scheme: Scheme) {
         let value = if scheme == Scheme::Dark { "dark" } else { "light" };
         let features = json!([
             {"name": "prefers-color-scheme", "value": value},
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]);
-        self.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await;
+        self.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
     }
 
     /// Writes what is seen as a PNG.
-    pub async fn photograph(&self, file: &Path) {
-        let png = self.client.screenshot().await;
-        let png = self.checked("a screenshot", png).await;
+    pub fn photograph(&self, file: &Path) {
+        let png = self.done("a screenshot", self.session.screenshot());
+        let png = decode_base64(&png);
         std::fs::write(file, png).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
-    /// Waits until `is_so`; an error, such as an element that a new page took away, is a no.
-    pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> Result<bool, CmdError>) {
+    /// Waits until `is_so`.
+    pub fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let begin = Instant::now();
-        while !is_so().await.unwrap_or(false) {
+        while !is_so() {
             if begin.elapsed() > SEEN_WITHIN {
-                self.fail(&format!("waited in vain for {what}")).await;
+                self.fail(&format!("waited in vain for {what}"));
             }
-            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-        }
-    }
-
-    async fn element(&self, locator: Locator<'_>) -> Element {
-        self.until(&format!("{locator:?}"), async || self.client.find(locator).await.map(|_| true)).await;
-        let found = self.client.find(locator).await;
-        self.checked(&format!("{locator:?}"), found).await
-    }
-
-    /// A command of the DevTools protocol.
-    async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        let body = json!({"cmd": command, "params": parameters});
-        let done = self.client.issue_cmd(Extra::post("goog/cdp/execute", body)).await;
-        self.checked(command, done).await
-    }
-
-    async fn checked<T>(&self, what: &str, result: Result<T, CmdError>) -> T {
-        match result {
-            Ok(value) => value,
-            Err(error) => self.fail(&format!("{what}: {error}")).await,
+            std::thread::sleep(LOOK_AGAIN_AFTER);
         }
     }
 
     /// Ends the test, with what the page shows.
-    pub async fn fail(&self, why: &str) -> ! {
-        let text = match self.client.find(Locator::Css("body")).await {
-            Ok(body) => body.text().await.unwrap_or_default(),
-            Err(_) => String::new(),
-        };
-        let text: String = text.chars().take(MAX_CHARS_SHOWN).collect();
-        panic!("{why}\non {}:\n{text}", self.url().await);
-    }
-}
-
-/// A command that the library does not know.
-#[derive(Debug)]
-struct Extra {
-    path: String,
-    body: Option<Value>,
-}
-
-impl Extra {
-    fn get(path: String) -> Extra {
-        Extra { path, body: None }
+    pub fn fail(&self, why: &str) -> ! {
+        let body = self.session.find_css("body").and_then(|body| self.session.text(&body));
+        let text: String = body.unwrap_or_default().chars().take(MAX_CHARS_SHOWN).collect();
+        panic!("{why}\non {}:\n{text}", self.url());
     }
 
-    fn post(path: &str, body: Value) -> Extra {
-        Extra { path: path.to_owned(), body: Some(body) }
-    }
-}
-
-impl WebDriverCompatibleCommand for Extra {
-    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    fn wait_for(&self, what: &str, find: impl Fn() -> Result<Element, Refusal>) -> Element {
+        self.until(what, || find().is_ok());
+        self.done(what, find())
     }
 
-    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
-        match &self.body {
-            Some(body) => (Method::POST, Some(body.to_string())),
-            None => (Method::GET, None),
-        }
+    fn devtools(&self, command: &str, parameters: &Value) {
+        self.done(command, self.session.devtools(command, parameters));
+    }
+
+    fn done<T>(&self, what: &str, result: Result<T, Refusal>) -> T {
+        result.unwrap_or_else(|refusal| self.fail(&format!("{what}: {refusal}")))
     }
 }
 
@@ -253,4 +199,32 @@ impl WebDriverCompatibleCommand for Extra {
 fn xpath_text(text: &str) -> String {
     assert!(!text.contains('"'), "a name without double quotes: {text}");
     format!("\"{text}\"")
+}
+
+/// Of RFC 4648, as the driver writes it.
+fn decode_base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut held, mut bits) = (0_u32, 0);
+    for digit in text.bytes().filter_map(|letter| DIGITS.iter().position(|d| *d == letter)) {
+        held = (held << 6 | u32::try_from(digit).expect("one of 64")) & 0xFFFF;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits & 0xFF).try_into().expect("eight bits"));
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode_base64;
+
+    #[test]
+    fn base64_is_read() {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmE=", "fooba")] {
+            assert_eq!(decode_base64(text), bytes.as_bytes());
+        }
+    }
 }

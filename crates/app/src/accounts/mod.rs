@@ -26,8 +26,8 @@ pub(crate) use passwords::Workplaces;
 pub use profile::{PasswordChange, change_password, rename, users_of};
 pub use sessions::{Session, SessionView, end_other_sessions, end_session, session, sessions, sign_out};
 pub use sign_in::{Credentials, SignedIn, sign_in};
-pub use sign_up::{NewUser, SignUp, ensure_user, sign_up};
-pub use verify::{VerificationLink, new_verification, verify};
+pub use sign_up::{NewUser, ensure_user, sign_up};
+pub use verify::{send_verification, verify};
 
 /// Shorter passwords are refused; longer ones cost time to hash.
 pub const PASSWORD_MIN_CHARS: usize = 10;

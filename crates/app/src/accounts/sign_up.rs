@@ -3,7 +3,7 @@ use store::StoreError;
 use store::cold::users;
 
 use super::sessions::{NewSession, begin};
-use super::verify::{VerificationLink, link_in};
+use super::verify::send_link;
 use super::{Role, SignedIn, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer};
 use crate::text::{Checks, NAME_MAX_CHARS};
@@ -21,20 +21,15 @@ pub struct NewUser {
     pub user_agent: String,
 }
 
-/// A new customer who is signed in, and the link that proves their address.
-#[derive(Clone, Debug)]
-pub struct SignUp {
-    pub signed_in: SignedIn,
-    pub link: VerificationLink,
-}
-
-/// Makes user, customer and wallet in one transaction.
-pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
+/// Makes user, customer and wallet in one transaction, together with the mail that proves the address.
+pub async fn sign_up(app: &App, new: NewUser) -> Result<SignedIn, AppError> {
     let email = normal_email(&new.email);
     let customer = person(&new.name, &email)?;
     let mut checks = Checks::default();
     customers::check_into(&mut checks, &customer);
     passwords::check(&mut checks, "password", &new.password);
+    let is_deliverable = mail::check_recipient(&email).is_ok();
+    checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
     let password_hash = passwords::hash(app, &new.password).await?;
     let customer = customers::made(app, customer);
@@ -46,10 +41,11 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
     customers::insert(&txn, customer).await?;
     users::insert(&txn, row.clone()).await.map_err(taken_if_unique)?;
     let user = user(row)?;
-    let link = link_in(app, &txn, &user).await?;
+    send_link(app, &txn, &user, format!("welcome:{}", user.id)).await?;
     let signed_in = begin(app, &txn, NewSession { user, user_agent: new.user_agent }).await?;
     txn.commit().await.map_err(StoreError::from)?;
-    Ok(SignUp { signed_in, link })
+    app.bells().mails.notify_one();
+    Ok(signed_in)
 }
 
 /// For the demo: the user with this address, made when it is missing; its password is set anew.

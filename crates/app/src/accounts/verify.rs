@@ -1,31 +1,31 @@
+use kernel::Timestamp;
+use mail::messages::Welcome;
 use store::cold::{users, verifications};
 use store::{DatabaseTransaction, StoreError};
 
 use super::{Session, User};
+use crate::mails::{NewMail, enqueue};
 use crate::{App, AppError, secret};
 
 /// How long a link works.
 const LINK_SECONDS: i64 = 7 * 86_400;
+/// One more link in this time at most, so that nobody's mailbox is filled through us.
+const RESEND_SECONDS: i64 = 600;
 /// The page that the link opens.
-const PATH: &str = "/verify?token=";
+const PATH: &str = "verify?token=";
 const TOKEN_MAX_BYTES: usize = 128;
 
-/// What the welcome mail needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerificationLink {
-    pub email: String,
-    pub name: String,
-    /// Goes behind the portal's address.
-    pub path: String,
-    pub valid_days: i64,
-}
-
-/// Another link for the user's address; earlier ones end.
-pub async fn new_verification(app: &App, by: &Session) -> Result<VerificationLink, AppError> {
+/// Sends another link to the user's address; earlier ones end. Nothing happens when one was sent just now.
+pub async fn send_verification(app: &App, by: &Session) -> Result<(), AppError> {
+    if by.user.verified_at.is_some() {
+        return Ok(());
+    }
+    let turn = app.now().unix_seconds() / RESEND_SECONDS;
     let txn = app.store().write().await?;
-    let link = link_in(app, &txn, &by.user).await?;
-    txn.commit().await.map_err(StoreError::from)?;
-    Ok(link)
+    if send_link(app, &txn, &by.user, format!("verify:{}:{turn}", by.user.id)).await? {
+        txn.commit().await.map_err(StoreError::from)?;
+    }
+    Ok(())
 }
 
 /// Proves the address that the link was sent to. A link may be followed twice.
@@ -42,23 +42,32 @@ pub async fn verify(app: &App, token: &str) -> Result<(), AppError> {
     Ok(())
 }
 
-pub(crate) async fn link_in(
+/// The mail with the link, once per key: `false` when there was one.
+pub(crate) async fn send_link(
     app: &App,
     txn: &DatabaseTransaction,
     user: &User,
-) -> Result<VerificationLink, AppError> {
+    key: String,
+) -> Result<bool, AppError> {
     let token = secret::new_secret("")?;
+    let (now, expires_at) = (app.now(), app.now().plus_seconds(LINK_SECONDS));
     let row = verifications::Model {
         token_hash: secret::hash(&token).to_vec(),
         user_id: user.id,
         email: user.email.clone(),
-        expires_at: app.now().plus_seconds(LINK_SECONDS).micros(),
+        expires_at: expires_at.micros(),
     };
     verifications::replace(txn, row).await?;
-    Ok(VerificationLink {
-        email: user.email.clone(),
+    let letter = welcome(app, user, &token, expires_at).letter();
+    let letter = letter.map_err(|error| StoreError::Corrupt(format!("welcome mail: {error}")))?;
+    enqueue(txn, NewMail { key, recipient: user.email.clone(), letter }, now).await
+}
+
+fn welcome(app: &App, user: &User, token: &str, link_expires_at: Timestamp) -> Welcome {
+    Welcome {
+        sender: app.config().mail_from.name().to_owned(),
         name: user.name.clone(),
-        path: format!("{PATH}{token}"),
-        valid_days: LINK_SECONDS / 86_400,
-    })
+        verify_url: app.config().portal_page(&format!("{PATH}{token}")),
+        link_expires_at,
+    }
 }

@@ -14,6 +14,8 @@ use store::cold::checkouts::{self, Model};
 use store::cold::outbox;
 
 use crate::about::{GrantFacts, from_json, to_json};
+use crate::mails::NewMail;
+use crate::payments::receipt_mail;
 use crate::{App, AppError};
 
 pub(crate) const CREDIT_COMMAND: &str = "credit_command";
@@ -37,14 +39,21 @@ pub(crate) async fn move_credits(app: &App, work: &outbox::Model) -> Result<Outc
         return Ok(Outcome::Failed { error: format!("{} is not there", command.checkout) });
     };
     let moving = Moving { app, row: &row, hash: Sha256::digest(work.payload.as_bytes()).into() };
-    let done = match &command.effect {
+    let done = carry_out(app, &row, &moving, &command.effect).await;
+    done.or_else(outcome_of)
+}
+
+async fn carry_out(app: &App, row: &Model, moving: &Moving<'_>, effect: &Effect) -> Result<Outcome, AppError> {
+    match effect {
         Effect::Grant { key, credits, paid, expires_at } => {
-            moving.give(key, lot(*credits, Some(*paid), *expires_at), moving.bought()).await
+            let bought = moving.bought();
+            let given = moving.give(key, lot(*credits, Some(*paid), *expires_at), &bought).await?;
+            let mail = receipt_mail::letter(app, row, &bought, *expires_at).await?;
+            moving.note(given, mail.as_ref()).await
         }
         Effect::Restore { key, credits, causes } => moving.restore(key, *credits, causes).await,
         Effect::Clawback { key, credits, causes } => moving.claw_back(key, *credits, causes).await,
-    };
-    done.or_else(outcome_of)
+    }
 }
 
 /// An engine that is busy or stopping may take it later; a refusal stays one until a person looks.
@@ -75,16 +84,17 @@ impl Moving<'_> {
         }
     }
 
-    async fn give(&self, key: &str, terms: LotTerms, reason: String) -> Result<Outcome, AppError> {
+    /// Answers the lot.
+    async fn give(&self, key: &str, terms: LotTerms, reason: &str) -> Result<Seq, AppError> {
         let command = Command::Grant(terms.clone());
-        let given = match self.submit(key, command, &reason).await {
+        let given = match self.submit(key, command, reason).await {
             Err(EngineError::Refused(Refusal::ExpiryPassed { .. })) => {
                 let expires_at = Some(self.app.now().plus_seconds(GRACE_SECONDS));
-                self.submit(key, Command::Grant(LotTerms { expires_at, ..terms }), &reason).await?
+                self.submit(key, Command::Grant(LotTerms { expires_at, ..terms }), reason).await?
             }
             given => given?,
         };
-        self.note(given.entry.seq).await
+        Ok(given.entry.seq)
     }
 
     /// A lot of its own, with the share of the price that was paid for these credits; it pays debt first.
@@ -95,7 +105,8 @@ impl Moving<'_> {
         let Some(bought) = bought.map(|lot| lot.terms) else { return Ok(later("the lot is not written yet")) };
         let paid = bought.paid.map(|paid| share(paid, credits, bought.granted));
         let terms = LotTerms { clawed_back: Credits::ZERO, voided: false, granted: credits, paid, ..bought };
-        self.give(key, terms, format!("Given back: {}", reasons(causes))).await
+        let given = self.give(key, terms, &format!("Given back: {}", reasons(causes))).await?;
+        self.note(given, None).await
     }
 
     /// From the newest lot of the purchase to the oldest; a lot that was done before says how much it gave.
@@ -154,8 +165,8 @@ impl Moving<'_> {
         from_json(&self.row.lots)
     }
 
-    /// Notes on the purchase which lot it made.
-    async fn note(&self, lot: Seq) -> Result<Outcome, AppError> {
+    /// Notes on the purchase which lot it made, together with the mail about it.
+    async fn note(&self, lot: Seq, mail: Option<&NewMail>) -> Result<Outcome, AppError> {
         for _ in 0..NOTE_TRIES {
             let row = checkouts::by_id(self.app.store().reader(), self.row.id).await?;
             let Some(row) = row else { break };
@@ -165,7 +176,9 @@ impl Moving<'_> {
             }
             let txn = self.app.store().write().await?;
             if checkouts::update(&txn, &Model { lots: to_json(&lots)?, ..row }).await? {
+                receipt_mail::put(self.app, &txn, mail).await?;
                 txn.commit().await.map_err(StoreError::from)?;
+                self.app.bells().mails.notify_one();
                 return Ok(Outcome::Done);
             }
         }

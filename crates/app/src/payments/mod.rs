@@ -10,6 +10,7 @@ mod events;
 mod observe;
 mod opening;
 mod process;
+mod receipt_mail;
 mod reconcile;
 mod refunds;
 

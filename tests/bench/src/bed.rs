@@ -116,7 +116,8 @@ impl Bed {
     pub fn drop_copy(&self, schema: Schema, name: &str) {
         match &self.cluster {
             Some(cluster) => {
-                cluster.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", database_name(schema, name)));
+                cluster
+                    .sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", database_name(schema, name)));
             }
             None => {
                 for suffix in ["", "-wal", "-shm"] {

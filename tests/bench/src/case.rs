@@ -1,7 +1,5 @@
 //! What is measured.
 
-use store::Dialect;
-
 use crate::spread::Spread;
 
 /// Who does the work, and how it is asked.
@@ -81,10 +79,6 @@ impl Case {
 
     pub fn sqlite(peer: Peer, spread: Spread, callers: usize) -> Case {
         Case { is_sqlite: true, peer, spread, callers }
-    }
-
-    pub fn dialect(self) -> Dialect {
-        if self.is_sqlite { Dialect::Sqlite } else { Dialect::Postgres }
     }
 }
 

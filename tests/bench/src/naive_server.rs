@@ -70,10 +70,8 @@ pub fn run(url: &str, port: u16) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let naive = Naive::connect(url).await.expect("the database answers");
-        let router = Router::new()
-            .route("/ready", get(|| async {}))
-            .route("/debits", post(create))
-            .with_state(naive);
+        let router =
+            Router::new().route("/ready", get(|| async {})).route("/debits", post(create)).with_state(naive);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
         axum::serve(listener, router).await.expect("it serves");
     });

@@ -149,8 +149,9 @@ mod tests {
         for cases in [quick_cases(), [postgres_cases(), sqlite_cases()].concat()] {
             for case in &cases {
                 let Some(baseline) = case.peer.baseline(case.is_sqlite) else { continue };
-                let is_peer =
-                    |c: &&Case| c.peer == baseline && c.spread == case.spread && c.is_sqlite == case.is_sqlite;
+                let is_peer = |c: &&Case| {
+                    c.peer == baseline && c.spread == case.spread && c.is_sqlite == case.is_sqlite
+                };
                 assert!(cases.iter().any(|c| is_peer(&c)), "{case}");
             }
         }

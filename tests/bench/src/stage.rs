@@ -1,6 +1,5 @@
 //! One round's databases and servers, started when a case first needs them, proven when the round ends.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine::{Engine, EngineConfig};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use kernel::WalletId;
 use serde_json::json;
 use store::Store;
-use tests::cluster::Cluster;
-use tests::process::{Server, ServerOptions};
-use tests::scratch::ScratchDir;
-use tests::wire::Wire;
+use ::tests::cluster::Cluster;
+use ::tests::process::{Server, ServerOptions};
+use ::tests::scratch::ScratchDir;
+use ::tests::wire::Wire;
 use tokio::runtime::Runtime;
 
 use crate::database;

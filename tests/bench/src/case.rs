@@ -3,7 +3,7 @@
 use crate::spread::Spread;
 
 /// Who does the work, and how it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Peer {
     /// PostgreSQL's own load generator with one transaction per debit.
     NaivePgbench,

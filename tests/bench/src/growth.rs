@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use store::Store;
-use tests::say;
+use ::tests::say;
 
 use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer};

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tests::free_port;
-use tests::process::status_of;
+use ::tests::free_port;
+use ::tests::process::status_of;
 
 use crate::naive::Naive;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests::say;
+use ::tests::say;
 
 use crate::bed::Bed;
 use crate::case::{Case, Peer};
@@ -75,6 +75,16 @@ pub fn quick(seed: u64) {
     println!("{}", results.table());
     say(&format!("done after {:.1} s", begin.elapsed().as_secs_f64()));
     println!("{}", results.headlines());
+}
+
+/// A case without its peer: for looking into, not for comparing.
+pub fn alone(seed: u64, case: Case, wallets: usize, measured: Duration) {
+    let bed = if case.is_sqlite { Bed::sqlite(wallets) } else { Bed::postgres(wallets) };
+    let mut results = Results::default();
+    let mut stage = Stage::new(&bed, "alone", seed);
+    measure(&mut stage, case, measured, &mut results);
+    stage.prove().iter().for_each(|proof| say(proof));
+    println!("{}", results.table());
 }
 
 fn measure(stage: &mut Stage<'_>, case: Case, measured: Duration, results: &mut Results) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::{Engine, EngineConfig};
 use kernel::Clock;
 use store::Store;
-use tests::process::{Server, ServerOptions};
+use ::tests::process::{Server, ServerOptions};
 
 use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer, Sample};

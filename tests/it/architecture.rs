@@ -59,7 +59,6 @@ const ONE_VERSION: &[&str] = &[
     "thiserror",
     "tokio",
     "tower",
-    "tower-http",
     "tracing",
     "utoipa",
     "uuid",

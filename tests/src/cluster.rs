@@ -100,6 +100,13 @@ impl Cluster {
         self.url(&name)
     }
 
+    /// The address of a copy of the database `name`, which nobody may be connected to.
+    pub fn copy_of_database(&self, name: &str) -> String {
+        let copy = format!("t_{}", kernel::new_uuid().simple());
+        self.sql("postgres", &format!("CREATE DATABASE {copy} TEMPLATE {name}"));
+        self.url(&copy)
+    }
+
     /// Runs statements in `database` and returns what they select, unaligned, without headers.
     pub fn sql(&self, database: &str, statements: &str) -> String {
         let output = self

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kernel::WalletId;
-use serde_json::json;
-use store::Store;
 use ::tests::cluster::Cluster;
 use ::tests::process::{Server, ServerOptions};
 use ::tests::scratch::ScratchDir;
 use ::tests::wire::Wire;
+use kernel::WalletId;
+use serde_json::json;
+use store::Store;
 use tokio::runtime::Runtime;
 
 use crate::database;

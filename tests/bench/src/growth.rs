@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use store::Store;
 use ::tests::say;
+use store::Store;
 
 use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer};

@@ -4,13 +4,13 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::tests::free_port;
+use ::tests::process::status_of;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use ::tests::free_port;
-use ::tests::process::status_of;
 
 use crate::naive::Naive;
 

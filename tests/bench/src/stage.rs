@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use ::tests::process::{Server, ServerOptions};
 use engine::{Engine, EngineConfig};
 use kernel::Clock;
 use store::Store;
-use ::tests::process::{Server, ServerOptions};
 
 use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer, Sample};

@@ -351,6 +351,31 @@ async fn verify_names_a_flipped_row_of_every_hot_table() {
     }
 }
 
+/// A journal that adds up and yet spends an expired lot: only folding with what is due shows it.
+#[tokio::test]
+async fn verify_notices_credits_that_were_spent_after_their_expiry() {
+    use sea_orm::ConnectionTrait;
+    for bench in benches().await {
+        let wallet = bench.new_wallet().await;
+        let expires_at = bench.clock.now().plus_seconds(60);
+        let terms = LotTerms { expires_at: Some(expires_at), ..terms_of(grant(10)) };
+        bench.engine.submit(command(wallet, "g", Command::Grant(terms))).await.expect("a grant");
+        bench.clock.advance_seconds(30);
+        bench.engine.submit(command(wallet, "d", debit(1))).await.expect("a debit in time");
+        bench.engine.stop().await;
+        bench.assert_verified().await;
+        let earlier = bench.clock.now().plus_seconds(-10);
+        for sql in [
+            format!("UPDATE postings SET terms = REPLACE(terms, '{expires_at}', '{earlier}')"),
+            format!("UPDATE lots SET expires_at = {}", earlier.micros()),
+        ] {
+            bench.store.writer().execute_unprepared(&sql).await.expect("it is written");
+        }
+        let report = store::verify::verify(&bench.store).await.expect("verify reads on");
+        assert!(report.described.iter().any(|what| what.contains("was due")), "{}: {report:?}", bench.name);
+    }
+}
+
 #[tokio::test]
 async fn lot_4_one_grant_is_voided_and_what_is_held_of_it_follows_when_its_hold_ends() {
     for bench in benches().await {

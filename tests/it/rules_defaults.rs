@@ -33,7 +33,10 @@ async fn without_a_subscription_there_is_no_cap_on_open_holds() {
         let holds = join_all((0..200).map(|_| app.post("/v1/holds", &one))).await;
         assert!(holds.iter().all(|hold| hold.status == 201));
         let wallet = app.wallet("c").await;
-        assert_eq!((&wallet["open_holds"], &wallet["available"], &wallet["held"]), (&json!(200), &json!("0"), &json!("200")));
+        assert_eq!(
+            (&wallet["open_holds"], &wallet["available"], &wallet["held"]),
+            (&json!(200), &json!("0"), &json!("200"))
+        );
     })
     .await;
 }

@@ -59,7 +59,8 @@ async fn malformed_unknown_or_invalid_members_and_unknown_ids_in_a_body_are_a_40
 async fn all_that_is_wrong_with_a_rate_card_is_told_at_once() {
     on_each_database(async |app| {
         let wrong = OVERAGE.replace("credits = 1", "credits = -1").replace("overdraft = 5", "overdraft = 0");
-        let problem = app.post("/v1/rate-cards", &json!({"document": wrong})).await.problem(400, "invalid_request");
+        let problem =
+            app.post("/v1/rate-cards", &json!({"document": wrong})).await.problem(400, "invalid_request");
         assert_eq!(problem["errors"].as_array().map(Vec::len), Some(4), "{problem}");
     })
     .await;
@@ -208,7 +209,10 @@ async fn a_batch_has_1_to_1000_items() {
         app.funded("c", "10").await;
         let free = usage("c", 0);
         let many = |n: usize| json!({"items": vec![free.clone(); n]});
-        assert_eq!(app.post("/v1/usage/batch", &many(1_000)).await.success(200)["results"].as_array().map(Vec::len), Some(1_000));
+        assert_eq!(
+            app.post("/v1/usage/batch", &many(1_000)).await.success(200)["results"].as_array().map(Vec::len),
+            Some(1_000)
+        );
         for n in [0, 1_001] {
             app.post("/v1/usage/batch", &many(n)).await.names("items");
         }
@@ -336,9 +340,13 @@ async fn every_list_is_read_page_by_page() {
         }
         app.publish(OVERAGE).await;
         app.publish(catalog::DEMO).await;
-        for (path, count) in
-            [("/v1/customers", 6), ("/v1/rate-cards", 3), ("/v1/features", 6), ("/v1/packs", 3), ("/v1/plans", 5)]
-        {
+        for (path, count) in [
+            ("/v1/customers", 6),
+            ("/v1/rate-cards", 3),
+            ("/v1/features", 6),
+            ("/v1/packs", 3),
+            ("/v1/plans", 5),
+        ] {
             let whole = app.pages(path, 100).await;
             assert_eq!(whole.len(), count, "{path}");
             for limit in 1..=count {
@@ -346,7 +354,10 @@ async fn every_list_is_read_page_by_page() {
             }
         }
         let found = app.get("/v1/customers?external_id=c3").await.success(200);
-        assert_eq!((found["data"].as_array().map(Vec::len), text(&found, "/data/0/external_id")), (Some(1), "c3".to_owned()));
+        assert_eq!(
+            (found["data"].as_array().map(Vec::len), text(&found, "/data/0/external_id")),
+            (Some(1), "c3".to_owned())
+        );
     })
     .await;
 }

@@ -37,7 +37,8 @@ async fn quantities_are_numbers_of_these_names_and_no_others() {
                 let quantities = json!({"images": 1, name: number});
                 quote(app, "image.generate", "sdxl", quantities).await.success(201);
             }
-            for wrong in [json!("1"), json!(-1), json!(null), json!(true), json!([1]), json!({}), json!(1e13)] {
+            for wrong in [json!("1"), json!(-1), json!(null), json!(true), json!([1]), json!({}), json!(1e13)]
+            {
                 let reply = quote(app, "image.generate", "sdxl", json!({"images": 1, name: wrong})).await;
                 let problem = reply.problem(400, "invalid_request");
                 assert!(text(&problem, "/errors/0/field").starts_with("quantities"), "{reply}");
@@ -109,7 +110,11 @@ async fn the_demo_prices_are_those_of_the_contract() {
             ("text.generate", "gpt-4", json!({"input_tokens": 1_500, "output_tokens": 500}), "10"),
             ("video.render", "standard", json!({"seconds": 10}), "5"),
         ] {
-            assert_eq!(quote(app, feature, model, quantities).await.success(201)["credits"], credits, "{model}");
+            assert_eq!(
+                quote(app, feature, model, quantities).await.success(201)["credits"],
+                credits,
+                "{model}"
+            );
         }
     })
     .await;

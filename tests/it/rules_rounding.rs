@@ -10,9 +10,12 @@ async fn a_price_is_rounded_once_at_the_total_half_away_from_zero_to_the_micro_c
     on_each_database(async |app| {
         app.customer("c").await;
         // 5 credits per 10 seconds: half a micro-credit per micro-second.
-        for (seconds, credits) in
-            [("0.000001", "0.000001"), ("0.000002", "0.000001"), ("0.000003", "0.000002"), ("0.000005", "0.000003")]
-        {
+        for (seconds, credits) in [
+            ("0.000001", "0.000001"),
+            ("0.000002", "0.000001"),
+            ("0.000003", "0.000002"),
+            ("0.000005", "0.000003"),
+        ] {
             let quote = quote(app, "video.render", "standard", "seconds", seconds).await;
             assert_eq!(quote["credits"], credits, "{seconds}");
             assert_adds_up(&quote);
@@ -32,9 +35,15 @@ async fn a_card_may_round_to_a_coarser_step() {
     on_each_database(async |app| {
         app.publish(&card_rounded_to("0.5", "rates = [{ driver = \"seconds\", credits = \"0.1\" }]")).await;
         app.funded("c", "100").await;
-        for (seconds, credits) in
-            [("2", "0"), ("2.5", "0.5"), ("7", "0.5"), ("7.5", "1"), ("12.4", "1"), ("12.5", "1.5"), ("10", "1")]
-        {
+        for (seconds, credits) in [
+            ("2", "0"),
+            ("2.5", "0.5"),
+            ("7", "0.5"),
+            ("7.5", "1"),
+            ("12.4", "1"),
+            ("12.5", "1.5"),
+            ("10", "1"),
+        ] {
             let quote = quote(app, "work.do", "m", "seconds", seconds).await;
             assert_eq!(quote["credits"], credits, "{seconds}");
             assert_adds_up(&quote);
@@ -82,7 +91,8 @@ async fn only_the_total_is_rounded_and_the_rounding_is_the_last_line() {
 async fn the_lines_of_a_receipt_add_up_to_what_was_charged() {
     on_each_database(async |app| {
         app.funded("c", "1000").await;
-        for (width, height, steps) in [(1, 1, 1), (333, 777, 7), (1023, 1025, 31), (640, 480, 29), (3, 7, 11)] {
+        for (width, height, steps) in [(1, 1, 1), (333, 777, 7), (1023, 1025, 31), (640, 480, 29), (3, 7, 11)]
+        {
             let work = json!({"customer": "c", "feature": "image.generate", "model": "sdxl",
                 "quantities": {"images": 3, "width": width, "height": height, "steps": steps}});
             let receipt = app.post("/v1/usage", &work).await.success(201);
@@ -137,5 +147,6 @@ fn assert_adds_up_to(breakdown: &Value, credits: &str) {
 
 fn total(breakdown: &Value) -> String {
     let lines = breakdown.as_array().unwrap().iter();
-    Credits::from_micros(lines.map(|l| text(l, "/credits").parse::<Credits>().unwrap().micros()).sum()).to_string()
+    Credits::from_micros(lines.map(|l| text(l, "/credits").parse::<Credits>().unwrap().micros()).sum())
+        .to_string()
 }

@@ -36,7 +36,7 @@ const CLEAN_UP: &str = r#"
 /// without PostgreSQL. With `CI=true` that is a failure.
 pub fn postgres() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-    SHARED.get_or_init(Cluster::start).as_ref()
+    SHARED.get_or_init(Cluster::start_careless).as_ref()
 }
 
 #[derive(Debug)]
@@ -75,6 +75,15 @@ impl Cluster {
         Some(cluster)
     }
 
+    /// Nobody takes this one's power away, and hundreds of databases come and go in it: it need not wait
+    /// for the disk.
+    fn start_careless() -> Option<Cluster> {
+        let cluster = Cluster::start()?;
+        cluster.sql("postgres", "ALTER SYSTEM SET fsync = off");
+        cluster.sql("postgres", "SELECT pg_reload_conf()");
+        Some(cluster)
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -89,6 +98,13 @@ impl Cluster {
         let name = format!("t_{}", kernel::new_uuid().simple());
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
         self.url(&name)
+    }
+
+    /// The address of a copy of the database `name`, which nobody may be connected to.
+    pub fn copy_of_database(&self, name: &str) -> String {
+        let copy = format!("t_{}", kernel::new_uuid().simple());
+        self.sql("postgres", &format!("CREATE DATABASE {copy} TEMPLATE {name}"));
+        self.url(&copy)
     }
 
     /// Runs statements in `database` and returns what they select, unaligned, without headers.

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use kernel::Clock;
 use serde_json::{Value, json};
 use store::Store;
+use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
 use crate::cluster::postgres;
@@ -54,10 +55,20 @@ pub struct Reply {
     pub what: String,
 }
 
+/// A database with the demo in it and nobody connected: every story begins with a copy.
+struct Seed {
+    name: &'static str,
+    url: String,
+    key: String,
+    folder: Option<Arc<ScratchDir>>,
+}
+
+static SEEDS: OnceCell<Vec<Seed>> = OnceCell::const_new();
+
 /// Tells the story on each database that this machine has, and checks the journal after it.
 pub async fn on_each_database(story: impl AsyncFn(&TestApp)) {
-    for (name, url, folder) in urls() {
-        let app = TestApp::start(name, url, folder).await;
+    for seed in SEEDS.get_or_init(sow).await {
+        let app = TestApp::start(seed).await;
         story(&app).await;
         app.assert_verified().await;
         app.end().await;
@@ -65,32 +76,22 @@ pub async fn on_each_database(story: impl AsyncFn(&TestApp)) {
 }
 
 impl TestApp {
-    async fn start(name: &'static str, url: String, folder: Option<Arc<ScratchDir>>) -> TestApp {
-        let store = Store::connect(&url).await.expect("a fresh database opens");
-        migrations::migrate(&store).await.expect("it migrates");
-        let clock = Clock::manual(noon());
-        let app = open(store, clock.clone()).await;
-        let key = demo::demo(&app).await.expect("the demo starts").secret.expect("the first start has a key");
-        TestApp::with(name, url, folder, (app, clock), key)
+    async fn start(seed: &Seed) -> TestApp {
+        TestApp::open(seed.copy(), Clock::manual(noon())).await
     }
 
-    fn with(
-        name: &'static str,
-        url: String,
-        folder: Option<Arc<ScratchDir>>,
-        (app, clock): (App, Clock),
-        key: String,
-    ) -> TestApp {
+    async fn open(on: Seed, clock: Clock) -> TestApp {
+        let store = Store::connect(&on.url).await.expect("it opens");
+        let app = open(store, clock.clone()).await;
         let router = api::router(app.clone(), BUY_URL);
+        let Seed { name, url, key, folder } = on;
         TestApp { name, clock, app, key, url, router, folder }
     }
 
     /// A second process: its own connections, engine and caches, the same database and clock.
     pub async fn another_process(&self) -> TestApp {
-        let store = Store::connect(&self.url).await.expect("it opens again");
-        let app = open(store, self.clock.clone()).await;
-        let opened = (app, self.clock.clone());
-        TestApp::with(self.name, self.url.clone(), self.folder.clone(), opened, self.key.clone())
+        let (url, key, folder) = (self.url.clone(), self.key.clone(), self.folder.clone());
+        TestApp::open(Seed { name: self.name, url, key, folder }, self.clock.clone()).await
     }
 
     /// The process after a restart; this one takes no more commands.
@@ -235,7 +236,7 @@ impl TestApp {
     /// Leaves nothing behind: hundreds of databases would fill a small disk.
     async fn end(self) {
         self.app.engine().stop().await;
-        let name = self.url.rsplit('/').next().unwrap_or_default().to_owned();
+        let name = database_of(&self.url).to_owned();
         let is_postgres = self.url.starts_with("postgres://");
         drop(self);
         if let Some(cluster) = postgres().filter(|_| is_postgres) {
@@ -390,6 +391,41 @@ pub fn merge(body: &mut Value, more: &Value) {
     for (name, value) in more.as_object().into_iter().flatten() {
         body[name] = value.clone();
     }
+}
+
+/// Made once in this process; migrating anew for each story would take longer than the stories.
+async fn sow() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (name, url, folder) in urls() {
+        let store = Store::connect(&url).await.expect("a fresh database opens");
+        migrations::migrate(&store).await.expect("it migrates");
+        let app = open(store.clone(), Clock::manual(noon())).await;
+        let demo = demo::demo(&app).await.expect("the demo starts");
+        app.engine().stop().await;
+        drop(app);
+        store.close().await.expect("it closes");
+        seeds.push(Seed { name, url, key: demo.secret.expect("the first start has a key"), folder });
+    }
+    seeds
+}
+
+impl Seed {
+    fn copy(&self) -> Seed {
+        let (url, folder) = match self.url.strip_prefix("sqlite://") {
+            Some(file) => {
+                let folder = ScratchDir::new("story");
+                let copy = folder.path().join("scrip.db");
+                std::fs::copy(file, &copy).expect("the file can be copied");
+                (format!("sqlite://{}", copy.display()), Some(Arc::new(folder)))
+            }
+            None => (postgres().expect("it is there").copy_of_database(database_of(&self.url)), None),
+        };
+        Seed { name: self.name, url, key: self.key.clone(), folder }
+    }
+}
+
+fn database_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }
 
 async fn open(store: Store, clock: Clock) -> App {

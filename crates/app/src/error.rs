@@ -17,7 +17,7 @@ pub struct FieldError {
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// 400: the caller has to change the request.
-    #[error("the request is not valid")]
+    #[error("{}", all(errors))]
     Invalid { errors: Vec<FieldError> },
     /// 400 with a code of its own: a name is taken or an object is in another state.
     #[error("{detail}")]
@@ -62,6 +62,11 @@ impl FieldError {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
         FieldError { field: field.into(), message: message.into() }
     }
+}
+
+/// Every field with what is wrong with it, in one line.
+fn all(errors: &[FieldError]) -> String {
+    errors.iter().map(|e| format!("{} {}", e.field, e.message)).collect::<Vec<_>>().join("; ")
 }
 
 impl AppError {

@@ -6,7 +6,6 @@ use futures::future::try_join_all;
 use kernel::Timestamp;
 use ledger::{Command, Gate, WhenShort};
 use metering::{Event, Usage, parse_events, usage_of};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::about::{ChargeFacts, to_json};
@@ -15,8 +14,8 @@ use crate::submit::submit;
 use crate::{App, AppError, Context, CustomerRef, EventIdentity, FieldError, Principal, Scope, Work};
 use crate::{catalogue, customers, pricing};
 
-/// Longer reports without a price are kept by their identity and reason alone.
-const REPORT_MAX_BYTES: usize = 16 * 1024;
+/// Of the sentence that says why an event has no price; it may quote what was reported.
+const REASON_MAX_CHARS: usize = 300;
 
 /// Stores all events of a request or, when one of them is malformed or of an unknown customer, none.
 /// Answers once every charge is committed; an event that was stored before changes nothing.
@@ -112,8 +111,9 @@ fn facts(event: &Event, known: Known) -> ChargeFacts {
     }
 }
 
+/// Kept with the whole report, so that it can be rated later.
 fn unrated(event: &Event, known: Known, reason: String) -> ChargeFacts {
     let report = serde_json::json!({ "type": &event.kind, "data": &event.data });
-    let fits = |report: &Value| report.to_string().len() <= REPORT_MAX_BYTES;
-    ChargeFacts { unrated: Some(reason), report: Some(report).filter(fits), ..facts(event, known) }
+    let reason = reason.chars().take(REASON_MAX_CHARS).collect();
+    ChargeFacts { unrated: Some(reason), report: Some(report), ..facts(event, known) }
 }

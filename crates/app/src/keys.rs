@@ -67,7 +67,13 @@ pub async fn create(
     by.require(Scope::Admin)?;
     let mut checks = Checks::default();
     checks.text("name", &new.name, NAME_MAX_CHARS);
-    checks.ensure(!new.scopes.is_empty() || new.customer.is_some(), "scopes", "must name at least one scope");
+    match new.customer {
+        None => checks.ensure(!new.scopes.is_empty(), "scopes", "must name at least one scope"),
+        Some(_) => {
+            let why = "must be left out for a customer's key: it may read and quote, and no more";
+            checks.ensure(new.scopes.is_empty(), "scopes", why);
+        }
+    }
     checks.done()?;
     let customer = match &new.customer {
         Some(customer) => Some(customers::in_body(app, by, customer).await?.id),

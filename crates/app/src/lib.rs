@@ -131,7 +131,11 @@ impl App {
     /// Fails when the database does not answer or lacks a table that every call needs.
     pub async fn check_ready(&self) -> Result<(), AppError> {
         store::cold::catalogues::last_version(self.store().reader()).await?;
-        Ok(())
+        if self.engine().is_ready().await {
+            Ok(())
+        } else {
+            Err(AppError::Overloaded { retry_after_seconds: 1 })
+        }
     }
 }
 

@@ -43,6 +43,8 @@ struct Deciding<'a> {
     answered: HashMap<(WalletId, String), (Entry, ledger::InputHash)>,
     vendor_transactions: Vec<(WalletId, String, Seq)>,
     reversals: Vec<(WalletId, Seq, Seq)>,
+    /// Decisions that would break an invariant.
+    broken: Vec<String>,
     ignores_keys: bool,
 }
 
@@ -93,6 +95,9 @@ pub(crate) async fn attempt(
     };
     if !is_ours {
         return Ok(None);
+    }
+    for broken in &deciding.broken {
+        tracing::error!(%broken, "a decision would break an invariant and was refused");
     }
     if writes {
         txn.append(&deciding.batch()).await?;
@@ -192,6 +197,7 @@ impl<'a> Deciding<'a> {
             answered: HashMap::new(),
             vendor_transactions: Vec::new(),
             reversals: Vec::new(),
+            broken: Vec::new(),
             ignores_keys,
         }
     }
@@ -214,8 +220,8 @@ impl<'a> Deciding<'a> {
         let command = self.command(request, wallet)?;
         let change = decide(wallet, &command, now)?;
         if let Err(broken) = check(&change.wallet) {
-            // A defect of ours: refuse the write rather than store it.
-            tracing::error!(%broken, wallet.id = %request.wallet, "a decision breaks an invariant");
+            // A defect of ours, unless the fence turns out to be lost: refuse the write rather than store it.
+            self.broken.push(broken.to_string());
             return Err(EngineError::Unavailable(StoreError::Corrupt(broken.to_string()).into()));
         }
         self.keep(request, change, key)

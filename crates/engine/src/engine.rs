@@ -111,6 +111,12 @@ impl Engine {
         !self.inner.is_stopping.load(Ordering::SeqCst)
     }
 
+    /// True while every lane has a living writer.
+    pub async fn is_ready(&self) -> bool {
+        let routes = self.inner.routes.read().await;
+        self.is_running() && !routes.queues.is_empty() && routes.queues.values().all(|q| !q.is_closed())
+    }
+
     /// Commands that wait, in all lanes.
     pub async fn waiting(&self) -> usize {
         let routes = self.inner.routes.read().await;

@@ -79,7 +79,11 @@ impl Writer {
         match batch::project(self, rows).await {
             Ok(is_done) => is_done,
             Err(error) => {
-                tracing::warn!(%error, lane = self.lane.id, "projections are behind; readers fold the journal");
+                tracing::warn!(
+                    error = chain(&error),
+                    lane = self.lane.id,
+                    "projections are behind; readers fold the journal"
+                );
                 self.memory.forget();
                 false
             }
@@ -114,7 +118,12 @@ impl Writer {
             Ok(Attempt::Done(answers)) => Some(answers),
             Err(error) if requests.len() > 1 && !error.is_transient() => self.one_by_one(requests).await,
             Err(error) => {
-                tracing::error!(%error, lane = self.lane.id, commands = requests.len(), "a batch was not written");
+                tracing::error!(
+                    error = chain(&error),
+                    lane = self.lane.id,
+                    commands = requests.len(),
+                    "a batch was not written"
+                );
                 let error = Arc::new(error);
                 Some(requests.iter().map(|_| Err(EngineError::Unavailable(error.clone()))).collect())
             }
@@ -129,7 +138,7 @@ impl Writer {
                 Ok(Attempt::LaneGone) => return None,
                 Ok(Attempt::Done(mut answer)) => answers.append(&mut answer),
                 Err(error) => {
-                    tracing::error!(%error, wallet.id = %request.wallet, "a command was not written");
+                    tracing::error!(error = chain(&error), wallet.id = %request.wallet, "a command was not written");
                     answers.push(Err(EngineError::Unavailable(Arc::new(error))));
                 }
             }
@@ -154,7 +163,12 @@ impl Writer {
                     if tries >= BATCH_TRIES || !error.is_transient() {
                         return Err(error);
                     }
-                    tracing::warn!(%error, lane = self.lane.id, tries, "a batch is tried again");
+                    tracing::warn!(
+                        error = chain(&error),
+                        lane = self.lane.id,
+                        tries,
+                        "a batch is tried again"
+                    );
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -175,4 +189,10 @@ impl Writer {
 
 fn small(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }

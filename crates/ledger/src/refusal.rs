@@ -13,7 +13,7 @@ pub enum Refusal {
     NotEntitled,
     #[error("the plan allows {limit} calls in any minute")]
     RateLimited { limit: u32, retry_after_seconds: i64 },
-    #[error("the plan allows {limit} open holds")]
+    #[error("at most {limit} holds may be open at once")]
     TooManyHolds { limit: u32 },
     #[error("a wallet has at most {limit} open lots")]
     TooManyLots { limit: usize },

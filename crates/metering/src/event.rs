@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 /// How many events one request may carry.
 pub const EVENTS_MAX: usize = 1_000;
+/// An event without a price is kept whole until it can be rated, so its data is bounded.
+pub const DATA_MAX_BYTES: usize = 16 * 1024;
 /// The longest id, source, subject or type.
 pub const ATTRIBUTE_MAX_CHARS: usize = 255;
 
@@ -136,6 +138,12 @@ impl Fields {
             self.complain("datacontenttype", "must be a JSON type such as \"application/json\"");
         }
         let data = self.map.remove("data").unwrap_or_default();
+        if data.to_string().len() > DATA_MAX_BYTES {
+            self.complain(
+                "data",
+                &format!("is larger than {DATA_MAX_BYTES} bytes; send what was used, not the output"),
+            );
+        }
         if holds_nul(&data) {
             self.complain("data", "must not hold the character U+0000, which databases cannot store");
         }

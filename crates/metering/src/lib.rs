@@ -9,7 +9,7 @@ mod number;
 mod path;
 mod rating;
 
-pub use event::{ATTRIBUTE_MAX_CHARS, EVENTS_MAX, Event, EventError, parse_events};
+pub use event::{ATTRIBUTE_MAX_CHARS, DATA_MAX_BYTES, EVENTS_MAX, Event, EventError, parse_events};
 pub use mapping::{Mapping, Measure, OPTION_NAMES, Word, parse_mappings};
 pub use path::{Path, PathError};
 pub use rating::{Reason, Unrated, Usage, usage_of};

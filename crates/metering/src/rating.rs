@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use crate::number::read_amount;
 use crate::{Event, Mapping, Measure, OPTION_NAMES, Path, Word};
 
+/// As long as an option of the JSON API may be.
+const OPTION_MAX_BYTES: usize = 255;
+
 /// What was used, in our words. Whether the catalogue knows the feature and model is not decided here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -132,7 +135,9 @@ fn options(event: &Event, mapping: &Mapping) -> Result<BTreeMap<String, String>,
         return Ok(BTreeMap::new());
     }
     let read = |(name, value): (&String, &Value)| match value.as_str() {
-        Some(text) if OPTION_NAMES.contains(&name.as_str()) => Ok((name.clone(), text.to_owned())),
+        Some(text) if OPTION_NAMES.contains(&name.as_str()) && text.len() <= OPTION_MAX_BYTES => {
+            Ok((name.clone(), text.to_owned()))
+        }
         _ => Err(Reason::Option { path: path.clone(), name: name.clone() }),
     };
     object(event, path)?.iter().filter(|(_, value)| !value.is_null()).map(read).collect()

@@ -123,8 +123,9 @@ fn options(url: &str, dialect: Dialect, connections: u32) -> ConnectOptions {
 
 /// The URL without its password, for errors and logs.
 fn redacted(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}://…{}", &url[..scheme], &url[at..]),
-        _ => url.to_owned(),
+    let scheme = url.find("://").map_or("", |end| &url[..end + 3]);
+    match url.rfind('@') {
+        Some(at) => format!("{scheme}…{}", &url[at..]),
+        None => url.to_owned(),
     }
 }

@@ -30,14 +30,15 @@ pub struct LaneMap {
 
 /// Reads the map; empty before `migrate`.
 pub async fn read_map(store: &Store) -> Result<LaneMap, StoreError> {
+    let txn = store.read().await?;
     let lanes: Vec<Lane> = lane::Entity::find()
         .order_by_asc(lane::Column::Bucket)
-        .all(&store.reads)
+        .all(&txn)
         .await?
         .into_iter()
         .map(|row| Lane { bucket: row.bucket, id: row.lane })
         .collect();
-    let rows = lane_bucket::Entity::find().all(&store.reads).await?;
+    let rows = lane_bucket::Entity::find().all(&txn).await?;
     let lane_of = |id: i64| lanes.iter().find(|l| l.id == id).copied();
     let of_bucket = rows.iter().filter_map(|row| Some((row.bucket, lane_of(row.lane)?))).collect();
     Ok(LaneMap { lanes, of_bucket })

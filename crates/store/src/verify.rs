@@ -152,6 +152,9 @@ async fn compare(
         let (page, is_last) = entries_after(txn, id, wallet.seq, until).await?;
         for entry in &page {
             report.count(entry);
+            if let Some(what) = overdue(&wallet, entry) {
+                return Ok(Some(what));
+            }
             if let Err(broken) = audit(&mut wallet, entry) {
                 return Ok(Some(broken.to_string()));
             }
@@ -177,6 +180,23 @@ async fn compare(
         return Ok(Some(format!("wallet {id}: snapshot at entry {seq}, which is not in the journal")));
     }
     Ok(check(&wallet).err().map(|broken| broken.to_string()))
+}
+
+/// What time owed the wallet comes before anything that was decided later, exactly as it was due.
+fn overdue(wallet: &Wallet, entry: &Entry) -> Option<String> {
+    let owed = ledger::next_due(wallet, entry.recorded_at)?;
+    let is_posted = entry.kind == owed.kind
+        && entry.key.is_none()
+        && entry.effective_at == owed.effective_at
+        && entry.hold == owed.hold
+        && entry.terms == owed.terms
+        && entry.lines == owed.lines;
+    (!is_posted).then(|| {
+        format!(
+            "wallet {}: entry {} ({}) stands where a {} of {} was due",
+            wallet.id, entry.seq, entry.kind, owed.kind, owed.effective_at
+        )
+    })
 }
 
 async fn compare_projections(

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::tests::cluster::Cluster;
+use ::tests::process::{Server, ServerOptions};
+use ::tests::scratch::ScratchDir;
+use ::tests::wire::Wire;
 use kernel::WalletId;
 use serde_json::json;
 use store::Store;
-use tests::cluster::Cluster;
-use tests::process::{Server, ServerOptions};
-use tests::scratch::ScratchDir;
-use tests::wire::Wire;
 use tokio::runtime::Runtime;
 
 use crate::database;
@@ -116,7 +116,8 @@ impl Bed {
     pub fn drop_copy(&self, schema: Schema, name: &str) {
         match &self.cluster {
             Some(cluster) => {
-                cluster.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", database_name(schema, name)));
+                cluster
+                    .sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", database_name(schema, name)));
             }
             None => {
                 for suffix in ["", "-wal", "-shm"] {

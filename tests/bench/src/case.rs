@@ -1,11 +1,9 @@
 //! What is measured.
 
-use store::Dialect;
-
 use crate::spread::Spread;
 
 /// Who does the work, and how it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Peer {
     /// PostgreSQL's own load generator with one transaction per debit.
     NaivePgbench,
@@ -81,10 +79,6 @@ impl Case {
 
     pub fn sqlite(peer: Peer, spread: Spread, callers: usize) -> Case {
         Case { is_sqlite: true, peer, spread, callers }
-    }
-
-    pub fn dialect(self) -> Dialect {
-        if self.is_sqlite { Dialect::Sqlite } else { Dialect::Postgres }
     }
 }
 

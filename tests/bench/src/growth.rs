@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use ::tests::say;
 use store::Store;
-use tests::say;
 
 use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer};
@@ -37,7 +37,10 @@ pub fn run(seed: u64, rows: &[u64], rounds: usize, measured: Duration) {
             stage.run(case, measured / 4);
             size.bed.cluster().sql("postgres", "CHECKPOINT");
             let sample = stage.run(case, measured);
-            say(&format!("{} rows: {:.0}/s, {:.1} µs", size.rows, sample.pace.per_second, sample.database_us));
+            say(&format!(
+                "{} rows: {:.0}/s, {:.1} µs",
+                size.rows, sample.pace.per_second, sample.database_us
+            ));
             size.rates.push(sample.pace.per_second);
             size.database_us.push(sample.database_us);
             stage.prove().iter().for_each(|proof| say(proof));
@@ -59,7 +62,9 @@ fn prepare(rows: u64) -> Size {
 }
 
 fn print(sizes: &[Size]) {
-    println!("| journal rows | debits per second, 512 callers | PostgreSQL's CPU µs per debit | to the first |");
+    println!(
+        "| journal rows | debits per second, 512 callers | PostgreSQL's CPU µs per debit | to the first |"
+    );
     println!("| ---: | ---: | ---: | ---: |");
     let first = sizes.first().map_or(0.0, |size| median(&size.database_us));
     for Size { rows, rates, database_us, .. } in sizes {

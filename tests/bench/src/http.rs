@@ -40,7 +40,8 @@ pub fn run(target: &Target, case: Case, chooser: Chooser, measured: Duration, ta
     let done = runtime.block_on(async {
         let callers = open_callers(target, case, chooser, tag).await?;
         let window = Window::opening_now(measured);
-        let tallies = try_join_all(callers.into_iter().map(|c| tokio::spawn(c.call_until(case.peer, window))));
+        let tallies =
+            try_join_all(callers.into_iter().map(|c| tokio::spawn(c.call_until(case.peer, window))));
         let mut all = Tally::default();
         for tally in tallies.await.expect("a caller does not panic") {
             all.add(tally?);

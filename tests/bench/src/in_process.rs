@@ -59,12 +59,7 @@ pub async fn naive(
 }
 
 /// `act` gets the caller, the number of its call and the wallet's index.
-async fn call<F, Done>(
-    mut chooser: Chooser,
-    callers: usize,
-    measured: Duration,
-    act: F,
-) -> (Tally, Window)
+async fn call<F, Done>(mut chooser: Chooser, callers: usize, measured: Duration, act: F) -> (Tally, Window)
 where
     F: Fn(usize, usize, usize) -> Done + Clone + Send + 'static,
     Done: Future<Output = ()> + Send,

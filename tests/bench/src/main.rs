@@ -31,6 +31,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::case::{Case, Peer};
+use crate::spread::Spread;
+
 /// Scrip beside hand-written debits: one transaction each
 #[derive(Parser)]
 #[command(name = "bench")]
@@ -50,6 +53,8 @@ enum Command {
     Quick,
     /// The engine and PostgreSQL's CPU per debit as the journal grows
     Growth(Growth),
+    /// One case alone, for a profiler
+    Case(Alone),
     /// The hand-written peer as a process of its own; started by the benchmark
     #[command(hide = true)]
     NaiveServer {
@@ -82,6 +87,22 @@ struct Growth {
     seconds: f64,
 }
 
+#[derive(clap::Args)]
+struct Alone {
+    #[arg(long, value_enum, default_value_t = Peer::Scrip)]
+    peer: Peer,
+    #[arg(long, value_enum, default_value_t = Spread::Uniform)]
+    spread: Spread,
+    #[arg(long, default_value_t = 64)]
+    callers: usize,
+    #[arg(long)]
+    sqlite: bool,
+    #[arg(long, default_value_t = 10_000)]
+    wallets: usize,
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+}
+
 fn main() {
     let cli = Cli::parse();
     let full = Full { wallets: 100_000, rounds: 3, seconds: 4.0 };
@@ -92,6 +113,10 @@ fn main() {
         Command::Quick => runs::quick(cli.seed),
         Command::Growth(Growth { rows, rounds, seconds }) => {
             growth::run(cli.seed, &rows, rounds, Duration::from_secs_f64(seconds));
+        }
+        Command::Case(Alone { peer, spread, callers, sqlite: is_sqlite, wallets, seconds }) => {
+            let case = Case { is_sqlite, peer, spread, callers };
+            runs::alone(cli.seed, case, wallets, Duration::from_secs_f64(seconds));
         }
         Command::NaiveServer { url, port } => naive_server::run(&url, port),
     }

@@ -4,13 +4,13 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::tests::free_port;
+use ::tests::process::status_of;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tests::free_port;
-use tests::process::status_of;
 
 use crate::naive::Naive;
 
@@ -70,10 +70,8 @@ pub fn run(url: &str, port: u16) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let naive = Naive::connect(url).await.expect("the database answers");
-        let router = Router::new()
-            .route("/ready", get(|| async {}))
-            .route("/debits", post(create))
-            .with_state(naive);
+        let router =
+            Router::new().route("/ready", get(|| async {})).route("/debits", post(create)).with_state(naive);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
         axum::serve(listener, router).await.expect("it serves");
     });

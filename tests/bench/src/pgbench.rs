@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tests::cluster::Cluster;
+use ::tests::cluster::Cluster;
 
 use crate::spread::{Spread, ZIPF_EXPONENT};
 

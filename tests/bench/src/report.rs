@@ -125,17 +125,32 @@ impl Results {
         let our_p99 = self.median_of(scrip(uniform, HEADLINE_CALLERS), |s| s.pace.p99_us);
         let goal = |what, value, floor, aim| Goal { what, value, floor, aim };
         vec![
-            goal("single debits over HTTP, 64 callers, to naive over HTTP", self.ratio(scrip(uniform, 64), naive(uniform, 64)), 4.0, 7.0),
+            goal(
+                "single debits over HTTP, 64 callers, to naive over HTTP",
+                self.ratio(scrip(uniform, 64), naive(uniform, 64)),
+                4.0,
+                7.0,
+            ),
             goal("the same on a hot wallet", self.ratio(scrip(hot, 64), naive(hot, 64)), 20.0, 45.0),
             goal("hot to uniform, over HTTP", self.ratio(scrip(hot, 64), scrip(uniform, 64)), 0.9, 1.2),
-            goal("engine in process, 512 callers, to naive pgbench", self.ratio(engine(uniform), pgbench(uniform)), 15.0, 25.0),
+            goal(
+                "engine in process, 512 callers, to naive pgbench",
+                self.ratio(engine(uniform), pgbench(uniform)),
+                15.0,
+                25.0,
+            ),
             goal("the same on a hot wallet", self.ratio(engine(hot), pgbench(hot)), 60.0, 100.0),
             goal("bulk over HTTP to naive pgbench", self.ratio(bulk, pgbench(uniform)), 15.0, 25.0),
             goal("naive's p50 to our p99, over HTTP, 64 callers", naive_p50 / our_p99, 1.0, 3.0),
             goal("1 caller, to naive over HTTP", self.ratio(scrip(uniform, 1), naive(uniform, 1)), 0.8, 1.0),
             goal("8 callers, to naive over HTTP", self.ratio(scrip(uniform, 8), naive(uniform, 8)), 0.8, 1.0),
             goal("3 % replays, to none", self.ratio(replays, scrip(uniform, 64)), 0.65, 0.9),
-            goal("SQLite, synchronous=FULL, in process, to naive", self.ratio(sqlite(Peer::Engine), sqlite(Peer::Naive)), 5.0, 10.0),
+            goal(
+                "SQLite, synchronous=FULL, in process, to naive",
+                self.ratio(sqlite(Peer::Engine), sqlite(Peer::Naive)),
+                5.0,
+                10.0,
+            ),
         ]
     }
 }
@@ -149,9 +164,16 @@ impl Report {
     }
 
     fn page(&self, results: &Results) -> String {
-        let mut goals = String::from("| ratio | measured | floor | aim | |\n| --- | ---: | ---: | ---: | --- |\n");
+        let mut goals =
+            String::from("| ratio | measured | floor | aim | |\n| --- | ---: | ---: | ---: | --- |\n");
         for Goal { what, value, floor, aim } in results.goals() {
-            let verdict = if value >= aim { "aim" } else if value >= floor { "floor" } else { "missed" };
+            let verdict = if value >= aim {
+                "aim"
+            } else if value >= floor {
+                "floor"
+            } else {
+                "missed"
+            };
             let _ = writeln!(goals, "| {what} | {value:.2} | {floor} | {aim} | {verdict} |");
         }
         format!(

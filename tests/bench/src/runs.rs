@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests::say;
+use ::tests::say;
 
 use crate::bed::Bed;
 use crate::case::{Case, Peer};
@@ -77,6 +77,16 @@ pub fn quick(seed: u64) {
     println!("{}", results.headlines());
 }
 
+/// A case without its peer: for looking into, not for comparing.
+pub fn alone(seed: u64, case: Case, wallets: usize, measured: Duration) {
+    let bed = if case.is_sqlite { Bed::sqlite(wallets) } else { Bed::postgres(wallets) };
+    let mut results = Results::default();
+    let mut stage = Stage::new(&bed, "alone", seed);
+    measure(&mut stage, case, measured, &mut results);
+    stage.prove().iter().for_each(|proof| say(proof));
+    println!("{}", results.table());
+}
+
 fn measure(stage: &mut Stage<'_>, case: Case, measured: Duration, results: &mut Results) {
     let sample = stage.run(case, measured);
     say(&format!("{case}: {:.0}/s", sample.pace.per_second));
@@ -149,8 +159,9 @@ mod tests {
         for cases in [quick_cases(), [postgres_cases(), sqlite_cases()].concat()] {
             for case in &cases {
                 let Some(baseline) = case.peer.baseline(case.is_sqlite) else { continue };
-                let is_peer =
-                    |c: &&Case| c.peer == baseline && c.spread == case.spread && c.is_sqlite == case.is_sqlite;
+                let is_peer = |c: &&Case| {
+                    c.peer == baseline && c.spread == case.spread && c.is_sqlite == case.is_sqlite
+                };
                 assert!(cases.iter().any(|c| is_peer(&c)), "{case}");
             }
         }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tests::random::SplitMix64;
+use ::tests::random::SplitMix64;
 
 /// Of the Zipf distribution: the wallet of rank k is called with a weight of 1 / k^1.1.
 pub const ZIPF_EXPONENT: f64 = 1.1;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Spread {
     Uniform,
     Zipf,

@@ -1,12 +1,11 @@
 //! One round's databases and servers, started when a case first needs them, proven when the round ends.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ::tests::process::{Server, ServerOptions};
 use engine::{Engine, EngineConfig};
 use kernel::Clock;
 use store::Store;
-use tests::process::{Server, ServerOptions};
 
 use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer, Sample};

@@ -23,9 +23,13 @@ mod tests {
 
     #[test]
     fn a_median_is_the_middle_or_the_mean_of_the_middle_two() {
-        for (values, expected) in
-            [(&[][..], 0.0), (&[7.0], 7.0), (&[9.0, 1.0], 5.0), (&[3.0, 1.0, 2.0], 2.0), (&[4.0, 1.0, 2.0, 3.0], 2.5)]
-        {
+        for (values, expected) in [
+            (&[][..], 0.0),
+            (&[7.0], 7.0),
+            (&[9.0, 1.0], 5.0),
+            (&[3.0, 1.0, 2.0], 2.0),
+            (&[4.0, 1.0, 2.0, 3.0], 2.5),
+        ] {
             assert!((median(values) - expected).abs() < 1e-12, "{values:?}");
         }
     }

@@ -1,5 +1,5 @@
 use kernel::Timestamp;
-use mail::messages::Welcome;
+use mail::Welcome;
 use store::cold::{users, verifications};
 use store::{DatabaseTransaction, StoreError};
 

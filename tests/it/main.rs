@@ -9,6 +9,7 @@
 mod architecture;
 mod console;
 mod bad_input;
+mod browser;
 mod engine;
 mod kill;
 mod parallel;

@@ -95,11 +95,7 @@ where
     done
 }
 
-async fn write_down<I: Serialize>(
-    app: &App,
-    asked: Asked<'_, I>,
-    before: String,
-) -> Result<Keyed, AppError> {
+async fn write_down<I: Serialize>(app: &App, asked: Asked<'_, I>, before: String) -> Result<Keyed, AppError> {
     let reason = asked.act.reason.trim();
     let mut checks = Checks::default();
     checks.text("reason", reason, SENTENCE_MAX_CHARS);

@@ -25,9 +25,14 @@ pub struct Gift {
 /// A correction of a balance.
 #[derive(Clone, Copy, Debug)]
 pub enum Adjustment {
-    Add { credits: Credits },
+    Add {
+        credits: Credits,
+    },
     /// From what is available of one lot, never more.
-    Take { credits: Credits, grant: GrantId },
+    Take {
+        credits: Credits,
+        grant: GrantId,
+    },
 }
 
 #[derive(Serialize)]
@@ -48,12 +53,8 @@ pub async fn grant(
     act: &Act,
     gift: Gift,
 ) -> Result<Grant, AppError> {
-    let input = Input {
-        credits: gift.credits,
-        kind: Some(gift.kind),
-        expires_at: gift.expires_at,
-        from: None,
-    };
+    let input =
+        Input { credits: gift.credits, kind: Some(gift.kind), expires_at: gift.expires_at, from: None };
     give(app, by, customer, act, ("grant.create", gift, input)).await
 }
 
@@ -167,7 +168,7 @@ async fn claw_back(
         return Err(AppError::invalid("credits", format!("must be more than 0 and at most {left}")));
     }
     let reason = Some(act.reason.trim().to_owned());
-    let facts = GrantFacts { customer, reason, created_at: Some(made.recorded_at), ..facts(&made)? };
+    let facts = GrantFacts { customer, reason, created_at: Some(made.recorded_at) };
     let command = EngineCommand::Ledger(Command::Clawback { grant: grant.seq, credits });
     submit(app, request(grant.wallet, &keyed, command, &facts)?).await?;
     Ok(())

@@ -120,7 +120,11 @@ async fn send(app: &App, transport: &Transport, row: mails::Model, run: &mut Run
     };
     let is_final = error.is_final() || attempts >= ATTEMPTS_MAX;
     let retry_at = (!is_final).then(|| app.now().plus_seconds(pause_seconds(attempts)).micros());
-    if is_final { run.failed += 1 } else { run.put_off += 1 }
+    if is_final {
+        run.failed += 1
+    } else {
+        run.put_off += 1
+    }
     Ok(mails::mark_failed(db, id, described(&error), retry_at).await?)
 }
 

@@ -79,7 +79,8 @@ pub async fn digest(
     let txn = app.store().write().await?;
     for operator in operators {
         let key = format!("digest:{name}:{operator}");
-        enqueue(&txn, NewMail { key, recipient: operator.clone(), letter: letter.clone() }, app.now()).await?;
+        enqueue(&txn, NewMail { key, recipient: operator.clone(), letter: letter.clone() }, app.now())
+            .await?;
     }
     Ok(txn.commit().await.map_err(StoreError::from)?)
 }

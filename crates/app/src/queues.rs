@@ -127,7 +127,10 @@ async fn again(app: &App, queue: Queue, id: impl Into<store::Value>) -> Result<(
     if is_renewed {
         return Ok(());
     }
-    Err(AppError::Conflict { code: "still_waiting", detail: "it waits for its next attempt already".to_owned() })
+    Err(AppError::Conflict {
+        code: "still_waiting",
+        detail: "it waits for its next attempt already".to_owned(),
+    })
 }
 
 fn known(state: Option<&str>) -> Result<Option<&str>, AppError> {

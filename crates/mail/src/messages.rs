@@ -189,7 +189,10 @@ mod tests {
             bought_at: at("2026-03-01T12:00:00Z"),
             expires_at: Some(at("2027-03-01T12:00:00Z")),
             reference: "chk_01hx5zzkbkactav9wevgemmvrz".to_owned(),
-            lines: vec![ReceiptLine { what: format!("500 credits {}", name()), amount: Money { amount: 4500, currency: kernel::Currency::USD } }],
+            lines: vec![ReceiptLine {
+                what: format!("500 credits {}", name()),
+                amount: Money { amount: 4500, currency: kernel::Currency::USD },
+            }],
             available: Credits::from_micros(512_500_000),
             receipt_url: "https://credits.example.com/activity".to_owned(),
         };

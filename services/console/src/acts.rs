@@ -16,7 +16,8 @@ use crate::list::ListQuery;
 use crate::{Console, by, shell};
 
 /// What an operator may give; purchases come from payments only.
-pub const KINDS: [GrantKind; 4] = [GrantKind::Promo, GrantKind::Trial, GrantKind::Refund, GrantKind::Allotment];
+pub const KINDS: [GrantKind; 4] =
+    [GrantKind::Promo, GrantKind::Trial, GrantKind::Refund, GrantKind::Allotment];
 
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct GrantFields {

@@ -95,12 +95,7 @@ pub async fn show(
     Ok(member.visitor.page(render(&page)?))
 }
 
-pub async fn load(
-    app: &App,
-    by: &Principal,
-    id: CustomerId,
-    query: &ListQuery,
-) -> Result<Dossier, Failure> {
+pub async fn load(app: &App, by: &Principal, id: CustomerId, query: &ListQuery) -> Result<Dossier, Failure> {
     let customer = CustomerRef::Id(id);
     let all = Period { from: Timestamp::EPOCH, to: app.now().plus_seconds(1) };
     Ok(Dossier {

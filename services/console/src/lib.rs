@@ -80,7 +80,8 @@ const NAV: [(&str, &str); 8] = [
 
 /// The frame of an operator's page; `section` is the path of its entry in the navigation.
 fn shell(title: &str, section: &str, member: &Member) -> Shell {
-    let item = |&(label, path): &(&'static str, &'static str)| NavItem { label, path, is_current: path == section };
+    let item =
+        |&(label, path): &(&'static str, &'static str)| NavItem { label, path, is_current: path == section };
     Shell { nav: NAV.iter().map(item).collect(), ..bare_shell(title, &member.visitor) }
 }
 

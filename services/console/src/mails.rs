@@ -9,8 +9,7 @@ use crate::queues::said;
 use crate::{Console, by, shell};
 
 const PATH: &str = "/console/mails";
-const STATES: [&str; 3] =
-    [MailState::Pending.as_str(), MailState::Sent.as_str(), MailState::Failed.as_str()];
+const STATES: [&str; 3] = [MailState::Pending.as_str(), MailState::Sent.as_str(), MailState::Failed.as_str()];
 
 #[derive(Template)]
 #[template(path = "console/mails.html")]

@@ -55,7 +55,8 @@ pub async fn verify(
 
 pub fn page(shell: Shell, overview: &Overview) -> OverviewPage {
     let calm = |label, value: String, path| Tile { label, value, path, is_alarming: false };
-    let failed = |label, count: u64, path| Tile { label, value: count.to_string(), path, is_alarming: count > 0 };
+    let failed =
+        |label, count: u64, path| Tile { label, value: count.to_string(), path, is_alarming: count > 0 };
     let tiles = vec![
         calm("Credits outstanding", credits(overview.outstanding), "/console/customers"),
         calm("Customers", overview.customers.to_string(), "/console/customers"),

@@ -1,7 +1,7 @@
 //! Events of gateways, our own work, schedules.
 
-use app::queues::{self, Event, Progress, Schedule, Work};
 use app::AppError;
+use app::queues::{self, Event, Progress, Schedule, Work};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -197,11 +197,8 @@ pub fn event_page(shell: Shell, event: &Event) -> RowPage {
 }
 
 pub fn work_page(shell: Shell, work: &Work) -> RowPage {
-    let mut facts = vec![
-        ("Key", work.key.clone()),
-        ("Kind", work.kind.clone()),
-        ("Made", instant(work.created_at)),
-    ];
+    let mut facts =
+        vec![("Key", work.key.clone()), ("Kind", work.kind.clone()), ("Made", instant(work.created_at))];
     facts.extend(progress_facts(&work.progress));
     let replay = has_ended(&work.progress).then(|| format!("{WORK}/{}/replay", work.id));
     RowPage { shell, facts, body: work.payload.clone(), replay, back: WORK }

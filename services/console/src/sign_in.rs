@@ -57,7 +57,8 @@ pub async fn sign_in(
     match accounts::sign_in(console.site.app(), credentials).await {
         Ok(signed_in) => Ok(visitor.signed_in(&signed_in, &next, None)),
         Err(AppError::Conflict { detail, .. }) => {
-            let shell = Shell { flash: Some(Flash::new(Tone::Bad, detail)), ..bare_shell("Sign in", &visitor) };
+            let shell =
+                Shell { flash: Some(Flash::new(Tone::Bad, detail)), ..bare_shell("Sign in", &visitor) };
             Ok(visitor.refused_page(render(&SignInPage { shell, email: fields.email, next })?))
         }
         Err(error) => Err(error.into()),

@@ -51,7 +51,11 @@ fn check(name: &str, page: &impl Template) -> String {
     assert!(html.contains("&#60;script&#62;"), "{name}: shows the text");
     assert_eq!(html.matches("<h1>").count(), 1, "{name}: one heading");
     let posts = html.matches("method=\"post\"").count();
-    assert_eq!(html.matches("name=\"form_token\"").count(), posts, "{name}: each form that posts has a token");
+    assert_eq!(
+        html.matches("name=\"form_token\"").count(),
+        posts,
+        "{name}: each form that posts has a token"
+    );
     html
 }
 
@@ -210,7 +214,10 @@ fn lists_show_what_they_list() {
     let rows = vec![unpaid::row(&unpaid)];
     check("unpaid", &unpaid::UnpaidPage { shell: shell(), rows, next: None });
     let rows = vec![audit::row(&audit_row())];
-    check("audit", &audit::AuditPage { shell: shell(), rows, next: Some("/console/audit?cursor=1".to_owned()) });
+    check(
+        "audit",
+        &audit::AuditPage { shell: shell(), rows, next: Some("/console/audit?cursor=1".to_owned()) },
+    );
 }
 
 #[test]

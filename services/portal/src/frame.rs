@@ -39,7 +39,12 @@ pub fn shell_with(visitor: &Visitor, title: &str, path: &'static str, available:
 
 /// The layout of pages that need no session.
 pub fn open_shell(visitor: &Visitor, title: &str) -> Shell {
-    Shell { flash: visitor.flash.as_deref().and_then(message), ..Shell::of(title, visitor) }
+    let pages = [("Prices", "/prices"), ("Sign in", "/sign-in"), ("Create an account", "/sign-up")];
+    Shell {
+        nav: pages.map(|(label, path)| NavItem { label, path, is_current: label == title }).to_vec(),
+        flash: visitor.flash.as_deref().and_then(message),
+        ..Shell::of(title, visitor)
+    }
 }
 
 /// A public page: with the navigation for those who are signed in.

@@ -8,6 +8,7 @@ mod gateway;
 mod logs;
 pub mod replay;
 mod serve;
+mod server;
 mod settings;
 
 use std::process::ExitCode;

@@ -1,6 +1,5 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use api::Parts;
 use app::App;
@@ -11,13 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::{Serve, Service};
-use crate::commands::{chain, open_app, open_store};
+use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
+use crate::server::{self, GRACE};
 use crate::settings::Settings;
-
-/// How long running requests may take to finish after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(20);
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
     settings.listen = options.listen.unwrap_or(settings.listen);
@@ -37,7 +34,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let console_address = console.as_ref().map_or(address, |(_, own)| *own);
     // Before the first answer: whoever waits for /readyz finds the banner complete.
     let gateway = payments.is_sandbox().then_some("the sandbox: play money, test cards on its page");
-    print!("{}", banner((address, console_address), &settings, demo.as_ref(), gateway));
+    print(&banner((address, console_address), &settings, demo.as_ref(), gateway));
     let mut services = site::asset_routes();
     let parts = Parts { credits: options.runs(Service::Api), payments: options.runs(Service::Payments) };
     services = services.merge(api::router_of(app.clone(), &settings.buy_url(address), parts));
@@ -59,7 +56,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     }
     running.push((listener, site::browsers_see_pages(services)));
     let background = Background::start(&app, payments, &settings, &options)?;
-    run_all(running).await?;
+    run_all(running).await;
     background.end().await;
 
     app.engine().stop().await;
@@ -112,41 +109,19 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String>
 }
 
 /// Every address until one stop.
-async fn run_all(running: Vec<(TcpListener, Router)>) -> Result<(), String> {
+async fn run_all(running: Vec<(TcpListener, Router)>) {
     let (stopping, is_stopping) = watch::channel(false);
     let servers = running.into_iter().map(|(listener, router)| {
         let mut is_stopping = is_stopping.clone();
-        run(listener, router, async move {
+        server::run(listener, router, async move {
             let _ = is_stopping.wait_for(|stop| *stop).await;
         })
     });
     let stop = async {
         stop_asked().await;
         let _ = stopping.send(true);
-        Ok(())
     };
-    tokio::try_join!(futures::future::try_join_all(servers), stop).map(|_| ())
-}
-
-/// Serves until `stop`, then finishes what was accepted, at most for [`GRACE`].
-async fn run(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> Result<(), String> {
-    let (stopping, mut is_stopping) = watch::channel(false);
-    let drained = async move {
-        let _ = is_stopping.changed().await;
-    };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(drained).into_future();
-    tokio::pin!(server);
-    tokio::select! {
-        done = &mut server => return done.map_err(|e| format!("server: {e}")),
-        () = stop => {}
-    }
-    tracing::info!("stopping: no new connections, running requests finish");
-    let _ = stopping.send(true);
-    if tokio::time::timeout(GRACE, server).await.is_err() {
-        tracing::warn!(grace_seconds = GRACE.as_secs(), "some requests did not finish in time");
-    }
-    Ok(())
+    tokio::join!(futures::future::join_all(servers), stop);
 }
 
 /// Ctrl-C, or SIGTERM from a supervisor.
@@ -204,5 +179,5 @@ fn banner(
         None => lines.push("  API key    make one with: scrip keys create --name NAME".to_owned()),
     }
     lines.push("  Stop       Ctrl-C".to_owned());
-    lines.join("\n") + "\n"
+    lines.join("\n")
 }

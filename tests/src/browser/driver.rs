@@ -15,7 +15,7 @@ use crate::scratch::ScratchDir;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// `$1` is the process group: chromedriver, and every process of its Chromium.
-const CLEAN_UP: &str = r#"kill -9 -- "-$1"; rm -rf "$2""#;
+const CLEAN_UP: &str = r#"kill -s KILL -- "-$1"; rm -rf "$2""#;
 
 /// Both are packages of Debian, and of one version.
 #[derive(Clone, Debug)]

@@ -95,6 +95,13 @@ impl Browser {
         });
     }
 
+    /// Waits until the page with this heading is open.
+    pub fn until_at(&self, heading: &str) {
+        self.until(&format!("the page {heading:?}"), || {
+            self.session.find_css("h1").and_then(|h1| self.session.text(&h1)).is_ok_and(|text| text == heading)
+        });
+    }
+
     /// Clicks the link or button of this name.
     pub fn click(&self, name: &str) {
         let text = xpath_text(name);
@@ -135,6 +142,11 @@ impl Browser {
     /// Pages may run whatever stands in them, as if they had no content security policy.
     pub fn ignore_security_policies(&self) {
         self.devtools("Page.setBypassCSP", &json!({"enabled": true}));
+    }
+
+    /// Signed out everywhere, without telling anybody.
+    pub fn forget_cookies(&self) {
+        self.devtools("Network.clearBrowserCookies", &json!({}));
     }
 
     /// Every page is fetched anew, with everything it needs.

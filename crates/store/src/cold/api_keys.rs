@@ -46,6 +46,11 @@ pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>,
     Ok(Entity::find_by_id(id).one(db).await?)
 }
 
+/// Every key, oldest first; a merchant has few.
+pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find().order_by_asc(Column::Id).all(db).await?)
+}
+
 /// A customer's keys that are not revoked, newest first.
 pub async fn of_customer(
     db: &impl ConnectionTrait,

@@ -36,7 +36,7 @@ const CLEAN_UP: &str = r#"
 /// without PostgreSQL. With `CI=true` that is a failure.
 pub fn postgres() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-    SHARED.get_or_init(Cluster::start_careless).as_ref()
+    SHARED.get_or_init(Cluster::start).as_ref()
 }
 
 #[derive(Debug)]
@@ -72,15 +72,6 @@ impl Cluster {
         let mut cluster = Cluster { programs, account, port: 0, server: Mutex::new(None), guard, dir };
         cluster.init();
         cluster.start_on_a_free_port();
-        Some(cluster)
-    }
-
-    /// Nobody takes this one's power away, and hundreds of databases come and go in it: it need not wait
-    /// for the disk.
-    fn start_careless() -> Option<Cluster> {
-        let cluster = Cluster::start()?;
-        cluster.sql("postgres", "ALTER SYSTEM SET fsync = off");
-        cluster.sql("postgres", "SELECT pg_reload_conf()");
         Some(cluster)
     }
 

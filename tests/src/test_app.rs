@@ -17,11 +17,10 @@ use tower::ServiceExt;
 
 use crate::cluster::postgres;
 use crate::databases::{noon, urls};
+use crate::guard::Guard;
 use crate::scratch::ScratchDir;
 
 pub const BUY_URL: &str = "https://example.com/buy";
-/// The customer that the demo makes, with 1,000 credits.
-pub const DEMO_CUSTOMER: &str = "demo";
 const MAX_PAGES: usize = 100;
 
 /// One process of the product.
@@ -61,6 +60,8 @@ struct Seed {
     url: String,
     key: String,
     folder: Option<Arc<ScratchDir>>,
+    /// Takes the folder of a seed away after this process: a static is never dropped.
+    _guard: Option<Guard>,
 }
 
 static SEEDS: OnceCell<Vec<Seed>> = OnceCell::const_new();
@@ -84,14 +85,14 @@ impl TestApp {
         let store = Store::connect(&on.url).await.expect("it opens");
         let app = open(store, clock.clone()).await;
         let router = api::router(app.clone(), BUY_URL);
-        let Seed { name, url, key, folder } = on;
+        let Seed { name, url, key, folder, .. } = on;
         TestApp { name, clock, app, key, url, router, folder }
     }
 
     /// A second process: its own connections, engine and caches, the same database and clock.
     pub async fn another_process(&self) -> TestApp {
         let (url, key, folder) = (self.url.clone(), self.key.clone(), self.folder.clone());
-        TestApp::open(Seed { name: self.name, url, key, folder }, self.clock.clone()).await
+        TestApp::open(Seed { name: self.name, url, key, folder, _guard: None }, self.clock.clone()).await
     }
 
     /// The process after a restart; this one takes no more commands.
@@ -233,14 +234,17 @@ impl TestApp {
         assert!(report.is_ok(), "{}: {:?}", self.name, report.described);
     }
 
-    /// Leaves nothing behind: hundreds of databases would fill a small disk.
+    /// Hundreds of databases would fill a small disk. Nobody waits for theirs to go: the server's
+    /// checkpoint takes longer than most stories.
     async fn end(self) {
         self.app.engine().stop().await;
         let name = database_of(&self.url).to_owned();
         let is_postgres = self.url.starts_with("postgres://");
         drop(self);
         if let Some(cluster) = postgres().filter(|_| is_postgres) {
-            cluster.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+            std::thread::spawn(move || {
+                cluster.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))
+            });
         }
     }
 }
@@ -404,7 +408,9 @@ async fn sow() -> Vec<Seed> {
         app.engine().stop().await;
         drop(app);
         store.close().await.expect("it closes");
-        seeds.push(Seed { name, url, key: demo.secret.expect("the first start has a key"), folder });
+        let key = demo.secret.expect("the first start has a key");
+        let guard = folder.as_ref().map(|folder| Guard::new("rm -rf \"$1\"", [folder.path()]));
+        seeds.push(Seed { name, url, key, folder, _guard: guard });
     }
     seeds
 }
@@ -420,7 +426,7 @@ impl Seed {
             }
             None => (postgres().expect("it is there").copy_of_database(database_of(&self.url)), None),
         };
-        Seed { name: self.name, url, key: self.key.clone(), folder }
+        Seed { name: self.name, url, key: self.key.clone(), folder, _guard: None }
     }
 }
 

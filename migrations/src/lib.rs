@@ -3,12 +3,12 @@
 mod m0001_hot_tables;
 mod m0002_cold_tables;
 mod m0003_sandbox_objects;
-mod m0010_payments;
-mod m0011_due_lots;
 mod m0004_accounts;
 mod m0005_mails;
 mod m0006_audit;
 mod m0007_verify_runs;
+mod m0010_payments;
+mod m0011_due_lots;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};

@@ -2,7 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
-    big_integer, big_integer_null, binary, boolean, integer, string, string_null, text, text_null, uuid, uuid_null,
+    big_integer, big_integer_null, binary, boolean, integer, string, string_null, text, text_null, uuid,
+    uuid_null,
 };
 
 #[derive(DeriveMigrationName)]
@@ -137,4 +138,3 @@ fn schedules() -> TableCreateStatement {
         ],
     )
 }
-

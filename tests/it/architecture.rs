@@ -22,13 +22,38 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobs", &["kernel", "store"]),
     ("gateways", &["billing", "kernel"]),
     ("sandbox", &["kernel", "store"]),
-    ("app", &["billing", "catalog", "engine", "gateways", "jobs", "kernel", "ledger", "mail", "metering", "store"]),
+    (
+        "app",
+        &[
+            "billing", "catalog", "engine", "gateways", "jobs", "kernel", "ledger", "mail", "metering",
+            "store",
+        ],
+    ),
     ("site", &["app", "kernel"]),
     ("api", &["app", "catalog", "kernel", "ledger"]),
     ("portal", &["app", "catalog", "kernel", "ledger", "site"]),
     ("console", &["app", "kernel", "ledger", "site"]),
     ("worker", &["app", "mail"]),
-    ("scrip", &["api", "app", "client", "console", "engine", "gateways", "kernel", "mail", "metering", "migrations", "portal", "sandbox", "site", "store", "worker"]),
+    (
+        "scrip",
+        &[
+            "api",
+            "app",
+            "client",
+            "console",
+            "engine",
+            "gateways",
+            "kernel",
+            "mail",
+            "metering",
+            "migrations",
+            "portal",
+            "sandbox",
+            "site",
+            "store",
+            "worker",
+        ],
+    ),
 ];
 
 /// These may know everybody, and nobody else may know them.

@@ -6,10 +6,11 @@
     reason = "helpers of tests, which clippy does not see as tests"
 )]
 
+mod activity;
 mod architecture;
-mod console;
 mod bad_input;
 mod browser;
+mod console;
 mod engine;
 mod kill;
 mod parallel;

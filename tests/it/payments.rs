@@ -38,7 +38,12 @@ async fn a_pack_is_credited_after_the_webhook_and_not_on_the_redirect() {
         assert_eq!(checkout["amount"], json!({"amount": 4500, "currency": "usd"}));
         let to = shop.pay(&checkout, SUCCESS).await;
         assert!(to.starts_with("http://127.0.0.1:9/thanks"), "{to}");
-        assert_eq!(shop.available("ada").await, "0", "{}: the browser is back, the webhook is not", shop.name);
+        assert_eq!(
+            shop.available("ada").await,
+            "0",
+            "{}: the browser is back, the webhook is not",
+            shop.name
+        );
         shop.settle().await;
         assert_eq!(shop.available("ada").await, "500", "{}", shop.name);
         let wallet = shop.get("/v1/customers/ada/wallet").await.document();
@@ -53,7 +58,8 @@ async fn a_pack_is_credited_after_the_webhook_and_not_on_the_redirect() {
         }
         let effects = events.iter().filter(|e| e["effect"].as_str().is_some_and(|s| s.contains("bought")));
         assert_eq!(effects.count(), 1, "{events:?}");
-        let subjects = shop.sent.lock().unwrap().iter().map(|mail| mail.recipient.clone()).collect::<Vec<_>>();
+        let subjects =
+            shop.sent.lock().unwrap().iter().map(|mail| mail.recipient.clone()).collect::<Vec<_>>();
         assert_eq!(subjects, ["c@example.com"], "{}: one receipt", shop.name);
     })
     .await;
@@ -105,7 +111,10 @@ async fn every_event_five_times_shuffled_delayed_and_with_workers_killed_credits
             // A worker that is dropped in the middle of its work, as a kill would.
             let _ = tokio::join!(
                 shop.sandbox.deliver_due(),
-                tokio::time::timeout(Duration::from_millis(u64::try_from(random.below(40)).unwrap()), worker::drain(&worker, &shop.mails)),
+                tokio::time::timeout(
+                    Duration::from_millis(u64::try_from(random.below(40)).unwrap()),
+                    worker::drain(&worker, &shop.mails)
+                ),
             );
             if random.below(3) == 0 {
                 worker = shop.another_process().await;
@@ -221,7 +230,8 @@ async fn real_shaped_events_of_several_versions_are_stored_and_visible() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_event_can_be_worked_off_again() {
     in_each_shop(async |shop| {
-        let body = r#"{"id":"evt_early","type":"checkout.session.completed","data":{"object":{"id":"cs_unknown"}}}"#;
+        let body =
+            r#"{"id":"evt_early","type":"checkout.session.completed","data":{"object":{"id":"cs_unknown"}}}"#;
         shop.webhook(body, &sign(body.as_bytes(), WEBHOOK_SECRET, shop.app.now())).await;
         shop.settle().await;
         let failed = shop.get("/v1/gateway-events?state=failed").await.document();
@@ -270,7 +280,11 @@ async fn a_checkout_is_opened_once_per_key_and_says_what_is_wrong() {
             (with(json!({"credits": "20000"})), ""),
         ] {
             let answer = shop.post("/v1/checkouts", &wrong).await;
-            assert_eq!((answer.status, &answer.document()["errors"][0]["field"]), (400, &json!(field)), "{wrong}");
+            assert_eq!(
+                (answer.status, &answer.document()["errors"][0]["field"]),
+                (400, &json!(field)),
+                "{wrong}"
+            );
         }
         let bearer = format!("Bearer {}", shop.key);
         let head = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -329,7 +343,8 @@ async fn a_disputed_payment_takes_its_credits_back() {
         shop.wait_and_settle(5).await;
         assert_eq!(shop.balances("dora").await, ["0", "0", "0"], "{}", shop.name);
         let postings = shop.get("/v1/customers/dora/postings").await.document();
-        let kinds: Vec<&str> = postings["data"].as_array().unwrap().iter().filter_map(|p| p["kind"].as_str()).collect();
+        let kinds: Vec<&str> =
+            postings["data"].as_array().unwrap().iter().filter_map(|p| p["kind"].as_str()).collect();
         assert_eq!(kinds, ["clawback", "grant"], "{}", shop.name);
     })
     .await;
@@ -349,9 +364,18 @@ async fn what_time_owes_to_an_idle_wallet_is_posted_by_the_worker_once() {
             shop.wait_and_settle(PERIOD_SECONDS).await;
         }
         let postings = shop.get("/v1/customers/idle/postings").await.document();
-        let kinds: Vec<(&str, bool)> = postings["data"].as_array().unwrap().iter()
-            .map(|p| (p["kind"].as_str().unwrap(), p["is_posted"] == true)).collect();
-        assert_eq!(kinds, [("expire", true), ("lapse", true), ("hold", true), ("grant", true)], "{}", shop.name);
+        let kinds: Vec<(&str, bool)> = postings["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| (p["kind"].as_str().unwrap(), p["is_posted"] == true))
+            .collect();
+        assert_eq!(
+            kinds,
+            [("expire", true), ("lapse", true), ("hold", true), ("grant", true)],
+            "{}",
+            shop.name
+        );
     })
     .await;
 }
@@ -373,7 +397,12 @@ async fn a_schedule_that_missed_many_times_runs_once() {
     .await;
 }
 
-async fn refund(shop: &Shop, checkout: &Value, amount_minor: Option<i64>, key: &str) -> Result<(), app::AppError> {
+async fn refund(
+    shop: &Shop,
+    checkout: &Value,
+    amount_minor: Option<i64>,
+    key: &str,
+) -> Result<(), app::AppError> {
     let id: CheckoutId = checkout["id"].as_str().unwrap().parse().unwrap();
     let new = NewRefund { checkout: id, amount_minor, reason: "asked for".to_owned() };
     let keyed = Keyed { key: IdempotencyKey::new(key).unwrap(), hash: [1; 32] };
@@ -441,7 +470,8 @@ fn check_kills(name: &str, options: ServerOptions) {
     let mut customers = Vec::new();
     for round in 0..KILLS {
         let customer = format!("killed-{round}");
-        let new = json!({"external_id": customer, "kind": "individual", "name": "C", "email": "c@example.com"});
+        let new =
+            json!({"external_id": customer, "kind": "individual", "name": "C", "email": "c@example.com"});
         assert!(wire.post("/v1/customers", &format!("c-{round}"), &new.to_string()).unwrap().is_success());
         let order = json!({"customer": customer, "pack": "pack_500", "success_url": "http://127.0.0.1:9/a", "cancel_url": "http://127.0.0.1:9/b"});
         let checkout = wire.post("/v1/checkouts", &format!("k-{round}"), &order.to_string()).unwrap();

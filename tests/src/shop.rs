@@ -106,7 +106,8 @@ impl Shop {
     }
 
     pub async fn customer(&self, external_id: &str) {
-        let new = json!({"external_id": external_id, "kind": "individual", "name": "C", "email": "c@example.com"});
+        let new =
+            json!({"external_id": external_id, "kind": "individual", "name": "C", "email": "c@example.com"});
         assert_eq!(self.post("/v1/customers", &new).await.status, 201);
     }
 
@@ -175,12 +176,17 @@ impl Shop {
 
     pub async fn post_with(&self, path: &str, key: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {}", self.key);
-        let head = [("authorization", bearer.as_str()), ("idempotency-key", key), ("content-type", "application/json")];
+        let head = [
+            ("authorization", bearer.as_str()),
+            ("idempotency-key", key),
+            ("content-type", "application/json"),
+        ];
         self.send("POST", path, &head, &body.to_string()).await
     }
 
     pub async fn send(&self, method: &str, path: &str, head: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
         for (name, value) in head {
             request += &format!("{name}: {value}\r\n");
         }

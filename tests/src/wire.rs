@@ -57,7 +57,10 @@ impl Wire {
 
     /// What a browser sends from a form.
     pub fn form(&mut self, path: &str, body: &str) -> io::Result<Reply> {
-        self.call(&format!("POST {path} HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\n"), body)
+        self.call(
+            &format!("POST {path} HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\n"),
+            body,
+        )
     }
 
     fn call(&mut self, head: &str, body: &str) -> io::Result<Reply> {

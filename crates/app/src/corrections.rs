@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use store::cold::customers as rows;
 
-use crate::about::{GrantFacts, facts};
+use crate::about::GrantFacts;
 use crate::accounts::Session;
 use crate::audit::{Act, Asked, audited};
 use crate::grants::{Grant, NewGrant};

@@ -112,7 +112,10 @@ pub struct ListedApiKey {
 pub async fn list(app: &App, by: &Principal) -> Result<Vec<ListedApiKey>, AppError> {
     by.require(Scope::Admin)?;
     let rows = api_keys::all(app.store().reader()).await?;
-    Ok(rows.into_iter().map(|row| ListedApiKey { revoked: row.revoked_at.is_some(), key: api_key(row) }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| ListedApiKey { revoked: row.revoked_at.is_some(), key: api_key(row) })
+        .collect())
 }
 
 /// Takes effect in this process at once, in others within a second. Revoking twice is one revocation.

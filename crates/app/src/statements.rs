@@ -67,6 +67,8 @@ struct Found {
     first: Seq,
     last: Seq,
     due: Vec<Entry>,
+    /// What time has done before the period and nobody has written yet.
+    due_before: Vec<Entry>,
 }
 
 /// What a row shows of a command's facts.
@@ -96,9 +98,12 @@ pub async fn statement(
     let before: Option<Seq> = page.after(|cursor| cursor.parse().ok())?;
     let known = customers::in_path(app, by, customer).await?;
     let found = find(app, known.wallet, period).await?;
-    let opening = match found.first {
-        1 => Credits::ZERO,
-        first => total_after(&statement::entries(app.store(), known.wallet, first - 1, first - 1).await?),
+    let opening = match (found.due_before.as_slice(), found.first) {
+        ([], 1) => Credits::ZERO,
+        ([], first) => {
+            total_after(&statement::entries(app.store(), known.wallet, first - 1, first - 1).await?)
+        }
+        (due, _) => total_after(due),
     };
     let mut moved = statement::moved(app.store(), known.wallet, found.first, found.last).await?;
     moved.extend(found.due.iter().flat_map(|entry| entry.lines.iter().map(|line| of_line(entry, line))));
@@ -116,10 +121,9 @@ async fn rows(app: &App, found: &Found, before: Option<Seq>, count: u64) -> Resu
     if first <= last {
         let undone = statement::reversed(app.store(), found.wallet, first, last).await?;
         let entries = statement::entries(app.store(), found.wallet, first, last).await?;
-        let posted = entries.iter().map(|entry| Row {
-            is_reversed: undone.contains(&entry.seq),
-            ..row(found.wallet, entry, true)
-        });
+        let posted = entries
+            .iter()
+            .map(|entry| Row { is_reversed: undone.contains(&entry.seq), ..row(found.wallet, entry, true) });
         rows = posted.chain(rows).collect();
     }
     rows.reverse();
@@ -129,13 +133,14 @@ async fn rows(app: &App, found: &Found, before: Option<Seq>, count: u64) -> Resu
 
 async fn find(app: &App, wallet: WalletId, period: Period) -> Result<Found, AppError> {
     let Some(state) = store::wallets::read(app.store(), wallet).await? else {
-        return Ok(Found { wallet, first: 1, last: 0, due: Vec::new() });
+        return Ok(Found { wallet, first: 1, last: 0, due: Vec::new(), due_before: Vec::new() });
     };
     let first = statement::first_since(app.store(), wallet, period.from, state.seq).await?;
     let end = statement::first_since(app.store(), wallet, period.to, state.seq).await?;
-    let mut due = due(&state, app.now())?;
-    due.retain(|entry| (period.from..period.to).contains(&entry.effective_at));
-    Ok(Found { wallet, first, last: end - 1, due })
+    let (due_before, mut due): (Vec<Entry>, Vec<Entry>) =
+        due(&state, app.now())?.into_iter().partition(|entry| entry.effective_at < period.from);
+    due.retain(|entry| entry.effective_at < period.to);
+    Ok(Found { wallet, first, last: end - 1, due, due_before })
 }
 
 fn sum(opening: Credits, moved: &[Moved], rows: Page<Row>) -> Statement {

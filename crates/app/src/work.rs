@@ -78,7 +78,8 @@ pub struct ScheduleRow {
 
 /// Works off what is due in the outbox; answers how many rows were ours.
 pub async fn outbox_round(app: &App) -> Result<usize, AppError> {
-    let claims = jobs::claim_due::<Uuid>(app.store(), Queue::Outbox, (app.now(), LEASE_SECONDS), ROUND).await?;
+    let claims =
+        jobs::claim_due::<Uuid>(app.store(), Queue::Outbox, (app.now(), LEASE_SECONDS), ROUND).await?;
     let count = claims.len();
     let each = stream::iter(claims).map(|claim| work_off(app, claim));
     each.buffer_unordered(AT_ONCE).for_each(|done| async { log(done) }).await;
@@ -87,7 +88,8 @@ pub async fn outbox_round(app: &App) -> Result<usize, AppError> {
 
 /// Works off what is due in the inbox; answers how many events were ours.
 pub async fn inbox_round(app: &App) -> Result<usize, AppError> {
-    let claims = jobs::claim_due::<String>(app.store(), Queue::Inbox, (app.now(), LEASE_SECONDS), ROUND).await?;
+    let claims =
+        jobs::claim_due::<String>(app.store(), Queue::Inbox, (app.now(), LEASE_SECONDS), ROUND).await?;
     let count = claims.len();
     let each = stream::iter(claims).map(|claim| handle_event(app, claim));
     each.buffer_unordered(AT_ONCE).for_each(|done| async { log(done) }).await;
@@ -132,9 +134,13 @@ pub async fn settle_idle_wallets(app: &App) -> Result<usize, AppError> {
     let mut settled = 0;
     for _ in 0..SETTLED_ROUNDS {
         let due = store::due::wallets(app.store(), app.now(), SETTLED_ROUND).await?;
-        let results: Vec<Result<bool, AppError>> =
-            stream::iter(due).map(|wallet| settle(app, wallet)).buffer_unordered(SETTLED_AT_ONCE).collect().await;
-        let count = results.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().filter(|done| *done).count();
+        let results: Vec<Result<bool, AppError>> = stream::iter(due)
+            .map(|wallet| settle(app, wallet))
+            .buffer_unordered(SETTLED_AT_ONCE)
+            .collect()
+            .await;
+        let count =
+            results.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().filter(|done| *done).count();
         settled += count;
         if count == 0 {
             break;
@@ -180,7 +186,8 @@ async fn work_off(app: &App, claim: Claim<Uuid>) -> Result<(), AppError> {
     let backoff = if work.kind == payments::OPEN_CHECKOUT { OPENING } else { Backoff::CALLS };
     let attempts = u32::try_from(work.attempts).unwrap_or(1);
     let state =
-        jobs::conclude(app.store(), Queue::Outbox, claim.token, &outcome, (attempts, backoff, app.now())).await?;
+        jobs::conclude(app.store(), Queue::Outbox, claim.token, &outcome, (attempts, backoff, app.now()))
+            .await?;
     report("outbox", &work.key, &outcome, state);
     if state == queue::FAILED && work.kind == payments::OPEN_CHECKOUT {
         payments::give_up_opening(app, &work).await?;

@@ -56,7 +56,9 @@ mod tests {
         let pauses = [2, 4, 8, 16, 32, 60, 60, 60, 60];
         for (attempts, longest) in (1..).zip(pauses) {
             for seed in 0..100 {
-                let Next::At(at) = BACKOFF.next(attempts, Timestamp::EPOCH, seed) else { panic!("{attempts}") };
+                let Next::At(at) = BACKOFF.next(attempts, Timestamp::EPOCH, seed) else {
+                    panic!("{attempts}")
+                };
                 let seconds = at.micros() as f64 / 1e6;
                 assert!(seconds > f64::from(longest) / 2.0 && seconds <= f64::from(longest), "{seconds}");
             }

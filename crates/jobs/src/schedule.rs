@@ -33,7 +33,8 @@ pub enum ScheduleError {
 impl Schedule {
     /// The first time after `at`.
     pub fn next(&self, at: Timestamp) -> Result<Timestamp, ScheduleError> {
-        let not_cron = |e: croner::errors::CronError| ScheduleError::NotCron { cron: self.cron, reason: e.to_string() };
+        let not_cron =
+            |e: croner::errors::CronError| ScheduleError::NotCron { cron: self.cron, reason: e.to_string() };
         let cron = Cron::from_str(self.cron).map_err(not_cron)?;
         let next = cron.find_next_occurrence(&at.to_utc(), false).map_err(not_cron)?;
         Ok(Timestamp::from_micros_saturating(next.timestamp_micros()))

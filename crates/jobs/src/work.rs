@@ -25,11 +25,18 @@ pub enum Outcome {
     /// Nothing had to be done.
     Ignored,
     /// Useless to try again.
-    Failed { error: String },
+    Failed {
+        error: String,
+    },
     /// Try again after a while.
-    Retry { error: String },
+    Retry {
+        error: String,
+    },
     /// Something else must happen first; not an attempt that failed.
-    Later { why: String, seconds: i64 },
+    Later {
+        why: String,
+        seconds: i64,
+    },
 }
 
 /// Claims what is due, the longest waiting first; what another process claims meanwhile is left out.

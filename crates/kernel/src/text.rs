@@ -1,7 +1,7 @@
 //! Numbers, money and instants as people read them, on pages and in mails alike.
 
-use chrono::{DateTime, Utc};
 use crate::{Credits, Money, Timestamp};
+use chrono::{DateTime, Utc};
 
 /// Currencies whose minor unit is not a hundredth.
 const WITHOUT_DECIMALS: [&str; 16] = [

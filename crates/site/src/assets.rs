@@ -31,7 +31,8 @@ async fn file(Path(name): Path<String>) -> Response {
     if format!("/static/{name}") != style_path() {
         return Failure::NotFound.into_response();
     }
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, CACHE)], STYLE).into_response()
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, CACHE)], STYLE)
+        .into_response()
 }
 
 async fn icon() -> Response {

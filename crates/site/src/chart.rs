@@ -57,7 +57,13 @@ impl Bars {
                 micros => share(micros, most, HEIGHT).max(LOWEST),
             };
             let (left, right) = (WIDTH * i / count, WIDTH * (i + 1) / count);
-            Bar { label: label.clone(), x: left, y: HEIGHT - height, width: (right - left - GAP).max(1), height }
+            Bar {
+                label: label.clone(),
+                x: left,
+                y: HEIGHT - height,
+                width: (right - left - GAP).max(1),
+                height,
+            }
         };
         Bars {
             title: title.to_owned(),

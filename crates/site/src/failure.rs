@@ -51,7 +51,9 @@ impl Failure {
 
     pub(crate) fn advice(&self) -> String {
         match self {
-            Failure::NotFound => "There is nothing at this address, or it belongs to another account.".to_owned(),
+            Failure::NotFound => {
+                "There is nothing at this address, or it belongs to another account.".to_owned()
+            }
             Failure::ForeignForm => {
                 "Nothing was changed. Go back, reload the page and send the form again.".to_owned()
             }

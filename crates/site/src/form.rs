@@ -3,6 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::visitor::form_token;
@@ -12,6 +13,10 @@ use crate::{Failure, Site, Visitor};
 const TOKEN_FIELD: &str = "form_token";
 /// No form of ours is longer.
 const FORM_MAX_BYTES: usize = 64 * 1024;
+
+/// For forms of a button alone: the token is no field of theirs.
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
 
 /// The fields of a form whose token was right. Its [`Visitor`] is there, too.
 pub struct Form<T> {

@@ -20,10 +20,10 @@ use app::accounts::Role;
 pub use assets::{routes as asset_routes, style_path};
 pub use chart::{Bar, Bars, Meter, MeterPart};
 pub use failure::Failure;
-pub use form::Form;
+pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
-pub use shell::{Flash, NavItem, Shell, Tone, render};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
+pub use shell::{Flash, NavItem, Shell, Tone, render};
 pub use visitor::{Member, Visitor, local_path};
 
 /// One set of pages for one kind of user.

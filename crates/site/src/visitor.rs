@@ -146,8 +146,7 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Member, Response> {
-        let visitor =
-            Visitor::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let visitor = Visitor::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         match visitor.session.clone() {
             Some(session) => Ok(Member { visitor, session }),
             None => Err(Redirect::to(&sign_in_path(&visitor.site, parts)).into_response()),
@@ -187,7 +186,9 @@ mod tests {
         for path in ["/", "/receipts/rct_1", "/activity?month=2026-11"] {
             assert_eq!(local_path(Some(path)), path);
         }
-        for path in ["", "//evil.example", "https://evil.example", "/\\evil", "javascript:1", "/a b", "/\r\nx"] {
+        for path in
+            ["", "//evil.example", "https://evil.example", "/\\evil", "javascript:1", "/a b", "/\r\nx"]
+        {
             assert_eq!(local_path(Some(path)), "/", "{path:?}");
         }
         assert_eq!(local_path(None), "/");

@@ -25,10 +25,10 @@ pub mod verify;
 pub mod wallets;
 
 pub use append::{Batch, ROWS_PER_SNAPSHOT};
+pub use cold::queue::Queue;
 pub use connect::{Dialect, Store};
 pub use error::StoreError;
 pub use known::{Ahead, Known};
 pub use lane_tx::{LaneTx, UsedKey};
 pub use lanes::{Lane, LaneMap};
-pub use cold::queue::Queue;
 pub use sea_orm::{DatabaseConnection, DatabaseTransaction, TryGetable, Value, prelude::Uuid};

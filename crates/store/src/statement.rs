@@ -58,12 +58,7 @@ pub async fn first_since(
 }
 
 /// What the entries `first..=last` moved.
-pub async fn moved(
-    store: &Store,
-    wallet: WalletId,
-    first: Seq,
-    last: Seq,
-) -> Result<Vec<Moved>, StoreError> {
+pub async fn moved(store: &Store, wallet: WalletId, first: Seq, last: Seq) -> Result<Vec<Moved>, StoreError> {
     let sums: Vec<(String, String, String, i64)> = range(wallet, first, last)
         .select_only()
         .column(posting::Column::Kind)

@@ -164,6 +164,8 @@ async fn create(caller: Caller, State(api): State<Api>, sent: Moving<NewCheckout
 }
 
 /// Get a checkout
+///
+/// Where the purchase is, and the credits once they are in the wallet.
 #[utoipa::path(get, path = "/v1/checkouts/{id}", tag = "Payments", operation_id = "get_checkout",
     params(("id" = text::CheckoutId, Path, description = "The checkout's `id`.")),
     responses((status = 200, description = "The checkout.", body = Checkout)))]
@@ -209,14 +211,9 @@ async fn one(
 /// For one that has failed, or whose effect is in doubt. What it did before is not done twice.
 #[utoipa::path(post, path = "/v1/gateway-events/{id}/replay", tag = "Payments",
     operation_id = "replay_gateway_event",
-    params(("id" = EventId, Path, description = "The event's `id`."), OptionalKey),
+    params(("id" = String, Path, description = "The event's `id`."), OptionalKey),
     responses((status = 200, description = "The event, waiting.", body = GatewayEvent)))]
-async fn replay(
-    caller: Caller,
-    State(api): State<Api>,
-    Id(id): Id<EventId>,
-    _: Changing<Nothing>,
-) -> Answer {
+async fn replay(caller: Caller, State(api): State<Api>, Id(id): Id<EventId>, _: Changing<Nothing>) -> Answer {
     ok(GatewayEvent::from(payments::replay(&api.app, &caller.0, &id.0).await?))
 }
 
@@ -224,7 +221,9 @@ async fn replay(
 async fn webhook(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let signature = parts.headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
-    let signature = signature.ok_or_else(|| Problem::new(problem::BAD_SIGNATURE, "There is no readable Stripe-Signature header."))?.to_owned();
+    let signature = signature
+        .ok_or_else(|| Problem::new(problem::BAD_SIGNATURE, "There is no readable Stripe-Signature header."))?
+        .to_owned();
     let payload = read_bytes(&parts, body, BODY_MAX_BYTES).await?;
     payments::receive(&api.app, &payload, &signature).await?;
     Ok(StatusCode::OK.into_response())
@@ -240,7 +239,9 @@ impl NewCheckout {
                 Buying::Pack { id: pack.0, quantity }
             }
             (None, Some(credits), None) => Buying::Credits(credits.0),
-            (None, Some(_), Some(_)) => return Err(Problem::field("quantity", "counts packs; credits need none")),
+            (None, Some(_), Some(_)) => {
+                return Err(Problem::field("quantity", "counts packs; credits need none"));
+            }
             _ => return Err(Problem::field("", "the body must have exactly one of: pack, credits")),
         };
         Ok(payments::NewCheckout {
@@ -298,5 +299,8 @@ fn checkout_state() -> Schema {
 }
 
 fn work_state() -> Schema {
-    one_of("Where it is in our work; failed waits for a person.", WorkState::ALL.iter().map(|state| state.as_str()))
+    one_of(
+        "Where it is in our work; failed waits for a person.",
+        WorkState::ALL.iter().map(|state| state.as_str()),
+    )
 }

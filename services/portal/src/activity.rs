@@ -64,8 +64,7 @@ pub async fn page(State(site): State<Site>, member: Member, Query(asked): Query<
     let (app, me) = (site.app(), me(&member)?);
     let month = Month::asked(asked.month.as_deref(), app.now())?;
     let request = PageRequest { limit: Some(ROWS), cursor: asked.before };
-    let statement =
-        statements::statement(app, &me.principal, &me.customer, month.period(), &request).await?;
+    let statement = statements::statement(app, &me.principal, &me.customer, month.period(), &request).await?;
     let names = Names::load(app).await?;
     let shell = shell(&member, &me, "Activity", "/activity").await?;
     Ok(member.visitor.page(render(&view(shell, month, &statement, &names, app.now()))?))
@@ -97,7 +96,13 @@ async fn all_rows(site: &Site, me: &Me, period: Period) -> Result<Vec<Row>, Fail
     Ok(rows)
 }
 
-pub fn view(shell: Shell, month: Month, statement: &Statement, names: &Names, now: Timestamp) -> ActivityPage {
+pub fn view(
+    shell: Shell,
+    month: Month,
+    statement: &Statement,
+    names: &Names,
+    now: Timestamp,
+) -> ActivityPage {
     let period = month.period();
     let older = statement.rows.next_cursor.as_ref();
     let part = |label, credits| Part { label, credits };
@@ -107,7 +112,9 @@ pub fn view(shell: Shell, month: Month, statement: &Statement, names: &Names, no
         period: month.label(),
         boundaries: match month {
             Month::All => format!("everything up to {}", instant(now)),
-            Month::Of { .. } => format!("{} up to, not including, {}", instant(period.from), instant(period.to)),
+            Month::Of { .. } => {
+                format!("{} up to, not including, {}", instant(period.from), instant(period.to))
+            }
         },
         identity: vec![
             part("Opening", credits(statement.opening)),
@@ -142,7 +149,8 @@ fn months(chosen: Month, now: Timestamp) -> Vec<MonthOption> {
 pub fn as_csv(rows: &[Row], names: &Names) -> Result<String, Failure> {
     let broken = |e: &dyn std::error::Error| Failure::Broken(e.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let head = ["time", "what", "feature", "model", "for", "credits", "balance_after", "state", "receipt", "reason"];
+    let head =
+        ["time", "what", "feature", "model", "for", "credits", "balance_after", "state", "receipt", "reason"];
     writer.write_record(head).map_err(|e| broken(&e))?;
     for row in rows {
         let text = |text: &Option<String>| harmless(text.as_deref().unwrap_or_default());
@@ -227,8 +235,18 @@ impl Month {
 
     fn label(self) -> String {
         const NAMES: [&str; 12] = [
-            "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-            "November", "December",
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
         ];
         match self {
             Month::All => "All time".to_owned(),

@@ -136,8 +136,12 @@ fn meter(wallet: &WalletView, used: Credits) -> Meter {
 
 fn pace_sentence(available: Credits, pace: &Pace) -> String {
     match pace.days_left {
-        _ if pace.per_day.is_zero() => "No use in the last seven days, so nothing says how long they last.".to_owned(),
-        _ if !available.is_positive() => "Nothing is available: new jobs are refused until there is.".to_owned(),
+        _ if pace.per_day.is_zero() => {
+            "No use in the last seven days, so nothing says how long they last.".to_owned()
+        }
+        _ if !available.is_positive() => {
+            "Nothing is available: new jobs are refused until there is.".to_owned()
+        }
         Some(0) => format!("At {} a day lately, this lasts less than a day.", credits(pace.per_day)),
         Some(1) => format!("At {} a day lately, this lasts about a day.", credits(pace.per_day)),
         Some(days) => format!("At {} a day lately, this lasts about {days} days.", credits(pace.per_day)),

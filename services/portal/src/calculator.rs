@@ -116,8 +116,7 @@ fn number(model: &Model, driver: Driver, said: &Said) -> Field {
 fn choice<'a>(name: &str, values: impl Iterator<Item = &'a String>, said: &Said) -> Field {
     let chosen = said.get(name).cloned().unwrap_or_default();
     let none = Choice { value: String::new(), label: "Not said".to_owned(), is_chosen: chosen.is_empty() };
-    let values =
-        values.map(|v| Choice { value: v.clone(), label: v.clone(), is_chosen: *v == chosen });
+    let values = values.map(|v| Choice { value: v.clone(), label: v.clone(), is_chosen: *v == chosen });
     Field {
         name: name.to_owned(),
         label: name[..1].to_uppercase() + &name[1..],

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use kernel::{IdempotencyKey, new_uuid};
 use serde::Deserialize;
-use site::{Failure, Flash, Form, Member, Shell, Site, Tone, render};
+use site::{Failure, Flash, Form, Member, Nothing, Shell, Site, Tone, render};
 
 use crate::Answer;
 use crate::frame::{me, shell};
@@ -69,7 +69,7 @@ pub async fn revoke(
     State(site): State<Site>,
     member: Member,
     Path(id): Path<String>,
-    _form: Form<()>,
+    _form: Form<Nothing>,
 ) -> Answer {
     let id = id.parse().map_err(|_| Failure::NotFound)?;
     accounts::revoke_key(site.app(), &member.session, id).await?;
@@ -89,11 +89,8 @@ async fn load(site: &Site, member: &Member) -> Result<DevelopersPage, Failure> {
 }
 
 pub fn view(shell: Shell, quick_start: String, keys: Vec<ApiKey>) -> DevelopersPage {
-    let row = |key: ApiKey| KeyRow {
-        id: key.id.to_string(),
-        created_at: When::at(key.created_at),
-        name: key.name,
-    };
+    let row =
+        |key: ApiKey| KeyRow { id: key.id.to_string(), created_at: When::at(key.created_at), name: key.name };
     DevelopersPage {
         shell,
         secret: None,

@@ -57,7 +57,10 @@ pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) ->
 /// Messages that a page leaves for the next one; the cookie holds the code only.
 fn message(code: &str) -> Option<Flash> {
     let (tone, text) = match code {
-        "welcome" => (Tone::Good, "Your account is ready. We sent a link to your address; follow it to prove that it is yours."),
+        "welcome" => (
+            Tone::Good,
+            "Your account is ready. We sent a link to your address; follow it to prove that it is yours.",
+        ),
         "link-sent" => (Tone::Good, "A link is on its way to your address. It works for seven days."),
         "signed-out" => (Tone::Good, "You are signed out."),
         "renamed" => (Tone::Good, "Your name is saved."),

@@ -79,13 +79,17 @@ fn model(feature: &Feature, model: &Model) -> ModelPrice {
 /// `5 per image (1024 × 1024, 30 steps)`, one for each tier.
 fn rate(rate: &Rate) -> Vec<String> {
     let driver = words(rate.driver);
-    let base: Vec<String> = rate.factors.iter().map(|factor| {
-        let is_size = factor.0.len() == 2 && factor.0[0].0 == kernel::Driver::Width;
-        let part = |(driver, amount): &(kernel::Driver, kernel::Amount)| {
-            if is_size { amount.to_string() } else { format!("{amount} {}", words(*driver)) }
-        };
-        factor.0.iter().map(part).collect::<Vec<_>>().join(" × ")
-    }).collect();
+    let base: Vec<String> = rate
+        .factors
+        .iter()
+        .map(|factor| {
+            let is_size = factor.0.len() == 2 && factor.0[0].0 == kernel::Driver::Width;
+            let part = |(driver, amount): &(kernel::Driver, kernel::Amount)| {
+                if is_size { amount.to_string() } else { format!("{amount} {}", words(*driver)) }
+            };
+            factor.0.iter().map(part).collect::<Vec<_>>().join(" × ")
+        })
+        .collect();
     let base = if base.is_empty() { String::new() } else { format!(" ({})", base.join(", ")) };
     let per = match Some(rate.per) == kernel::Amount::whole(1) {
         true => driver.strip_suffix('s').unwrap_or(&driver).to_owned(),
@@ -113,7 +117,11 @@ pub fn words(driver: kernel::Driver) -> String {
 }
 
 /// For a path that names no model.
-pub fn find<'v>(version: &'v Version, feature: &str, model: &str) -> Result<(&'v Feature, &'v Model), Failure> {
+pub fn find<'v>(
+    version: &'v Version,
+    feature: &str,
+    model: &str,
+) -> Result<(&'v Feature, &'v Model), Failure> {
     let feature = version.catalog.feature(feature).ok_or(Failure::NotFound)?;
     let model = feature.model(model).ok_or(Failure::NotFound)?;
     Ok((feature, model))

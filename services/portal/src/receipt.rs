@@ -96,17 +96,24 @@ pub fn line(line: &catalog::PriceLine) -> Line {
 fn notes(receipt: &Receipt) -> Vec<Flash> {
     let mut notes = Vec::new();
     if receipt.uncovered.is_positive() {
-        let text = format!("{} more were needed than you had. They were not charged.", credits(receipt.uncovered));
+        let text =
+            format!("{} more were needed than you had. They were not charged.", credits(receipt.uncovered));
         notes.push(Flash::new(Tone::Note, text));
     }
     if receipt.kind == EntryKind::Unbilled {
-        notes.push(Flash::new(Tone::Note, "This work was reported but not charged: there were too few credits."));
+        notes.push(Flash::new(
+            Tone::Note,
+            "This work was reported but not charged: there were too few credits.",
+        ));
     }
     if let Some(why) = &receipt.unrated {
         notes.push(Flash::new(Tone::Note, format!("This work was reported but has no price yet: {why}.")));
     }
     if receipt.reversed_by.is_some() {
-        notes.push(Flash::new(Tone::Good, "This charge was undone. Its credits went back to their very lots."));
+        notes.push(Flash::new(
+            Tone::Good,
+            "This charge was undone. Its credits went back to their very lots.",
+        ));
     }
     notes
 }

@@ -52,10 +52,8 @@ pub async fn cancelled(member: Member) -> Answer {
 pub fn view(shell: Shell, checkout: &Checkout, path: String) -> ReturnPage {
     let (title, text) = words(checkout);
     let is_done = checkout.grant.is_some();
-    let is_over = matches!(
-        checkout.state,
-        CheckoutState::Failed | CheckoutState::Expired | CheckoutState::Refused
-    );
+    let is_over =
+        matches!(checkout.state, CheckoutState::Failed | CheckoutState::Expired | CheckoutState::Refused);
     ReturnPage {
         shell: Shell { title: title.to_owned(), ..shell },
         text,
@@ -69,18 +67,27 @@ pub fn view(shell: Shell, checkout: &Checkout, path: String) -> ReturnPage {
 fn words(checkout: &Checkout) -> (&'static str, String) {
     let amount = money(checkout.amount);
     match checkout.state {
-        _ if checkout.grant.is_some() => ("Thank you", format!("Your payment of {amount} arrived, and the credits are in your balance.")),
+        _ if checkout.grant.is_some() => {
+            ("Thank you", format!("Your payment of {amount} arrived, and the credits are in your balance."))
+        }
         CheckoutState::Creating | CheckoutState::Open | CheckoutState::Paid => (
             "Waiting for the payment",
-            format!("We are waiting for the word of the payment service about {amount}. This takes a few seconds."),
+            format!(
+                "We are waiting for the word of the payment service about {amount}. This takes a few seconds."
+            ),
         ),
         CheckoutState::Processing => (
             "The payment is on its way",
-            format!("Your bank has {amount} under way. The credits come as soon as the money is here; you may close this page."),
+            format!(
+                "Your bank has {amount} under way. The credits come as soon as the money is here; you may close this page."
+            ),
         ),
         CheckoutState::Failed | CheckoutState::Refused => (
             "The payment failed",
-            format!("{} Nothing was charged.", checkout.error.as_deref().unwrap_or("The payment service refused it.")),
+            format!(
+                "{} Nothing was charged.",
+                checkout.error.as_deref().unwrap_or("The payment service refused it.")
+            ),
         ),
         CheckoutState::Expired => {
             ("The payment page was closed", "It was open for too long. Nothing was charged.".to_owned())

@@ -62,7 +62,9 @@ pub fn who(row: &Row) -> String {
 
 fn note(row: &Row) -> Option<String> {
     let set_aside = match row.kind {
-        EntryKind::Hold | EntryKind::Extend => Some(format!("{} set aside, nothing charged", credits(row.held))),
+        EntryKind::Hold | EntryKind::Extend => {
+            Some(format!("{} set aside, nothing charged", credits(row.held)))
+        }
         EntryKind::Void | EntryKind::Lapse => {
             Some(format!("0 charged, {} given back", signed_credits(row.held).trim_start_matches('\u{2212}')))
         }

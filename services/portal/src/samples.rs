@@ -21,7 +21,9 @@ use ledger::{Account, EntryKind, GrantKind, HoldState};
 use site::{Flash, NavItem, Shell, Tone};
 
 use crate::words::Names;
-use crate::{activity, balance, buy, calculator, developers, packs, prices, receipt, returns, settings, sign};
+use crate::{
+    activity, balance, buy, calculator, developers, packs, prices, receipt, returns, settings, sign,
+};
 
 /// In every text that somebody can write.
 const PAYLOADS: [&str; 4] = [
@@ -249,7 +251,10 @@ fn pages_for_strangers() {
     check(&balance::LandingPage { shell: shell("Credits") }, "Credits");
     check(&sign::SignInPage { shell: shell("Sign in"), email: hostile(), next: hostile() }, "Sign in");
     let page = sign::sign_up_page(shell("Sign up"));
-    check(&sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page }, "Sign up");
+    check(
+        &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
+        "Sign up",
+    );
     check(&prices::view(shell("Prices"), cards(), &version()), "Prices");
 }
 

@@ -5,7 +5,7 @@ use app::{AppError, FieldError};
 use askama::Template;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use site::{Failure, Form, Member, Shell, Site, render};
+use site::{Failure, Form, Member, Nothing, Shell, Site, render};
 use uuid::Uuid;
 
 use crate::Answer;
@@ -76,7 +76,7 @@ pub async fn change_password(State(site): State<Site>, member: Member, form: For
     }
 }
 
-pub async fn send_verification(State(site): State<Site>, member: Member, _form: Form<()>) -> Answer {
+pub async fn send_verification(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
     accounts::send_verification(site.app(), &member.session).await?;
     Ok(member.visitor.redirect("/settings", Some("link-sent")))
 }
@@ -85,14 +85,14 @@ pub async fn end(
     State(site): State<Site>,
     member: Member,
     Path(id): Path<String>,
-    _form: Form<()>,
+    _form: Form<Nothing>,
 ) -> Answer {
     let id: Uuid = id.parse().map_err(|_| Failure::NotFound)?;
     accounts::end_session(site.app(), &member.session, id).await?;
     Ok(member.visitor.redirect("/settings", Some("session-ended")))
 }
 
-pub async fn end_others(State(site): State<Site>, member: Member, _form: Form<()>) -> Answer {
+pub async fn end_others(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
     accounts::end_other_sessions(site.app(), &member.session).await?;
     Ok(member.visitor.redirect("/settings", Some("sessions-ended")))
 }

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
-use site::{Flash, Form, Shell, Site, Tone, Visitor, local_path, render};
+use site::{Flash, Form, Nothing, Shell, Site, Tone, Visitor, local_path, render};
 
 use crate::frame::open_shell;
 use crate::{Answer, SIGN_IN};
@@ -109,7 +109,7 @@ pub async fn up(State(site): State<Site>, form: Form<SignUpForm>) -> Answer {
     Ok(visitor.refused_page(render(&page)?))
 }
 
-pub async fn out(State(site): State<Site>, form: Form<()>) -> Answer {
+pub async fn out(State(site): State<Site>, form: Form<Nothing>) -> Answer {
     if let Some(session) = &form.visitor.session {
         accounts::sign_out(site.app(), session).await?;
     }

@@ -135,7 +135,9 @@ fn environment() -> Result<BTreeMap<String, String>, String> {
             (Ok(name), Ok(value)) => {
                 environment.insert(name, value);
             }
-            (Ok(name), Err(_)) if name.starts_with("SCRIP_") => return Err(format!("{name} is not UTF-8 text")),
+            (Ok(name), Err(_)) if name.starts_with("SCRIP_") => {
+                return Err(format!("{name} is not UTF-8 text"));
+            }
             _ => {}
         }
     }

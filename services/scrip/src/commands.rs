@@ -102,7 +102,12 @@ pub async fn verify(settings: &Settings) -> Result<ExitCode, String> {
     let report = store::verify::verify(&store).await.map_err(|e| chain(&e))?;
     out!(
         "{} wallets, {} entries, {} postings, {} lots, {} holds, {} snapshots recomputed from the journal",
-        report.wallets, report.entries, report.postings, report.lots, report.holds, report.snapshots
+        report.wallets,
+        report.entries,
+        report.postings,
+        report.lots,
+        report.holds,
+        report.snapshots
     );
     for (account, micros) in &report.totals {
         out!("  {:<10} {:>24}", account.as_str(), credits(*micros));
@@ -151,7 +156,13 @@ pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
         Keys::List => {
             for key in app::keys::list(&app, &Principal::system()).await.map_err(|e| chain(&e))? {
                 let state = if key.revoked { "revoked" } else { "valid" };
-                out!("{}  {state:<7}  {}  {}  {}", key.key.id, key.key.created_at, key.key.scopes.join(" "), key.key.name);
+                out!(
+                    "{}  {state:<7}  {}  {}  {}",
+                    key.key.id,
+                    key.key.created_at,
+                    key.key.scopes.join(" "),
+                    key.key.name
+                );
             }
         }
         Keys::Create { name, scopes, live } => {

@@ -41,7 +41,8 @@ pub async fn prepare(settings: &Settings, app: &App) -> Result<Demo, String> {
         Some(first) => first,
         None => another_key(app).await?,
     };
-    write_secret(settings, &key_file(settings), &key).map_err(|e| format!("{}: {e}", key_file(settings).display()))?;
+    write_secret(settings, &key_file(settings), &key)
+        .map_err(|e| format!("{}: {e}", key_file(settings).display()))?;
     Ok(Demo { customer, key, sign_ins, password })
 }
 
@@ -57,7 +58,9 @@ async fn sign_ins(settings: &Settings, app: &App, customer: &Customer) -> Result
         }
     };
     let [portal, console] = SIGN_INS;
-    for (email, name, customer) in [(portal, "Demo Customer", Some(customer.id)), (console, "Demo Operator", None)] {
+    for (email, name, customer) in
+        [(portal, "Demo Customer", Some(customer.id)), (console, "Demo Operator", None)]
+    {
         let made = app::accounts::ensure_user(app, email, name, &password, customer).await;
         made.map_err(|e| format!("demo: {email}: {}", chain(&e)))?;
     }

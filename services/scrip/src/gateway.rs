@@ -32,12 +32,16 @@ pub async fn payments(
     let by_itself = settings.is_embedded() && settings.listen.ip().is_loopback();
     let key = settings.stripe_secret_key();
     if !options.sandbox && key.is_none() && !by_itself {
-        return Err("no payment gateway: set SCRIP_STRIPE_SECRET_KEY (and SCRIP_STRIPE_WEBHOOK_SECRET), or start \
+        return Err(
+            "no payment gateway: set SCRIP_STRIPE_SECRET_KEY (and SCRIP_STRIPE_WEBHOOK_SECRET), or start \
             with --sandbox for play money. The sandbox starts by itself only on the embedded database with a \
             loopback listener"
-            .to_owned());
+                .to_owned(),
+        );
     }
-    if !options.sandbox && let Some(key) = key {
+    if !options.sandbox
+        && let Some(key) = key
+    {
         let mut stripe = StripeSettings::new(Secret::new(key), secrets(settings.stripe_webhook_secrets()));
         stripe.api_base = settings.stripe_api_base();
         return Ok(Payments { gateway: adapter(stripe)?, sandbox: None });
@@ -56,7 +60,8 @@ async fn with_sandbox(
     if !key.starts_with("sk_test_") {
         return Err("--sandbox takes no live key: unset SCRIP_STRIPE_SECRET_KEY".to_owned());
     }
-    let config = SandboxConfig { secret_key: Some(key.clone()), public_origin: Some(settings.public_url(address)) };
+    let config =
+        SandboxConfig { secret_key: Some(key.clone()), public_origin: Some(settings.public_url(address)) };
     let sandbox = Sandbox::new(store.clone(), Clock::System, config);
     let mut known = settings.stripe_webhook_secrets();
     if known.is_empty() {
@@ -67,8 +72,7 @@ async fn with_sandbox(
     let wired = sandbox.send_events_to(&format!("{own}/webhooks/stripe"), &newest).await;
     wired.map_err(|e| format!("sandbox: {}", chain(&e)))?;
     let mut stripe = StripeSettings::new(Secret::new(key), secrets(known));
-    stripe.api_base =
-        Some(settings.stripe_api_base().unwrap_or_else(|| format!("{own}{}/", sandbox::MOUNT)));
+    stripe.api_base = Some(settings.stripe_api_base().unwrap_or_else(|| format!("{own}{}/", sandbox::MOUNT)));
     Ok(Payments { gateway: adapter(stripe)?, sandbox: Some(sandbox) })
 }
 

@@ -74,7 +74,12 @@ struct Background {
 }
 
 impl Background {
-    fn start(app: &App, payments: Payments, settings: &Settings, options: &Serve) -> Result<Background, String> {
+    fn start(
+        app: &App,
+        payments: Payments,
+        settings: &Settings,
+        options: &Serve,
+    ) -> Result<Background, String> {
         let (stop, is_stopping) = watch::channel(false);
         let stops = || {
             let mut is_stopping = is_stopping.clone();

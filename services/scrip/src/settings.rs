@@ -180,7 +180,6 @@ impl Settings {
             gateway: None,
             mail_from: self.mail_from()?,
             public_url: self.public_url(self.listen),
-            ..AppConfig::default()
         })
     }
 

@@ -6,7 +6,7 @@ use tests::browser::{Browser, Key};
 
 use super::{SUCCESS, Visit, available, make_images};
 
-const PRICE: &str = "Pay $45.00";
+const PRICE: &str = "Pay 45.00 USD";
 const BUY: &str = "Buy 500 credits for $45.00";
 const EMAIL: &str = "ada@example.com";
 const MAX_CLICKS_TO_THE_FORMULA: usize = 2;
@@ -53,20 +53,20 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
     for card in ["4000 0000 0000 0002", "4000 0000 0000 9995"] {
         start_to_pay(&visit, card);
         browser.see("Nothing was charged.");
-        browser.click("Cancel and go back");
+        browser.follow("Cancel and go back");
         browser.until_at("Purchase cancelled");
         browser.see("Nothing was charged.");
     }
 
     visit.go("/buy");
-    browser.click(BUY);
+    browser.push(BUY);
     browser.until_at(PRICE);
-    browser.click("Cancel and go back");
+    browser.follow("Cancel and go back");
     browser.until_at("Purchase cancelled");
 
     start_to_pay(&visit, "4000 0027 6000 3184");
     browser.until_at("Confirm your payment");
-    browser.click("Fail authentication");
+    browser.push("Fail authentication");
     browser.see("Nothing was charged.");
 
     // What the gateway says about the three cards arrived, and none of it is a payment.
@@ -84,7 +84,7 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
     browser.see("Nothing was charged.");
     pay_with(browser, Hand::Pointer, "4000 0027 6000 3184");
     browser.until_at("Confirm your payment");
-    browser.click("Complete authentication");
+    browser.push("Complete authentication");
     browser.until_at("Thank you");
     assert_eq!(available(&mut merchant, &customer), "500");
 }
@@ -130,14 +130,14 @@ fn travel(visit: &Visit, hand: Hand) {
         hand.follow(browser, link);
     }
     let formula = browser.text_of(".formula");
-    assert!(formula.starts_with('5') && formula.ends_with("= 10"), "{formula}");
+    assert!(formula.contains("2 images") && formula.ends_with("= 10"), "{formula}");
     browser.see("10 credits charged");
 }
 
 /// Up to the answer of the card's bank.
 fn start_to_pay(visit: &Visit, card: &str) {
     visit.go("/buy");
-    visit.browser.click(BUY);
+    visit.browser.push(BUY);
     visit.browser.until_at(PRICE);
     pay_with(&visit.browser, Hand::Pointer, card);
 }
@@ -166,7 +166,7 @@ fn handled(events: &Value, kind: &str) -> usize {
 impl Hand {
     fn follow(self, browser: &Browser, link: &str) {
         match self {
-            Hand::Pointer => browser.click(link),
+            Hand::Pointer => browser.follow(link),
             Hand::Keyboard => {
                 browser.tab_to("link", link);
                 browser.press(Key::Enter);
@@ -176,7 +176,7 @@ impl Hand {
 
     fn push(self, browser: &Browser, button: &str) {
         match self {
-            Hand::Pointer => browser.click(button),
+            Hand::Pointer => browser.push(button),
             Hand::Keyboard => {
                 browser.tab_to("button", button);
                 browser.press(Key::Enter);

@@ -44,7 +44,7 @@ impl Visit {
         self.browser.fill("Your name", name);
         self.browser.fill("E-mail address", email);
         self.browser.fill("Password", PASSWORD);
-        self.browser.click("Create account");
+        self.browser.push("Create account");
         self.browser.until_at("Balance");
     }
 
@@ -63,7 +63,7 @@ impl Visit {
         self.go(page);
         self.browser.fill("E-mail address", email);
         self.browser.fill("Password", kept.expect("the demo's password is kept").trim());
-        self.browser.click("Sign in");
+        self.browser.push("Sign in");
     }
 
     /// The id of the customer who is signed in.
@@ -103,6 +103,10 @@ fn make_images(customer_key: &mut Wire, merchant: &mut Wire, customer: &str) {
     let work = json!({"customer": customer, "feature": "image.generate", "model": "sdxl", "quantities": {"images": 2}});
     let quote = post(customer_key, "/v1/quotes", &work);
     assert_eq!(quote.text("credits"), "10");
-    let hold = post(merchant, "/v1/holds", &json!({"customer": customer, "quote": quote.text("id"), "job": "poster"}));
+    let hold = post(
+        merchant,
+        "/v1/holds",
+        &json!({"customer": customer, "quote": quote.text("id"), "job": "poster"}),
+    );
     post(merchant, &format!("/v1/holds/{}/capture", hold.text("id")), &json!({"quantities": {"images": 2}}));
 }

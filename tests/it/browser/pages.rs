@@ -54,8 +54,12 @@ fn every_page_is_light_and_fetches_nothing_from_elsewhere() {
     walk(&visit, &mut |name| {
         let fetched = browser.script(FETCHED, &[]);
         let bytes = fetched["bytes"].as_i64().unwrap_or_default();
-        let urls: Vec<&str> = fetched["urls"].as_array().into_iter().flatten().filter_map(|u| u.as_str()).collect();
-        assert!(urls.iter().any(|url| url.ends_with(".css")), "{name} was measured without its style: {urls:?}");
+        let urls: Vec<&str> =
+            fetched["urls"].as_array().into_iter().flatten().filter_map(|u| u.as_str()).collect();
+        assert!(
+            urls.iter().any(|url| url.ends_with(".css")),
+            "{name} was measured without its style: {urls:?}"
+        );
         let elsewhere = urls.iter().find(|url| !url.starts_with(&visit.server.url()));
         assert_eq!(elsewhere, None, "{name} fetches from elsewhere");
         assert!((1..=PAGE_MAX_BYTES).contains(&bytes), "{name} weighs {bytes} bytes: {urls:?}");

@@ -13,7 +13,6 @@ const PAYLOADS: [&str; 5] = [
     "\" autofocus onfocus=window.scriptRan=1 x=\"",
     "'><details open ontoggle=window.scriptRan=1>",
 ];
-const MAX_FORMS: usize = 12;
 
 /// How a form's text fields are filled.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +23,16 @@ enum Filling {
     WhereItFits,
 }
 
-/// Sends the form at an index of the page; says false when there is none.
+const ACTIONS: &str = r#"
+    const actions = [...document.querySelectorAll("main form")].map(form => form.getAttribute("action"));
+    return [...new Set(actions)];"#;
+
+/// Sends the first form with an action, if there is one.
 const SEND: &str = r#"
-    const [index, payload, fits, email, password] = arguments;
-    const form = [...document.querySelectorAll("main form")][index];
-    if (!form) return false;
+    const [action, payload, fits, email, password] = arguments;
+    const form = [...document.querySelectorAll("main form")]
+        .find(form => form.getAttribute("action") === action);
+    if (!form) return;
     for (const field of form.querySelectorAll("input:not([type=hidden]), textarea")) {
         const is_number = field.inputMode === "decimal" || field.inputMode === "numeric";
         if (field.type === "password") field.value = password;
@@ -38,8 +42,7 @@ const SEND: &str = r#"
     }
     form.noValidate = true;
     form.dataset.sent = "1";
-    form.requestSubmit();
-    return true;"#;
+    form.requestSubmit();"#;
 
 #[test]
 fn scripts_in_text_fields_are_text() {
@@ -56,7 +59,8 @@ fn scripts_in_text_fields_are_text() {
 fn the_payloads_run_where_nobody_escapes_them() {
     let Some(browser) = Browser::open() else { return };
     for payload in PAYLOADS {
-        let page = format!("<title>t</title><p>{payload}</p><input value=\"{payload}\"><input value='{payload}'>");
+        let page =
+            format!("<title>t</title><p>{payload}</p><input value=\"{payload}\"><input value='{payload}'>");
         let page: String = page.bytes().map(|byte| format!("%{byte:02X}")).collect();
         browser.goto(&format!("data:text/html,{page}"));
         browser.until(payload, || has_run(&browser));
@@ -71,8 +75,8 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     for page in public {
         send_all(visit, page, payload, &email, Filling::Everywhere);
     }
-    send_form(visit, "/sign-up", 0, payload, &email, Filling::Everywhere);
-    send_form(visit, "/sign-up", 0, payload, &email, Filling::WhereItFits);
+    send_all(visit, "/sign-up", payload, &email, Filling::Everywhere);
+    send_all(visit, "/sign-up", payload, &email, Filling::WhereItFits);
     browser.until_at("Balance");
     let customer = visit.customer();
     work_for(visit, &customer, payload);
@@ -107,7 +111,7 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     visit.go(&page);
     browser.see(payload);
     browser.click_first("main a[href$='/reversal']");
-    send_form(visit, &browser.path(), 0, payload, &email, Filling::WhereItFits);
+    send_all(visit, &browser.path(), payload, &email, Filling::WhereItFits);
     visit.go("/console/audit");
     browser.see(payload);
     visit.go(&page);
@@ -127,31 +131,30 @@ fn work_for(visit: &Visit, customer: &str, payload: &str) {
     post(&mut merchant, "/v1/holds", &json!({"customer": customer, "credits": "3", "job": payload}));
 }
 
+/// Every form of a page, each once.
 fn send_all(visit: &Visit, page: &str, payload: &str, email: &str, filling: Filling) {
-    for index in 0..MAX_FORMS {
-        if !send_form(visit, page, index, payload, email, filling) {
-            return;
-        }
+    visit.go(page);
+    let actions = visit.browser.script(ACTIONS, &[]);
+    let actions: Vec<&str> = actions.as_array().into_iter().flatten().filter_map(|a| a.as_str()).collect();
+    assert!(!actions.is_empty(), "{page} has no form");
+    for action in actions {
+        send(visit, (page, action), payload, email, filling);
     }
-    panic!("{page} has more than {MAX_FORMS} forms");
 }
 
-/// False when the page has no such form.
-fn send_form(visit: &Visit, page: &str, index: usize, payload: &str, email: &str, filling: Filling) -> bool {
+fn send(visit: &Visit, (page, action): (&str, &str), payload: &str, email: &str, filling: Filling) {
     let browser = &visit.browser;
     visit.go(page);
     let fits = matches!(filling, Filling::WhereItFits);
-    let arguments = [json!(index), json!(payload), json!(fits), json!(email), json!(PASSWORD)];
-    let is_sent = browser.script(SEND, &arguments) == true;
-    if is_sent {
-        browser.until("the next page", || !browser.has("form[data-sent]"));
-        assert_text(browser, &format!("form {index} of {page}, {filling:?}"));
-    }
-    is_sent
+    let arguments = [json!(action), json!(payload), json!(fits), json!(email), json!(PASSWORD)];
+    browser.script(SEND, &arguments);
+    browser.until("the next page", || !browser.has("form[data-sent]"));
+    assert_text(browser, &format!("the form {action} of {page}, {filling:?}"));
 }
 
 fn assert_text(browser: &Browser, what: &str) {
-    browser.until("the page to be complete", || browser.script("return document.readyState", &[]) == "complete");
+    browser
+        .until("the page to be complete", || browser.script("return document.readyState", &[]) == "complete");
     if has_run(browser) {
         browser.fail(&format!("a script ran: {what}"));
     }

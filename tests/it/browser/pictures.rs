@@ -10,7 +10,11 @@ const FOLDER_VARIABLE: &str = "SCRIP_TEST_SCREENSHOTS";
 #[test]
 fn the_readmes_pictures_are_taken_when_asked_for() {
     let Some(folder) = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from) else { return };
-    let folder = if folder.is_relative() { PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(folder) } else { folder };
+    let folder = if folder.is_relative() {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)
+    } else {
+        folder
+    };
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     let Some(visit) = Visit::start("pictures") else { return };
     let browser = &visit.browser;
@@ -20,21 +24,21 @@ fn the_readmes_pictures_are_taken_when_asked_for() {
     live(&mut visit.merchant());
     visit.go("/buy");
     take("portal-buy");
-    browser.click("Buy 500 credits for $45.00");
-    browser.until_at("Pay $45.00");
+    browser.push("Buy 500 credits for $45.00");
+    browser.until_at("Pay 45.00 USD");
     browser.fill("Card number", SUCCESS);
     browser.fill("Expiry (MM / YY)", "12 / 34");
     browser.fill("Security code", "123");
-    browser.click("Pay $45.00");
+    browser.push("Pay 45.00 USD");
     browser.until_at("Thank you");
     visit.go("/");
     take("portal-balance");
-    browser.click("SDXL, Image generation");
+    browser.follow("SDXL, Image generation");
     browser.text_of(".formula");
     take("portal-receipt");
 
     visit.sign_in_as_operator();
-    browser.click("Verify now");
+    browser.push("Verify now");
     browser.see("green");
     take("console-overview");
     visit.go("/console/customers?q=demo%40example.com");

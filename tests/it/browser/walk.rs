@@ -20,7 +20,8 @@ const LINKS: &str = r#"
 
 /// Shapes that a walk must have seen; else it is the walk that broke.
 const OF_STRANGERS: &[&str] = &["/", "/sign-in", "/sign-up", "/prices", "/prices/image.generate/*", "/docs"];
-const OF_CUSTOMERS: &[&str] = &["/", "/buy", "/activity", "/activity?month", "/receipts/*", "/developers", "/settings", "/prices"];
+const OF_CUSTOMERS: &[&str] =
+    &["/", "/buy", "/activity", "/activity?month", "/receipts/*", "/developers", "/settings", "/prices"];
 const OF_OPERATORS: &[&str] = &[
     "/console",
     "/console/customers",
@@ -52,21 +53,23 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
     live(&mut visit.merchant());
     purchase(visit, look);
     follow_links(visit, "a customer", &["/", "/activity?month=2026-01"], OF_CUSTOMERS, look);
-    for (path, button) in [("/buy", "Buy this amount"), ("/developers", "Create key"), ("/settings", "Save name")] {
+    for (path, button) in
+        [("/buy", "Buy this amount"), ("/developers", "Create key"), ("/settings", "Save name")]
+    {
         visit.go(path);
         send_nonsense(browser, button);
         look(&format!("{button} with nonsense"));
     }
     visit.go("/developers");
     browser.fill("Name of a new key", "Laptop");
-    browser.click("Create key");
+    browser.push("Create key");
     browser.see("Your new key");
     look("a new key");
 
     visit.sign_in_as_operator();
     follow_links(visit, "an operator", &["/console"], OF_OPERATORS, look);
     visit.go("/console");
-    browser.click("Verify now");
+    browser.push("Verify now");
     browser.until_at("Overview");
     look("a verified journal");
     visit.go("/console/customers?q=nobody-at-all");
@@ -107,7 +110,8 @@ fn follow_links(visit: &Visit, whose: &str, from: &[&str], expected: &[&str], lo
 /// The path without ids, and the names of the parameters.
 fn shape(path: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let is_id = |segment: &&str| segment.len() > 20 || segment.chars().filter(char::is_ascii_digit).count() > 8;
+    let is_id =
+        |segment: &&str| segment.len() > 20 || segment.chars().filter(char::is_ascii_digit).count() > 8;
     let mut segments: Vec<&str> =
         path.split('/').map(|segment| if is_id(&segment) { "*" } else { segment }).collect();
     if let ["", "prices", _, model] = segments.as_mut_slice() {
@@ -130,7 +134,7 @@ fn refused_sign_in(visit: &Visit, look: &mut dyn FnMut(&str)) {
         visit.go(page);
         visit.browser.fill("E-mail address", DEMO_OPERATOR);
         visit.browser.fill("Password", "not this one");
-        visit.browser.click("Sign in");
+        visit.browser.push("Sign in");
         visit.browser.see("Sign in");
         look(&format!("a refused sign-in at {page}"));
     }
@@ -146,8 +150,8 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
         browser.click_first("form button");
     };
     visit.go("/buy");
-    browser.click("Buy 100 credits for $10.00");
-    browser.until_at("Pay $10.00");
+    browser.push("Buy 100 credits for $10.00");
+    browser.until_at("Pay 10.00 USD");
     look("the hosted checkout");
     browser.click_first("form button");
     browser.see("Not sent yet");
@@ -158,10 +162,10 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
     pay("4000 0027 6000 3184");
     browser.until_at("Confirm your payment");
     look("3-D Secure");
-    browser.click("Fail authentication");
-    browser.until_at("Pay $10.00");
+    browser.push("Fail authentication");
+    browser.until_at("Pay 10.00 USD");
     let checkout = browser.url();
-    browser.click("Cancel and go back");
+    browser.follow("Cancel and go back");
     browser.until_at("Purchase cancelled");
     look("a cancelled purchase");
     browser.goto(&checkout);

@@ -91,25 +91,31 @@ impl Browser {
     /// Waits until the page shows `text`.
     pub fn see(&self, text: &str) {
         self.until(&format!("{text:?} to be seen"), || {
-            self.session.find_css("body").and_then(|body| self.session.text(&body)).is_ok_and(|t| t.contains(text))
+            self.session
+                .find_css("body")
+                .and_then(|body| self.session.text(&body))
+                .is_ok_and(|t| t.contains(text))
         });
     }
 
     /// Waits until the page with this heading is open.
     pub fn until_at(&self, heading: &str) {
         self.until(&format!("the page {heading:?}"), || {
-            self.session.find_css("h1").and_then(|h1| self.session.text(&h1)).is_ok_and(|text| text == heading)
+            self.session
+                .find_css("h1")
+                .and_then(|h1| self.session.text(&h1))
+                .is_ok_and(|text| text == heading)
         });
     }
 
-    /// Clicks the link or button of this name.
-    pub fn click(&self, name: &str) {
-        let text = xpath_text(name);
-        let path = format!(
-            "//*[self::a or self::button or self::summary][normalize-space()={text} or @aria-label={text}]"
-        );
-        let element = self.wait_for(name, || self.session.find_xpath(&path));
-        self.done(&format!("a click on {name:?}"), self.session.click(&element));
+    /// Clicks the link of this name.
+    pub fn follow(&self, name: &str) {
+        self.click("a", name);
+    }
+
+    /// Clicks the button of this name.
+    pub fn push(&self, name: &str) {
+        self.click("button", name);
     }
 
     /// Clicks the first element that `css` finds.
@@ -193,6 +199,13 @@ impl Browser {
         panic!("{why}\non {}:\n{text}", self.url());
     }
 
+    fn click(&self, tag: &str, name: &str) {
+        let text = xpath_text(name);
+        let path = format!("//{tag}[normalize-space()={text} or @aria-label={text}]");
+        let element = self.wait_for(name, || self.session.find_xpath(&path));
+        self.done(&format!("a click on {name:?}"), self.session.click(&element));
+    }
+
     fn wait_for(&self, what: &str, find: impl Fn() -> Result<Element, Refusal>) -> Element {
         self.until(what, || find().is_ok());
         self.done(what, find())
@@ -235,7 +248,8 @@ mod tests {
 
     #[test]
     fn base64_is_read() {
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmE=", "fooba")] {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmE=", "fooba")]
+        {
             assert_eq!(decode_base64(text), bytes.as_bytes());
         }
     }

@@ -134,7 +134,8 @@ fn call(wire: &RefCell<Wire>, method: &str, path: &str, body: &Value) -> Result<
         "GET" => wire.get(path),
         _ => wire.post(path, "", &body.to_string()),
     };
-    let reply = reply.map_err(|error| Refusal { word: "no answer".to_owned(), sentence: error.to_string() })?;
+    let reply =
+        reply.map_err(|error| Refusal { word: "no answer".to_owned(), sentence: error.to_string() })?;
     let value = reply.json()["value"].take();
     if reply.is_success() {
         return Ok(value);

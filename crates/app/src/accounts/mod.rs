@@ -21,8 +21,8 @@ use uuid::Uuid;
 use crate::{AppError, Principal, Scope};
 
 pub use own_keys::{create_key, keys, revoke_key};
-pub use passwords::new_password;
 pub(crate) use passwords::Workplaces;
+pub use passwords::new_password;
 pub use profile::{PasswordChange, change_password, rename, users_of};
 pub use sessions::{Session, SessionView, end_other_sessions, end_session, session, sessions, sign_out};
 pub use sign_in::{Credentials, SignedIn, sign_in};

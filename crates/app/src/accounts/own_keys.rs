@@ -24,7 +24,8 @@ pub async fn create_key(
     keyed: &Keyed,
 ) -> Result<Done<CreatedApiKey>, AppError> {
     let customer = customer(by)?;
-    if api_keys::of_customer(app.store().reader(), customer.uuid(), KEYS_MAX).await?.len() as u64 >= KEYS_MAX {
+    if api_keys::of_customer(app.store().reader(), customer.uuid(), KEYS_MAX).await?.len() as u64 >= KEYS_MAX
+    {
         let detail = format!("There are {KEYS_MAX} keys already; revoke one first.");
         return Err(AppError::Conflict { code: "too_many_keys", detail });
     }

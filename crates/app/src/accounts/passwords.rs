@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::Argon2;
 use tokio::sync::Semaphore;
 
 use super::{PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS};
@@ -41,10 +41,9 @@ pub fn new_password() -> Result<String, AppError> {
 /// The PHC string that is stored.
 pub(crate) async fn hash(app: &App, password: &str) -> Result<String, AppError> {
     let password = password.to_owned();
-    let hashed = work(app, move || {
-        Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
-    })
-    .await?;
+    let hashed =
+        work(app, move || Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()))
+            .await?;
     hashed.map_err(|error| broken(&error.to_string()))
 }
 

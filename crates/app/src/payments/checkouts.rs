@@ -14,7 +14,9 @@ use crate::about::{from_json, to_json};
 use crate::customers::Known;
 use crate::payments::{OPEN_CHECKOUT, gateway};
 use crate::text::Checks;
-use crate::{App, AppError, CustomerRef, Done, Keyed, Page, PageRequest, Principal, Scope, catalogue, customers, work};
+use crate::{
+    App, AppError, CustomerRef, Done, Keyed, Page, PageRequest, Principal, Scope, catalogue, customers, work,
+};
 
 /// How long a caller waits for the gateway's page (rules.md, "Idempotency").
 const WAIT: Duration = Duration::from_secs(10);
@@ -33,7 +35,10 @@ pub struct NewCheckout {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Buying {
-    Pack { id: String, quantity: u32 },
+    Pack {
+        id: String,
+        quantity: u32,
+    },
     /// A custom amount at the volume price.
     Credits(Credits),
 }
@@ -280,7 +285,10 @@ fn of_credits(catalog: &Catalog, credits: Credits) -> Result<Offer, AppError> {
         return Err(invalid("cannot be chosen: the catalogue sells packs only".to_owned()));
     };
     if credits < smallest.from {
-        return Err(invalid(format!("must be at least {}; smaller amounts are sold as packs", smallest.from)));
+        return Err(invalid(format!(
+            "must be at least {}; smaller amounts are sold as packs",
+            smallest.from
+        )));
     }
     let volume = catalog.volume().iter().rfind(|v| v.from <= credits).unwrap_or(smallest);
     let price = price_of_credits(catalog, credits).filter(|_| credits <= Credits::INPUT_MAX);
@@ -305,8 +313,9 @@ fn check_urls(new: &NewCheckout) -> Result<(), AppError> {
 fn is_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    host.is_some_and(|host| !host.is_empty() && !host.contains(['@', '\\', '{', '}']) && !host.starts_with(':'))
-        && url.len() <= URL_MAX_CHARS
+    host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(['@', '\\', '{', '}']) && !host.starts_with(':')
+    }) && url.len() <= URL_MAX_CHARS
         && url.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`|".contains(&b))
 }
 
@@ -424,12 +433,27 @@ mod tests {
 
     #[test]
     fn only_absolute_web_addresses_are_returned_to() {
-        for url in ["http://127.0.0.1:8080/return?c=1", "https://a.example", "https://a.example/?s={CHECKOUT_SESSION_ID}"] {
+        for url in [
+            "http://127.0.0.1:8080/return?c=1",
+            "https://a.example",
+            "https://a.example/?s={CHECKOUT_SESSION_ID}",
+        ] {
             assert!(is_url(url), "{url}");
         }
         let long = format!("https://a.example/{}", "x".repeat(URL_MAX_CHARS));
-        for url in ["", "/return", "javascript:alert(1)", "https://", "http:///x", "https://a b", "ftp://a", "https://a\n", "https://u@h", "HTTPS//a", &long]
-        {
+        for url in [
+            "",
+            "/return",
+            "javascript:alert(1)",
+            "https://",
+            "http:///x",
+            "https://a b",
+            "ftp://a",
+            "https://a\n",
+            "https://u@h",
+            "HTTPS//a",
+            &long,
+        ] {
             assert!(!is_url(url), "{url}");
         }
     }

@@ -43,7 +43,12 @@ pub(crate) async fn move_credits(app: &App, work: &outbox::Model) -> Result<Outc
     done.or_else(outcome_of)
 }
 
-async fn carry_out(app: &App, row: &Model, moving: &Moving<'_>, effect: &Effect) -> Result<Outcome, AppError> {
+async fn carry_out(
+    app: &App,
+    row: &Model,
+    moving: &Moving<'_>,
+    effect: &Effect,
+) -> Result<Outcome, AppError> {
     match effect {
         Effect::Grant { key, credits, paid, expires_at } => {
             let bought = moving.bought();
@@ -99,10 +104,14 @@ impl Moving<'_> {
 
     /// A lot of its own, with the share of the price that was paid for these credits; it pays debt first.
     async fn restore(&self, key: &str, credits: Credits, causes: &[Cause]) -> Result<Outcome, AppError> {
-        let Some(first) = self.lots()?.first().copied() else { return Ok(later("the grant is not written yet")) };
+        let Some(first) = self.lots()?.first().copied() else {
+            return Ok(later("the grant is not written yet"));
+        };
         let bought = store::wallets::lot(self.app.store(), self.wallet(), first).await?;
         // The projection of lots may be behind the journal for a moment.
-        let Some(bought) = bought.map(|lot| lot.terms) else { return Ok(later("the lot is not written yet")) };
+        let Some(bought) = bought.map(|lot| lot.terms) else {
+            return Ok(later("the lot is not written yet"));
+        };
         let paid = bought.paid.map(|paid| share(paid, credits, bought.granted));
         let terms = LotTerms { clawed_back: Credits::ZERO, voided: false, granted: credits, paid, ..bought };
         let given = self.give(key, terms, &format!("Given back: {}", reasons(causes))).await?;
@@ -129,7 +138,8 @@ impl Moving<'_> {
             let left = terms.granted.minus_or_zero(terms.clawed_back);
             let part = if terms.voided { Credits::ZERO } else { left.min(needed) };
             if part.is_positive() {
-                let taken = self.submit(&key, Command::Clawback { grant: lot, credits: part }, &reason).await?;
+                let taken =
+                    self.submit(&key, Command::Clawback { grant: lot, credits: part }, &reason).await?;
                 needed = needed.minus_or_zero(revoked(&taken));
             }
         }
@@ -144,7 +154,8 @@ impl Moving<'_> {
             reason: Some(reason.to_owned()),
             created_at: None,
         };
-        let unavailable = |e: AppError| EngineError::Unavailable(std::sync::Arc::new(StoreError::Corrupt(e.to_string())));
+        let unavailable =
+            |e: AppError| EngineError::Unavailable(std::sync::Arc::new(StoreError::Corrupt(e.to_string())));
         let request = Request {
             wallet: self.wallet(),
             key: self.keyed(key).map_err(unavailable)?,

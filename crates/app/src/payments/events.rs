@@ -179,7 +179,8 @@ fn shown(row: inbox::Model) -> Result<GatewayEvent, AppError> {
 }
 
 impl WorkState {
-    pub const ALL: [WorkState; 4] = [WorkState::Waiting, WorkState::Done, WorkState::Ignored, WorkState::Failed];
+    pub const ALL: [WorkState; 4] =
+        [WorkState::Waiting, WorkState::Done, WorkState::Ignored, WorkState::Failed];
 
     pub const fn as_str(self) -> &'static str {
         match self {

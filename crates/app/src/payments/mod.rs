@@ -21,7 +21,9 @@ use gateways::Gateway;
 
 use crate::{App, AppError};
 
-pub use checkouts::{Buying, Checkout, CheckoutState, NewCheckout, create, create_own, get, list, of_gateway_id};
+pub use checkouts::{
+    Buying, Checkout, CheckoutState, NewCheckout, create, create_own, get, list, of_gateway_id,
+};
 pub use events::{GatewayEvent, WorkState, event, events, receive, replay};
 pub use refunds::{NewRefund, Refunding, refund};
 
@@ -55,7 +57,8 @@ pub fn is_configured(app: &App) -> bool {
 pub(crate) fn gateway(app: &App) -> Result<&dyn Gateway, AppError> {
     let missing = || AppError::Conflict {
         code: "no_gateway",
-        detail: "no payment gateway is configured: set SCRIP_STRIPE_SECRET_KEY or start with --sandbox".to_owned(),
+        detail: "no payment gateway is configured: set SCRIP_STRIPE_SECRET_KEY or start with --sandbox"
+            .to_owned(),
     };
     app.config().gateway.as_ref().map(|gateway| gateway.0.as_ref()).ok_or_else(missing)
 }

@@ -54,7 +54,8 @@ pub(super) async fn observe(
                 return Err(StoreError::Corrupt(format!("checkout {} moves all the time", next.id)).into());
             }
             Err(AppError::Unavailable { cause: Some(cause), .. })
-                if tries < TRIES && cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_transient) => {}
+                if tries < TRIES
+                    && cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_transient) => {}
             Err(error) => return Err(error),
         }
     }
@@ -104,7 +105,8 @@ async fn insert(app: &App, txn: &DatabaseTransaction, row: &Model, effect: &Effe
 async fn find(app: &App, gateway: &str, report: &Report) -> Result<Option<Model>, AppError> {
     let db = app.store().reader();
     let (checkout, payment) = (report.checkout.as_ref(), report.payment.as_ref());
-    let references = [checkout.and_then(|c| c.reference.as_ref()), payment.and_then(|p| p.reference.as_ref())];
+    let references =
+        [checkout.and_then(|c| c.reference.as_ref()), payment.and_then(|p| p.reference.as_ref())];
     for reference in references.into_iter().flatten() {
         if let Ok(id) = reference.parse::<CheckoutId>() {
             return Ok(checkouts::by_id(db, id.uuid()).await?.filter(|row| row.gateway == gateway));
@@ -130,7 +132,8 @@ fn next(app: &App, row: Model, change: &Change) -> Result<Model, AppError> {
     };
     let is_opening = purchase.state == CheckoutState::Open && row.url.is_none();
     let is_settled = !matches!(purchase.state, CheckoutState::Open | CheckoutState::Processing);
-    let settled_at = row.settled_at.or_else(|| is_settled.then(|| purchase.paid_at.unwrap_or(app.now()).micros()));
+    let settled_at =
+        row.settled_at.or_else(|| is_settled.then(|| purchase.paid_at.unwrap_or(app.now()).micros()));
     Ok(Model {
         gateway_id: purchase.checkout.as_ref().map(|c| c.0.clone()).or(row.gateway_id),
         payment: purchase.payment.as_ref().map(|p| p.0.clone()).or(row.payment),
@@ -138,7 +141,11 @@ fn next(app: &App, row: Model, change: &Change) -> Result<Model, AppError> {
         state: if is_opening { row.state } else { state.to_owned() },
         error,
         purchase: to_json(purchase)?,
-        settled_at: if state == checkouts::PAID { purchase.paid_at.map(|at| at.micros()) } else { settled_at },
+        settled_at: if state == checkouts::PAID {
+            purchase.paid_at.map(|at| at.micros())
+        } else {
+            settled_at
+        },
         ..row
     })
 }

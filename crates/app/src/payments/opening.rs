@@ -63,7 +63,11 @@ async fn write(app: &App, row: Model) -> Result<Outcome, AppError> {
     let txn = app.store().write().await?;
     let is_ours = checkouts::update(&txn, &row).await?;
     txn.commit().await.map_err(StoreError::from)?;
-    if is_ours { Ok(Outcome::Done) } else { Ok(Outcome::Later { why: "it moved meanwhile".to_owned(), seconds: 1 }) }
+    if is_ours {
+        Ok(Outcome::Done)
+    } else {
+        Ok(Outcome::Later { why: "it moved meanwhile".to_owned(), seconds: 1 })
+    }
 }
 
 async fn asked(app: &App, id: CheckoutId, row: &Model) -> Result<NewCheckout, AppError> {

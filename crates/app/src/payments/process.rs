@@ -12,7 +12,11 @@ use crate::payments::gateway;
 use crate::payments::observe::{Observed, observe};
 use crate::{App, AppError};
 
-pub(crate) async fn process(app: &App, claim: &Claim<String>, event: &inbox::Model) -> Result<Outcome, AppError> {
+pub(crate) async fn process(
+    app: &App,
+    claim: &Claim<String>,
+    event: &inbox::Model,
+) -> Result<Outcome, AppError> {
     let gateway = gateway(app)?;
     if event.gateway != gateway.name() {
         return Ok(Outcome::Failed { error: format!("the gateway {} is not configured", event.gateway) });
@@ -24,7 +28,9 @@ pub(crate) async fn process(app: &App, claim: &Claim<String>, event: &inbox::Mod
     };
     let report = match gateways::read(gateway, &subject).await {
         Ok(report) => report,
-        Err(error @ GatewayError::NotFound { .. }) => return Ok(Outcome::Failed { error: error.to_string() }),
+        Err(error @ GatewayError::NotFound { .. }) => {
+            return Ok(Outcome::Failed { error: error.to_string() });
+        }
         Err(error) => return Ok(Outcome::Retry { error: error.to_string() }),
     };
     match observe(app, gateway.name(), &report, Some(claim.token)).await? {

@@ -11,7 +11,12 @@ use crate::mails::{NewMail, enqueue};
 use crate::{App, AppError, customers, wallets};
 
 /// `None` for an address that no mail server takes: the purchase stands without its mail.
-pub(super) async fn letter(app: &App, row: &Model, what: &str, expires_at: Timestamp) -> Result<Option<NewMail>, AppError> {
+pub(super) async fn letter(
+    app: &App,
+    row: &Model,
+    what: &str,
+    expires_at: Timestamp,
+) -> Result<Option<NewMail>, AppError> {
     let customer = customers::load(app, CustomerId::from_uuid(row.customer)).await?;
     let purchase: Purchase = from_json(&row.purchase)?;
     let paid = purchase.terms.price;
@@ -40,7 +45,11 @@ pub(super) async fn letter(app: &App, row: &Model, what: &str, expires_at: Times
     }
 }
 
-pub(super) async fn put(app: &App, txn: &DatabaseTransaction, mail: Option<&NewMail>) -> Result<(), AppError> {
+pub(super) async fn put(
+    app: &App,
+    txn: &DatabaseTransaction,
+    mail: Option<&NewMail>,
+) -> Result<(), AppError> {
     if let Some(mail) = mail {
         enqueue(txn, mail.clone(), app.now()).await?;
     }

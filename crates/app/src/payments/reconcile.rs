@@ -29,13 +29,16 @@ pub(crate) async fn reconcile(app: &App, reach_seconds: i64) -> Result<String, A
     let mut repaired = 0u32;
     let moved = told.iter().filter(|c| c.state != CheckoutState::Open);
     for checkout in moved.filter(|c| c.reference.as_ref().is_some_and(|reference| ours.contains(reference))) {
-        let report = gateways::read(gateway, &Subject::Checkout(checkout.id.clone())).await.map_err(unavailable)?;
+        let report =
+            gateways::read(gateway, &Subject::Checkout(checkout.id.clone())).await.map_err(unavailable)?;
         match observe(app, gateway.name(), &report, None).await? {
             Observed::Settled(what) => {
                 repaired += 1;
                 tracing::warn!(checkout.id = %checkout.id.0, what, "the reconciler met a purchase before its webhook");
             }
-            Observed::Wrong(error) => tracing::error!(%error, checkout.id = %checkout.id.0, "a purchase does not add up"),
+            Observed::Wrong(error) => {
+                tracing::error!(%error, checkout.id = %checkout.id.0, "a purchase does not add up")
+            }
             Observed::Foreign | Observed::LostLease => {}
         }
     }

@@ -36,7 +36,12 @@ pub struct Refunding {
 }
 
 /// Asks for a refund. The gateway is told afterwards by a job; what it says moves the credits.
-pub async fn refund(app: &App, by: &Principal, new: NewRefund, keyed: &Keyed) -> Result<Done<Refunding>, AppError> {
+pub async fn refund(
+    app: &App,
+    by: &Principal,
+    new: NewRefund,
+    keyed: &Keyed,
+) -> Result<Done<Refunding>, AppError> {
     by.require(Scope::Admin)?;
     let mut checks = Checks::default();
     checks.text("reason", &new.reason, SENTENCE_MAX_CHARS);
@@ -46,7 +51,8 @@ pub async fn refund(app: &App, by: &Principal, new: NewRefund, keyed: &Keyed) ->
     let done = once(app, by, ROUTE, Some(keyed), move |txn| {
         let new = new.clone();
         Box::pin(async move {
-            let row = checkouts::by_id(txn, new.checkout.uuid()).await?.ok_or(AppError::not_found("checkout"))?;
+            let row =
+                checkouts::by_id(txn, new.checkout.uuid()).await?.ok_or(AppError::not_found("checkout"))?;
             let refunding = refunding(&row, &new)?;
             let job = outbox::Model::new(id, format!("refund/{id}"), REFUND, to_json(&refunding)?, at);
             outbox::insert(txn, job).await?;
@@ -65,10 +71,16 @@ fn refunding(row: &checkouts::Model, new: &NewRefund) -> Result<Refunding, AppEr
     let left = purchase.terms.price.amount - purchase.returned_minor();
     let amount = new.amount_minor.unwrap_or(left);
     if left == 0 {
-        return Err(AppError::Conflict { code: "wrong_state", detail: "all of it was given back before".to_owned() });
+        return Err(AppError::Conflict {
+            code: "wrong_state",
+            detail: "all of it was given back before".to_owned(),
+        });
     }
     if amount > left {
-        return Err(AppError::invalid("amount", format!("must be at most {left}, what is left of the payment")));
+        return Err(AppError::invalid(
+            "amount",
+            format!("must be at most {left}, what is left of the payment"),
+        ));
     }
     let amount = Money { amount, ..purchase.terms.price };
     Ok(Refunding { checkout: new.checkout, payment, amount, reason: new.reason.clone() })
@@ -78,7 +90,8 @@ fn refunding(row: &checkouts::Model, new: &NewRefund) -> Result<Refunding, AppEr
 pub(crate) async fn refund_at_gateway(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
     let asked: Refunding = from_json(&work.payload)?;
     let gateway = gateway(app)?;
-    let key = IdempotencyKey::new(work.id.to_string()).map_err(|e| AppError::invalid("key", e.to_string()))?;
+    let key =
+        IdempotencyKey::new(work.id.to_string()).map_err(|e| AppError::invalid("key", e.to_string()))?;
     let payment = PaymentRef(asked.payment.clone());
     let new = billing::NewRefund {
         payment: payment.clone(),

@@ -53,7 +53,10 @@ impl Model {
 
 /// False when there is work with this key already; it stays as it is.
 pub async fn insert(txn: &DatabaseTransaction, work: Model) -> Result<bool, StoreError> {
-    let done = Entity::insert(ActiveModel::from(work)).on_conflict_do_nothing_on([Column::Key]).exec_without_returning(txn).await?;
+    let done = Entity::insert(ActiveModel::from(work))
+        .on_conflict_do_nothing_on([Column::Key])
+        .exec_without_returning(txn)
+        .await?;
     Ok(matches!(done, TryInsertResult::Inserted(1)))
 }
 

@@ -88,6 +88,12 @@ impl Shop {
         process(store, &self.clock, self.address).await
     }
 
+    /// A second process that reaches another gateway.
+    pub async fn process_with(&self, gateway: PaymentGateway) -> App {
+        let store = Store::connect(&self.url).await.expect("it opens again");
+        with_gateway(store, &self.clock, gateway).await
+    }
+
     /// Everything that is due by the clock: deliveries of the sandbox, then the worker, until nothing is.
     pub async fn settle(&self) {
         for _ in 0..ROUNDS_MAX {
@@ -220,10 +226,13 @@ pub fn path_of(url: &str) -> String {
 }
 
 async fn process(store: Store, clock: &Clock, address: SocketAddr) -> App {
-    let engine = Engine::start(store.clone(), clock.clone(), EngineConfig::default()).await;
     let settings = StripeSettings::new(Secret::new(STRIPE_KEY), vec![Secret::new(WEBHOOK_SECRET)])
         .at(format!("http://{address}{}/", sandbox::MOUNT));
-    let gateway = Some(PaymentGateway::new(Stripe::new(settings).expect("usable settings")));
-    let config = AppConfig { gateway, ..AppConfig::default() };
+    with_gateway(store, clock, PaymentGateway::new(Stripe::new(settings).expect("usable settings"))).await
+}
+
+async fn with_gateway(store: Store, clock: &Clock, gateway: PaymentGateway) -> App {
+    let engine = Engine::start(store.clone(), clock.clone(), EngineConfig::default()).await;
+    let config = AppConfig { gateway: Some(gateway), ..AppConfig::default() };
     App::open(store, clock.clone(), engine.expect("the engine starts"), config)
 }

@@ -48,7 +48,6 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
     let browser = &visit.browser;
     visit.sign_up("Ada", EMAIL);
     let customer = visit.customer();
-    let mut merchant = visit.merchant();
 
     for card in ["4000 0000 0000 0002", "4000 0000 0000 9995"] {
         start_to_pay(&visit, card);
@@ -74,7 +73,7 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
         let events = visit.merchant().get("/v1/gateway-events?limit=100").expect("an answer").json();
         handled(&events, "payment_intent.payment_failed") == 3
     });
-    assert_eq!(available(&mut merchant, &customer), "0");
+    assert_eq!(available(&mut visit.merchant(), &customer), "0");
     visit.go("/");
     assert_eq!(credits_shown(browser), "0");
     browser.see("Nothing yet");
@@ -86,7 +85,7 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
     browser.until_at("Confirm your payment");
     browser.push("Complete authentication");
     browser.until_at("Thank you");
-    assert_eq!(available(&mut merchant, &customer), "500");
+    assert_eq!(available(&mut visit.merchant(), &customer), "500");
 }
 
 fn travel(visit: &Visit, hand: Hand) {

@@ -207,7 +207,7 @@ pub fn live(merchant: &mut Wire) {
     post(merchant, &format!("/v1/holds/{started}/capture"), &json!({"quantities": {"seconds": 40}}));
     hold(merchant, "30", "night-batch");
     let undone = json!({
-        "customer": customer, "feature": "image.generate", "model": "sdxl", "quantities": {"images": 1},
+        "customer": customer, "feature": "image.generate", "model": "midjourney", "quantities": {"images": 1},
     });
     let undone = post(merchant, "/v1/usage", &undone).text("id");
     post(merchant, &format!("/v1/receipts/{undone}/reverse"), &json!({}));

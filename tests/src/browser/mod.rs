@@ -155,11 +155,6 @@ impl Browser {
         self.devtools("Network.clearBrowserCookies", &json!({}));
     }
 
-    /// Every page is fetched anew, with everything it needs.
-    pub fn forget_caches(&self) {
-        self.devtools("Network.setCacheDisabled", &json!({"cacheDisabled": true}));
-    }
-
     pub fn resize(&self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", &size);

@@ -21,9 +21,7 @@ fn the_readmes_pictures_are_taken_when_asked_for() {
     let take = |name: &str| browser.photograph(&folder.join(format!("{name}.png")));
 
     visit.sign_in_as_demo();
-    live(&mut visit.merchant());
     visit.go("/buy");
-    take("portal-buy");
     browser.push("Buy 500 credits for $45.00");
     browser.until_at("Pay 45.00 USD");
     browser.fill("Card number", SUCCESS);
@@ -31,6 +29,7 @@ fn the_readmes_pictures_are_taken_when_asked_for() {
     browser.fill("Security code", "123");
     browser.push("Pay 45.00 USD");
     browser.until_at("Thank you");
+    live(&mut visit.merchant());
     visit.go("/");
     take("portal-balance");
     browser.follow("SDXL, Image generation");
@@ -45,6 +44,4 @@ fn the_readmes_pictures_are_taken_when_asked_for() {
     browser.click_first("main td a, main th a");
     browser.see("Lots in burn order");
     take("console-customer");
-    visit.go("/console/webhooks");
-    take("console-webhooks");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::browser::Browser;
 use tests::wire::Wire;
 
@@ -177,45 +177,44 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
     look("a checkout that is paid");
 }
 
-/// A few days of a studio, so that no page is empty.
+/// A morning in a studio, so that no page is empty; the last thing is the cover.
 pub fn live(merchant: &mut Wire) {
-    let customer = "demo";
-    let works = [
-        ("text.generate", "gpt-4", json!({"input_tokens": 1_800, "output_tokens": 420}), "chapter-1"),
-        ("image.generate", "sdxl", json!({"images": 2, "width": 1024, "height": 1024, "steps": 30}), "cover"),
-        ("image.generate", "dall-e-3", json!({"images": 1}), "cover"),
-        ("video.render", "standard", json!({"seconds": 12}), "trailer"),
-    ];
-    for (feature, model, quantities, job) in works {
-        let work = json!({
-            "customer": customer, "feature": feature, "model": model, "quantities": quantities,
-            "job": job, "subject": "mira",
-        });
-        post(merchant, "/v1/usage", &work);
-    }
-    let hold = |merchant: &mut Wire, credits: &str, job: &str| {
-        let hold = json!({"customer": customer, "credits": credits, "job": job, "ttl_seconds": 3_600});
-        post(merchant, "/v1/holds", &hold).text("id")
-    };
-    let failed = hold(merchant, "12", "failed-render");
-    post(merchant, &format!("/v1/holds/{failed}/void"), &json!({}));
-    let work = json!({
-        "customer": customer, "feature": "video.render", "model": "standard",
-        "quantities": {"seconds": 60}, "job": "teaser",
-    });
-    let started = post(merchant, "/v1/holds", &work).text("id");
-    post(merchant, &format!("/v1/holds/{started}/capture"), &json!({"quantities": {"seconds": 40}}));
-    hold(merchant, "30", "night-batch");
-    let undone = json!({
-        "customer": customer, "feature": "image.generate", "model": "midjourney", "quantities": {"images": 1},
-    });
-    let undone = post(merchant, "/v1/usage", &undone).text("id");
-    post(merchant, &format!("/v1/receipts/{undone}/reverse"), &json!({}));
     let unpriced = json!({
-        "specversion": "1.0", "id": "nobody-knows", "source": "tests", "subject": customer,
+        "specversion": "1.0", "id": "nobody-knows", "source": "tests", "subject": "demo",
         "type": "scrip.usage", "data": {"feature": "none.such", "model": "m", "quantities": {"seconds": 1}},
     });
     post(merchant, "/api/v1/events", &unpriced);
+    let undone = work("image.generate", "midjourney", json!({"images": 1}), "cover");
+    let undone = post(merchant, "/v1/usage", &undone).text("id");
+    post(merchant, &format!("/v1/receipts/{undone}/reverse"), &json!({}));
+
+    let failed = json!({"customer": "demo", "credits": "12", "job": "failed-render"});
+    let failed = post(merchant, "/v1/holds", &failed).text("id");
+    post(merchant, &format!("/v1/holds/{failed}/void"), &json!({}));
+    let teaser = work("video.render", "standard", json!({"seconds": 60}), "teaser");
+    let teaser = post(merchant, "/v1/holds", &teaser).text("id");
+    post(merchant, &format!("/v1/holds/{teaser}/capture"), &json!({"quantities": {"seconds": 40}}));
+    let batch = json!({"customer": "demo", "credits": "30", "job": "night-batch", "ttl_seconds": 3_600});
+    post(merchant, "/v1/holds", &batch);
+
+    for (feature, model, quantities, job) in [
+        ("video.render", "standard", json!({"seconds": 12}), "trailer"),
+        ("text.generate", "gpt-4", json!({"input_tokens": 1_800, "output_tokens": 420}), "chapter-1"),
+        ("image.generate", "dall-e-3", json!({"images": 1}), "cover"),
+    ] {
+        post(merchant, "/v1/usage", &work(feature, model, quantities, job));
+    }
+    let cover = json!({"images": 2, "width": 1_024, "height": 1_024, "steps": 36});
+    let made = json!({"quantities": &cover});
+    let cover = post(merchant, "/v1/holds", &work("image.generate", "sdxl", cover, "cover")).text("id");
+    post(merchant, &format!("/v1/holds/{cover}/capture"), &made);
+}
+
+fn work(feature: &str, model: &str, quantities: Value, job: &str) -> Value {
+    json!({
+        "customer": "demo", "feature": feature, "model": model, "quantities": quantities,
+        "job": job, "subject": "mira",
+    })
 }
 
 /// Sends a form past the browser's own checks.

@@ -126,11 +126,12 @@ impl Caller {
     }
 
     async fn call(&mut self, peer: Peer) -> io::Result<Counted> {
-        if peer == Peer::ScripReplays && self.chooser.below(100) < REPLAYED_PERCENT {
-            if let Some((customer, key)) = self.earlier.front().copied() {
-                self.send(customer, key).await?;
-                return Ok(Counted { operations: 1, commands: 0 });
-            }
+        if peer == Peer::ScripReplays
+            && self.chooser.below(100) < REPLAYED_PERCENT
+            && let Some((customer, key)) = self.earlier.front().copied()
+        {
+            self.send(customer, key).await?;
+            return Ok(Counted { operations: 1, commands: 0 });
         }
         self.next_key += 1;
         let key = self.next_key;

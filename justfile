@@ -5,7 +5,7 @@ export PATH := justfile_directory() + "/target/ci-venv/bin:" + env_var("PATH")
 default:
     @just --list
 
-# install what the checks use beside Rust (PostgreSQL's programs, schemathesis) and fetch the crates
+# install what the checks use beside Rust (PostgreSQL's programs, schemathesis, Chromium, axe-core) and fetch the crates
 setup:
     .ci/run tools
     cargo fetch --locked
@@ -17,6 +17,10 @@ dev:
 # what can run on this machine; it says aloud what cannot
 test:
     cargo test --workspace
+
+# the README's pictures anew, from the pages as they are
+pictures:
+    SCRIP_TEST_SCREENSHOTS=web/docs/img cargo test -p tests pictures
 
 # exactly what CI runs
 ci:

@@ -3,6 +3,12 @@
 mod m0001_hot_tables;
 mod m0002_cold_tables;
 mod m0003_sandbox_objects;
+mod m0004_accounts;
+mod m0005_mails;
+mod m0006_audit;
+mod m0007_verify_runs;
+mod m0010_payments;
+mod m0011_due_lots;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -15,6 +21,12 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_hot_tables::Migration),
             Box::new(m0002_cold_tables::Migration),
             Box::new(m0003_sandbox_objects::Migration),
+            Box::new(m0010_payments::Migration),
+            Box::new(m0011_due_lots::Migration),
+            Box::new(m0004_accounts::Migration),
+            Box::new(m0005_mails::Migration),
+            Box::new(m0006_audit::Migration),
+            Box::new(m0007_verify_runs::Migration),
         ]
     }
 }

@@ -452,6 +452,8 @@ async fn document(app: &TestApp) -> Value {
 }
 
 /// (path, method)
+const PAYMENTS: [&str; 2] = ["/v1/checkouts", "/v1/gateway-events"];
+
 fn operations(document: &Value) -> Vec<(String, String)> {
     let paths = document["paths"].as_object().expect("a document has paths");
     let of = |(path, item): (&String, &Value)| -> Vec<(String, String)> {
@@ -461,7 +463,9 @@ fn operations(document: &Value) -> Vec<(String, String)> {
             .map(|m| (path.clone(), m.clone()))
             .collect()
     };
-    paths.iter().flat_map(of).collect()
+    // The stories run without a gateway; payments and their bad input have stories of their own.
+    let is_ours = |(path, _): &(String, String)| !PAYMENTS.iter().any(|prefix| path.starts_with(prefix));
+    paths.iter().flat_map(of).filter(is_ours).collect()
 }
 
 trait Judged {

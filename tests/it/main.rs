@@ -6,11 +6,16 @@
     reason = "helpers of tests, which clippy does not see as tests"
 )]
 
+mod activity;
 mod architecture;
 mod bad_input;
+mod browser;
+mod console;
 mod engine;
 mod kill;
 mod parallel;
+mod payments;
+mod portal;
 mod postgres_cluster;
 mod readme;
 mod rules_defaults;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "only tests use this crate")]
 
 pub mod bank;
+pub mod browser;
 pub mod cards;
 pub mod cluster;
 pub mod data;
@@ -10,6 +11,7 @@ mod guard;
 pub mod process;
 pub mod random;
 pub mod scratch;
+pub mod shop;
 pub mod test_app;
 pub mod wire;
 

@@ -37,7 +37,8 @@ impl ServerOptions {
     pub fn serve(executable: impl Into<PathBuf>, working_dir: impl Into<PathBuf>) -> ServerOptions {
         ServerOptions {
             executable: executable.into(),
-            arguments: vec!["serve".to_owned()],
+            // Play money on every database; without it a server on PostgreSQL asks for a gateway.
+            arguments: vec!["serve".to_owned(), "--sandbox".to_owned()],
             environment: BTreeMap::new(),
             working_dir: working_dir.into(),
             port: free_port(),

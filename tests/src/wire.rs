@@ -55,6 +55,14 @@ impl Wire {
         self.call(&head, body)
     }
 
+    /// What a browser sends from a form.
+    pub fn form(&mut self, path: &str, body: &str) -> io::Result<Reply> {
+        self.call(
+            &format!("POST {path} HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\n"),
+            body,
+        )
+    }
+
     fn call(&mut self, head: &str, body: &str) -> io::Result<Reply> {
         let request = format!(
             "{head}host: 127.0.0.1\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",

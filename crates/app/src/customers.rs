@@ -75,7 +75,17 @@ pub async fn create(
 ) -> Result<Done<Customer>, AppError> {
     by.require(Scope::Admin)?;
     check(&new)?;
-    let customer = Customer {
+    let customer = made(app, new);
+    once(app, by, CREATE, keyed, move |txn| {
+        let customer = customer.clone();
+        Box::pin(async move { insert(txn, customer).await })
+    })
+    .await
+}
+
+/// The customer that was asked for, not stored yet.
+pub(crate) fn made(app: &App, new: NewCustomer) -> Customer {
+    Customer {
         id: CustomerId::from_uuid(new_uuid()),
         external_id: new.external_id,
         wallet: WalletId::from_uuid(new_uuid()),
@@ -85,12 +95,7 @@ pub async fn create(
         currency: new.currency.unwrap_or(Currency::USD),
         timezone: new.timezone.unwrap_or_else(|| DEFAULT_TIMEZONE.to_owned()),
         created_at: app.now(),
-    };
-    once(app, by, CREATE, keyed, move |txn| {
-        let customer = customer.clone();
-        Box::pin(async move { insert(txn, customer).await })
-    })
-    .await
+    }
 }
 
 pub async fn get(app: &App, by: &Principal, customer: &CustomerRef) -> Result<Customer, AppError> {
@@ -175,7 +180,7 @@ fn remember(app: &App, row: &customers::Model) -> Known {
     known
 }
 
-async fn insert(txn: &DatabaseTransaction, customer: Customer) -> Result<Customer, AppError> {
+pub(crate) async fn insert(txn: &DatabaseTransaction, customer: Customer) -> Result<Customer, AppError> {
     if customers::by_external_id(txn, &customer.external_id).await?.is_some() {
         let detail = format!("another customer has the external_id {:?}", customer.external_id);
         return Err(AppError::Conflict { code: "external_id_taken", detail });
@@ -187,6 +192,11 @@ async fn insert(txn: &DatabaseTransaction, customer: Customer) -> Result<Custome
 
 fn check(new: &NewCustomer) -> Result<(), AppError> {
     let mut checks = Checks::default();
+    check_into(&mut checks, new);
+    checks.done()
+}
+
+pub(crate) fn check_into(checks: &mut Checks, new: &NewCustomer) {
     checks.text("external_id", &new.external_id, NAME_MAX_CHARS);
     if let Some(prefix) = OUR_PREFIXES.iter().find(|p| new.external_id.starts_with(**p)) {
         checks.refuse("external_id", format!("must not begin with {prefix:?}, as our ids do"));
@@ -195,7 +205,6 @@ fn check(new: &NewCustomer) -> Result<(), AppError> {
     checks.ensure(is_email(&new.email), "email", "is not an e-mail address such as \"ada@example.com\"");
     let is_zone = new.timezone.as_deref().is_none_or(is_timezone);
     checks.ensure(is_zone, "timezone", "is not a time zone such as \"Europe/Berlin\"");
-    checks.done()
 }
 
 /// Only a mail server knows; this keeps out what no mail server would take.

@@ -34,6 +34,9 @@ pub enum AppError {
     /// The ledger's answer: 400, 402, 403 or 429 by its kind.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// 409: the first call with this key still waits for somebody else's answer.
+    #[error("{what} is still on its way; the same request with the same key tells it soon")]
+    InProgress { what: &'static str },
     /// 422.
     #[error("the idempotency key was used with another input")]
     KeyReused,
@@ -94,10 +97,31 @@ impl From<EngineError> for AppError {
                 AppError::VendorTransactionTaken { vendor_transaction }
             }
             EngineError::UnknownWallet => AppError::not_found("wallet"),
+            // Only a settling job can see it, and it asks the engine itself.
+            EngineError::NothingDue => AppError::not_found("due entry"),
             EngineError::Overloaded => AppError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS },
             cause @ (EngineError::Unavailable(_) | EngineError::Stopping) => AppError::Unavailable {
                 retry_after_seconds: RETRY_AFTER_SECONDS,
                 cause: Some(Box::new(cause)),
+            },
+        }
+    }
+}
+
+impl From<jobs::JobError> for AppError {
+    fn from(error: jobs::JobError) -> AppError {
+        let jobs::JobError::Store(error) = error;
+        error.into()
+    }
+}
+
+impl From<jobs::ScheduleError> for AppError {
+    fn from(error: jobs::ScheduleError) -> AppError {
+        match error {
+            jobs::ScheduleError::Store(error) => error.into(),
+            error => AppError::Unavailable {
+                retry_after_seconds: RETRY_AFTER_SECONDS,
+                cause: Some(Box::new(error)),
             },
         }
     }

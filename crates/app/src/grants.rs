@@ -82,6 +82,20 @@ pub async fn void(app: &App, by: &Principal, id: GrantId, keyed: &Keyed) -> Resu
     Ok(Done { value: grant(id.wallet, &answer.entry)?, replayed: answer.replayed })
 }
 
+/// When credits bought at `at` expire: for the page before the purchase.
+pub fn expiry_after(at: Timestamp, months: u32) -> Timestamp {
+    plus_months(at, months)
+}
+
+/// One grant; a customer sees their own.
+pub async fn get(app: &App, by: &Principal, id: GrantId) -> Result<Grant, AppError> {
+    by.require_own(Scope::Read)?;
+    by.may_see_wallet(app, id.wallet, "grant").await?;
+    let made = store::journal::entry(app.store(), id.wallet, id.seq).await?;
+    let made = made.filter(|e| e.kind == EntryKind::Grant).ok_or(AppError::not_found("grant"))?;
+    grant(id.wallet, &made)
+}
+
 fn check(new: &NewGrant) -> Result<(), AppError> {
     let mut checks = Checks::default();
     checks.ensure(new.credits.is_positive(), "credits", "must be more than 0");
@@ -111,7 +125,7 @@ fn plus_months(at: Timestamp, months: u32) -> Timestamp {
     later.as_ref().map(DateTime::timestamp_micros).map_or(Timestamp::MAX, Timestamp::from_micros_saturating)
 }
 
-fn grant(wallet: WalletId, entry: &Entry) -> Result<Grant, AppError> {
+pub(crate) fn grant(wallet: WalletId, entry: &Entry) -> Result<Grant, AppError> {
     let (seq, terms) = match &entry.terms {
         Terms::Lot(terms) => (entry.seq, terms),
         Terms::LotAfter { lot, terms } => (*lot, terms),

@@ -101,6 +101,23 @@ pub async fn create(
     Ok(Done { value: CreatedApiKey { key: done.value, secret }, replayed: done.replayed })
 }
 
+/// A key in the list of all.
+#[derive(Clone, Debug)]
+pub struct ListedApiKey {
+    pub key: ApiKey,
+    pub revoked: bool,
+}
+
+/// Every key, oldest first.
+pub async fn list(app: &App, by: &Principal) -> Result<Vec<ListedApiKey>, AppError> {
+    by.require(Scope::Admin)?;
+    let rows = api_keys::all(app.store().reader()).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ListedApiKey { revoked: row.revoked_at.is_some(), key: api_key(row) })
+        .collect())
+}
+
 /// Takes effect in this process at once, in others within a second. Revoking twice is one revocation.
 pub async fn revoke(app: &App, by: &Principal, id: ApiKeyId) -> Result<(), AppError> {
     by.require(Scope::Admin)?;
@@ -112,6 +129,17 @@ pub async fn revoke(app: &App, by: &Principal, id: ApiKeyId) -> Result<(), AppEr
     txn.commit().await.map_err(store::StoreError::from)?;
     app.inner.keys.forget();
     Ok(())
+}
+
+pub(crate) fn api_key(row: api_keys::Model) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::from_uuid(row.id),
+        name: row.name,
+        scopes: row.scopes.split_whitespace().map(str::to_owned).collect(),
+        customer: row.customer.map(CustomerId::from_uuid),
+        livemode: row.livemode,
+        created_at: Timestamp::from_micros_saturating(row.created_at),
+    }
 }
 
 fn prefix(is_customers: bool, livemode: bool) -> &'static str {

@@ -5,11 +5,14 @@
 //! in one transaction here, together with the idempotency row of the call that asked for them.
 
 mod about;
+pub mod accounts;
+pub mod audit;
 mod cache;
 mod calls;
 pub mod catalogue;
 mod charge;
 mod cold;
+pub mod corrections;
 pub mod customers;
 pub mod demo;
 mod error;
@@ -17,17 +20,29 @@ pub mod events;
 pub mod grants;
 pub mod holds;
 pub mod keys;
+pub mod mails;
+pub mod notices;
+pub mod overview;
+pub mod pace;
+pub mod payments;
 pub mod postings;
+pub mod prices;
 mod pricing;
 mod principal;
+pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod search;
 mod secret;
+pub mod statements;
 mod submit;
 mod text;
 mod turns;
+pub mod unpaid;
 pub mod usage;
+pub mod verification;
 pub mod wallets;
+pub mod work;
 
 use std::sync::Arc;
 
@@ -53,6 +68,12 @@ pub struct App {
 pub struct AppConfig {
     /// How CloudEvents become a feature, a model and quantities.
     pub mappings: Vec<Mapping>,
+    /// `None`: nothing can be bought.
+    pub gateway: Option<payments::PaymentGateway>,
+    /// Whom mails come from; its name is the product's name in their text.
+    pub mail_from: mail::Sender,
+    /// Where the pages are reached from outside, such as `https://credits.example.com`; for links in mails.
+    pub public_url: String,
 }
 
 struct Inner {
@@ -64,6 +85,8 @@ struct Inner {
     directory: cache::Directory,
     keys: cache::Keys,
     capture_turns: turns::Turns,
+    passwords: accounts::Workplaces,
+    bells: work::Bells,
 }
 
 impl App {
@@ -78,6 +101,8 @@ impl App {
             directory: cache::Directory::default(),
             keys: cache::Keys::default(),
             capture_turns: turns::Turns::default(),
+            passwords: accounts::Workplaces::default(),
+            bells: work::Bells::default(),
         };
         App { inner: Arc::new(inner) }
     }
@@ -92,6 +117,11 @@ impl App {
 
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Rung when there is work for [`work`].
+    pub fn bells(&self) -> &work::Bells {
+        &self.inner.bells
     }
 
     pub fn config(&self) -> &AppConfig {
@@ -109,9 +139,26 @@ impl App {
     }
 }
 
+impl AppConfig {
+    /// A page of the portal as a link; "" is its first page.
+    pub fn portal_page(&self, path: &str) -> String {
+        format!("{}/{path}", self.public_url.trim_end_matches('/'))
+    }
+
+    /// A page of the console as a link.
+    pub fn console_page(&self, path: &str) -> String {
+        self.portal_page(&format!("console/{path}"))
+    }
+}
+
 impl Default for AppConfig {
     /// The mappings that ship. Their text is proven by a test, so none is ever lost here.
     fn default() -> AppConfig {
-        AppConfig { mappings: metering::parse_mappings(metering::DEFAULT_MAPPINGS).unwrap_or_default() }
+        AppConfig {
+            mappings: metering::parse_mappings(metering::DEFAULT_MAPPINGS).unwrap_or_default(),
+            gateway: None,
+            mail_from: mail::Sender::default(),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kernel::{Seq, Timestamp, WalletId};
-use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide};
+use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
 use store::{Batch, Known, LaneTx, StoreError, UsedKey};
 
 use crate::request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
@@ -204,6 +204,9 @@ impl<'a> Deciding<'a> {
 
     /// The key first; then what the wallet's state allows.
     fn answer(&mut self, request: &Request, now: Timestamp) -> Result<Answer, EngineError> {
+        if matches!(request.command, EngineCommand::Settle) {
+            return self.settle(request.wallet, now);
+        }
         let key = (request.wallet, request.key.stored_text());
         if !self.ignores_keys
             && let Some((entry, hash)) = self.earlier(&key)
@@ -222,6 +225,17 @@ impl<'a> Deciding<'a> {
             return Err(EngineError::Unavailable(StoreError::Corrupt(broken.to_string()).into()));
         }
         self.keep(request, change, key)
+    }
+
+    /// Answers the last entry that time owed the wallet.
+    fn settle(&mut self, id: WalletId, now: Timestamp) -> Result<Answer, EngineError> {
+        let loaded = || self.loaded.wallets.get(&id).map(|known| &known.wallet);
+        let wallet = self.wallets.get(&id).or_else(loaded);
+        let Change { mut entries, wallet } = settle(wallet.ok_or(EngineError::UnknownWallet)?, now)?;
+        let entry = entries.last().cloned().ok_or(EngineError::NothingDue)?;
+        self.entries.entry(id).or_default().append(&mut entries);
+        self.wallets.insert(id, wallet);
+        Ok(Answer { entry, replayed: false })
     }
 
     fn earlier(&self, key: &(WalletId, String)) -> Option<(Entry, ledger::InputHash)> {
@@ -247,6 +261,7 @@ impl<'a> Deciding<'a> {
         let receipt = match &request.command {
             EngineCommand::Ledger(command) => return Ok(command.clone()),
             EngineCommand::Reverse { receipt } => (request.wallet, *receipt),
+            EngineCommand::Settle => return Err(EngineError::NothingDue),
         };
         let in_batch = self.reversals.iter().any(|(w, r, _)| (*w, *r) == receipt);
         if in_batch || self.loaded.reversed.contains(&receipt) {
@@ -302,7 +317,7 @@ impl EngineCommand {
     fn receipt(&self) -> Option<Seq> {
         match self {
             EngineCommand::Reverse { receipt } => Some(*receipt),
-            EngineCommand::Ledger(_) => None,
+            EngineCommand::Ledger(_) | EngineCommand::Settle => None,
         }
     }
 
@@ -327,12 +342,18 @@ impl KeyedInput {
         match self {
             KeyedInput::Key { key, .. } => format!("k:{key}"),
             KeyedInput::Event { source, id, .. } => format!("e:{}:{source}{id}", source.len()),
+            KeyedInput::System { key, .. } => format!("s:{key}"),
+            // Looked up like every other, never stored.
+            KeyedInput::Time => "t:".to_owned(),
         }
     }
 
     pub(crate) fn hash(&self) -> ledger::InputHash {
         match self {
-            KeyedInput::Key { hash, .. } | KeyedInput::Event { hash, .. } => *hash,
+            KeyedInput::Key { hash, .. }
+            | KeyedInput::Event { hash, .. }
+            | KeyedInput::System { hash, .. } => *hash,
+            KeyedInput::Time => ledger::InputHash::default(),
         }
     }
 

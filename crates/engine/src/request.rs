@@ -21,6 +21,8 @@ pub enum EngineCommand {
     Ledger(Command),
     /// Undoes the debit or capture with this seq, once.
     Reverse { receipt: Seq },
+    /// Writes what time has done to the wallet and nothing else.
+    Settle,
 }
 
 /// Which earlier request this one repeats.
@@ -30,6 +32,10 @@ pub enum KeyedInput {
     Key { key: IdempotencyKey, hash: InputHash },
     /// A reported event (source, id): never compared by body.
     Event { source: String, id: String, hash: InputHash },
+    /// A key of ours, such as that of a payment: no caller's key is ever the same.
+    System { key: IdempotencyKey, hash: InputHash },
+    /// Of [`EngineCommand::Settle`]: what time has done has no key.
+    Time,
 }
 
 /// What a command did, now or at its first try.
@@ -48,6 +54,9 @@ pub enum EngineError {
     KeyReused,
     #[error("the vendor transaction {0:?} is already on another receipt of this wallet")]
     VendorTransactionTaken(String),
+    /// Of [`EngineCommand::Settle`].
+    #[error("time has done nothing to this wallet")]
+    NothingDue,
     #[error("there is no such wallet")]
     UnknownWallet,
     /// Nothing was decided; the same request may be sent again.

@@ -127,6 +127,8 @@ uuid_id!(/// What a customer holds.
     WalletId, "wal_");
 uuid_id!(/// An API key's public name; its secret is stored hashed only.
     ApiKeyId, "key_");
+uuid_id!(/// A purchase on its way through a gateway's page.
+    CheckoutId, "chk_");
 wallet_id!(/// A grant and the lot it made.
     GrantId, "grt_", seq);
 wallet_id!(/// Credits set aside before the work.

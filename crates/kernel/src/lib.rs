@@ -11,12 +11,15 @@ mod ids;
 mod keys;
 mod money;
 mod quantities;
+pub mod text;
 mod timestamp;
 
 pub use bucket::{BUCKETS, Bucket, bucket_of};
 pub use clock::{Clock, new_uuid};
 pub use credits::{Credits, MICROS_PER_CREDIT};
-pub use ids::{ApiKeyId, CustomerId, GrantId, HoldId, IdError, QuoteId, ReceiptId, Seq, WalletId};
+pub use ids::{
+    ApiKeyId, CheckoutId, CustomerId, GrantId, HoldId, IdError, QuoteId, ReceiptId, Seq, WalletId,
+};
 pub use keys::{IdempotencyKey, KeyError};
 pub use money::{Currency, Money, MoneyError};
 pub use quantities::{AMOUNT_UNIT, Amount, Driver, Quantities, QuantityError};

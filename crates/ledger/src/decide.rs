@@ -1,7 +1,7 @@
 use kernel::{Credits, Seq, Timestamp};
 
 use crate::draft::Draft;
-use crate::due::settle;
+use crate::due::settle_draft;
 use crate::entry::{Entry, EntryKind, Terms};
 use crate::refusal::Refusal;
 use crate::wallet::{LotTerms, Wallet};
@@ -80,7 +80,7 @@ pub fn decide(wallet: &Wallet, command: &Command, now: Timestamp) -> Result<Chan
         return Err(Refusal::TooLarge);
     }
     let mut draft = Draft::new(wallet, now);
-    settle(&mut draft)?;
+    settle_draft(&mut draft)?;
     match command {
         Command::Grant(terms) => grants::grant(&mut draft, terms)?,
         Command::VoidGrant { grant } => grants::void(&mut draft, *grant)?,

@@ -2,6 +2,7 @@
 
 use kernel::{Seq, Timestamp};
 
+use crate::decide::Change;
 use crate::draft::Draft;
 use crate::entry::{Account, Entry, EntryKind, Terms};
 use crate::refusal::Refusal;
@@ -10,8 +11,15 @@ use crate::wallet::{HoldState, Wallet};
 /// The entries that time owes the wallet at `now`, in the order of their instants.
 pub fn due(wallet: &Wallet, now: Timestamp) -> Result<Vec<Entry>, Refusal> {
     let mut draft = Draft::new(wallet, now);
-    settle(&mut draft)?;
+    settle_draft(&mut draft)?;
     Ok(draft.entries)
+}
+
+/// What time owes the wallet as a decision; no entries when it owes nothing.
+pub fn settle(wallet: &Wallet, now: Timestamp) -> Result<Change, Refusal> {
+    let mut draft = Draft::new(wallet, now);
+    settle_draft(&mut draft)?;
+    Ok(Change { entries: draft.entries, wallet: draft.wallet })
 }
 
 /// The first entry that time owes the wallet at `now`, if any; much cheaper than [`due`] when none is.
@@ -27,11 +35,11 @@ pub fn next_due(wallet: &Wallet, now: Timestamp) -> Option<Entry> {
 /// The wallet as anybody must see it at `now`, whether or not a job has posted what is due.
 pub fn settled(wallet: &Wallet, now: Timestamp) -> Result<Wallet, Refusal> {
     let mut draft = Draft::new(wallet, now);
-    settle(&mut draft)?;
+    settle_draft(&mut draft)?;
     Ok(draft.wallet)
 }
 
-pub(crate) fn settle(draft: &mut Draft) -> Result<(), Refusal> {
+pub(crate) fn settle_draft(draft: &mut Draft) -> Result<(), Refusal> {
     let mut lapses = lapses(&draft.wallet, draft.now).into_iter().peekable();
     loop {
         let expiry = earliest_expiry(&draft.wallet, draft.now);

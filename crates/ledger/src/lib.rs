@@ -27,7 +27,7 @@ pub use audit::audit;
 pub use calls::CallWindow;
 pub use check::{Broken, check};
 pub use decide::{CaptureCharge, Change, Command, Gate, WhenShort, decide};
-pub use due::{due, next_due, settled};
+pub use due::{due, next_due, settle, settled};
 pub use entry::{Account, Entry, EntryKind, InputHash, Key, Line, Terms};
 pub use fold::fold;
 pub use refusal::Refusal;

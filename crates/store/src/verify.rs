@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kernel::{Seq, WalletId, bucket_of};
-use ledger::{Account, Entry, Wallet, audit, check};
+use ledger::{Account, Entry, EntryKind, GrantKind, Terms, Wallet, audit, check};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect,
@@ -31,6 +31,10 @@ pub struct Report {
     /// they add up to zero. Negative are `issued` (credits come from there), `debt` (what is owed) and
     /// `uncovered` (work that nobody paid).
     pub totals: BTreeMap<Account, i128>,
+    /// Entries of each kind.
+    pub kinds: BTreeMap<EntryKind, u64>,
+    /// Micro-credits of all purchases.
+    pub sold: i128,
     pub breaks: u64,
     pub described: Vec<String>,
 }
@@ -54,6 +58,12 @@ impl Report {
 
     fn count(&mut self, entry: &Entry) {
         self.entries += 1;
+        *self.kinds.entry(entry.kind).or_insert(0) += 1;
+        if let Terms::Lot(lot) = &entry.terms
+            && lot.kind == GrantKind::Purchase
+        {
+            self.sold += i128::from(lot.granted.micros());
+        }
         for line in &entry.lines {
             self.postings += 1;
             let amount = i128::from(line.amount.micros());

@@ -1,7 +1,7 @@
 //! Reading wallets: now and at any instant of the past.
 
 use kernel::{Seq, Timestamp, WalletId, bucket_of};
-use ledger::{Wallet, fold};
+use ledger::{Lot, Wallet, fold};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
@@ -82,6 +82,19 @@ pub async fn read_as_of(store: &Store, id: WalletId, at: Timestamp) -> Result<Op
     fold_all(&mut wallet, later)?;
     wallet.compact();
     Ok(Some(wallet))
+}
+
+/// The lot that the grant with this seq made, open or not.
+pub async fn lot(store: &Store, id: WalletId, seq: Seq) -> Result<Option<Lot>, StoreError> {
+    let txn = store.read().await?;
+    let Some(mut wallet) = projection(&txn, id).await? else { return Ok(None) };
+    if let Some(row) = lot::Entity::find_by_id((bucket_of(id), id.uuid(), seq)).one(&txn).await? {
+        let (seq, lot) = rows::lot(&row)?;
+        wallet.lots.insert(seq, lot);
+    }
+    let newer = newer(&txn, id, wallet.seq).await?;
+    fold_all(&mut wallet, newer)?;
+    Ok(wallet.lots.remove(&seq))
 }
 
 pub(crate) fn fold_all(wallet: &mut Wallet, postings: Vec<posting::Model>) -> Result<(), StoreError> {

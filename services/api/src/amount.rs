@@ -151,6 +151,8 @@ macro_rules! whole_number {
 
 whole_number!(/// Seconds that a hold lives.
     TtlSeconds, 1i64, 86_400i64);
+whole_number!(/// How many packs.
+    PackQuantity, 1i64, 1_000i64);
 whole_number!(/// An amount in the currency's minor unit, such as cents.
     MinorAmount, 0i64, 1_000_000_000_000i64);
 whole_number!(/// Which lots pay first: smaller burns first, 50 when absent.

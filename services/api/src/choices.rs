@@ -10,6 +10,7 @@ pub fn add(document: &mut Value) {
         ("Capture", json!({"oneOf": [{"required": ["quantities"]}, {"required": ["credits"]}]})),
         ("Extension", json!({"anyOf": [{"required": ["credits"]}, {"required": ["ttl_seconds"]}]})),
         ("NewApiKey", api_key()),
+        ("NewCheckout", checkout()),
         ("CloudEvent", event()),
     ];
     for (name, rule) in rules {
@@ -50,4 +51,12 @@ fn api_key() -> Value {
 /// CloudEvents 1.0 allows extensions by the form of their names, and its binary data is not taken.
 fn event() -> Value {
     json!({"propertyNames": {"pattern": "^[a-z0-9]*$"}})
+}
+
+/// A pack, or a custom amount; only packs have a quantity.
+fn checkout() -> Value {
+    json!({
+        "oneOf": [{"required": ["pack"]}, {"required": ["credits"]}],
+        "dependentRequired": {"quantity": ["pack"]},
+    })
 }

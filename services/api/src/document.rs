@@ -8,13 +8,14 @@ use crate::choices;
 use crate::problem::{FieldProblem, KINDS, MEDIA_TYPE, ProblemBody};
 
 /// The sections of the documentation, in the order in which an integration meets them.
-pub const TAGS: [(&str, &str); 8] = [
+pub const TAGS: [(&str, &str); 9] = [
     ("Customers", "Who spends credits: a person or an organisation, with one wallet each."),
     ("Grants", "Credits given: a purchase, a promotion, an adjustment."),
     ("Quotes", "What something costs, before it runs."),
     ("Holds", "Credits set aside before the work, charged or given back after it."),
     ("Usage", "Work that is done: charged in one step, or reported as events."),
     ("Receipts", "The proof of every charge, with its formula."),
+    ("Payments", "Buying credits on the gateway's page, and what the gateway told about it."),
     ("Catalogue", "Features, plans, packs and rate cards."),
     ("API keys", "Secrets that programs use."),
 ];

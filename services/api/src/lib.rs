@@ -25,6 +25,7 @@ mod money;
 mod observe;
 mod pages;
 mod path;
+mod payments;
 mod postings;
 mod problem;
 mod query;
@@ -58,17 +59,38 @@ struct Api {
     buy_url: Arc<str>,
 }
 
+/// What one process serves of this API; health and documentation are always there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Everything but payments.
+    pub credits: bool,
+    /// Checkouts, and what gateways tell.
+    pub payments: bool,
+}
+
 /// All routes of this service. `buy_url` is where a customer who lacks credits is sent (402).
 pub fn router(app: App, buy_url: &str) -> Router {
+    router_of(app, buy_url, Parts { credits: true, payments: true })
+}
+
+pub fn router_of(app: App, buy_url: &str, parts: Parts) -> Router {
     metrics::install();
-    let (routes, openapi) = routes().split_for_parts();
+    let mut served = OpenApiRouter::with_openapi(document::empty());
+    if parts.credits {
+        served = served.merge(credit_routes());
+    }
+    if parts.payments {
+        served = served.merge(payments::routes());
+    }
+    let openapi = routes().to_openapi();
     let health = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::render));
     let api = Api { app, buy_url: buy_url.into() };
     let buy_url = api.buy_url.clone();
-    observed(routes.merge(health).with_state(api).merge(pages::routes(&openapi)), buy_url)
+    let served = Router::from(served).merge(health).with_state(api).merge(pages::routes(&openapi));
+    observed(served, buy_url)
 }
 
 /// The OpenAPI document as JSON.
@@ -77,7 +99,11 @@ pub fn openapi() -> serde_json::Value {
 }
 
 fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(document::empty())
+    OpenApiRouter::with_openapi(document::empty()).merge(credit_routes()).merge(payments::routes())
+}
+
+fn credit_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .merge(customers::routes())
         .merge(postings::routes())
         .merge(grants::routes())

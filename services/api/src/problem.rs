@@ -37,6 +37,9 @@ kinds! {
     EXTERNAL_ID_TAKEN = 400 "external_id_taken" "Another customer has this external_id";
     NO_RATE_CARD = 400 "no_rate_card" "No rate card is published";
     VENDOR_TRANSACTION_TAKEN = 400 "vendor_transaction_taken" "The vendor transaction is on another receipt";
+    NO_GATEWAY = 400 "no_gateway" "No payment gateway is configured";
+    GATEWAY_REFUSED = 400 "gateway_refused" "The payment gateway refused";
+    BAD_SIGNATURE = 400 "bad_signature" "The event is not signed by the gateway";
     WRONG_STATE = 400 "wrong_state" "The object's state does not allow this";
     UNAUTHENTICATED = 401 "unauthenticated" "A valid API key is needed";
     INSUFFICIENT_CREDITS = 402 "insufficient_credits" "The wallet has not enough credits";
@@ -45,6 +48,7 @@ kinds! {
     RESTRICTED = 403 "restricted" "The customer is restricted for now";
     NOT_FOUND = 404 "not_found" "There is no such thing";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "The path does not know this method";
+    IN_PROGRESS = 409 "in_progress" "The first call with this Idempotency-Key has no answer yet";
     BODY_TOO_LARGE = 413 "body_too_large" "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type" "The body has the wrong content type";
     IDEMPOTENCY_KEY_REUSED = 422 "idempotency_key_reused" "The Idempotency-Key was used with another request";

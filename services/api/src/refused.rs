@@ -17,6 +17,9 @@ impl From<AppError> for Problem {
             AppError::Forbidden { .. } => Problem::new(problem::FORBIDDEN, says),
             AppError::NotFound { .. } => Problem::new(problem::NOT_FOUND, says),
             AppError::Refused(refusal) => refusal.into(),
+            AppError::InProgress { .. } => {
+                Problem { retry_after_seconds: Some(1), ..Problem::new(problem::IN_PROGRESS, says) }
+            }
             AppError::KeyReused => Problem::new(problem::IDEMPOTENCY_KEY_REUSED, says),
             AppError::VendorTransactionTaken { .. } => Problem::new(problem::VENDOR_TRANSACTION_TAKEN, says),
             AppError::Overloaded { retry_after_seconds } => Problem {

@@ -206,11 +206,13 @@ fn the_document_is_openapi_3_1_and_names_every_route() {
     let named: BTreeSet<String> = operations(&document).into_iter().map(|(name, _)| name).collect();
     let expected = [
         "DELETE /v1/api-keys/{id}",
+        "GET /v1/checkouts/{id}",
         "GET /v1/customers",
         "GET /v1/customers/{id}",
         "GET /v1/customers/{id}/postings",
         "GET /v1/customers/{id}/wallet",
         "GET /v1/features",
+        "GET /v1/gateway-events",
         "GET /v1/holds/{id}",
         "GET /v1/packs",
         "GET /v1/plans",
@@ -219,7 +221,9 @@ fn the_document_is_openapi_3_1_and_names_every_route() {
         "GET /v1/receipts/{id}",
         "POST /api/v1/events",
         "POST /v1/api-keys",
+        "POST /v1/checkouts",
         "POST /v1/customers",
+        "POST /v1/gateway-events/{id}/replay",
         "POST /v1/grants",
         "POST /v1/grants/{id}/void",
         "POST /v1/holds",
@@ -266,9 +270,17 @@ fn every_reference_leads_somewhere_and_every_body_is_closed() {
         values.extend(value.as_object().into_iter().flat_map(|object| object.values()));
         values.extend(value.as_array().into_iter().flatten());
     }
-    for name in
-        ["NewCustomer", "NewGrant", "NewQuote", "NewHold", "Extension", "Capture", "NewUsage", "UsageBatch"]
-    {
+    for name in [
+        "NewCustomer",
+        "NewGrant",
+        "NewQuote",
+        "NewHold",
+        "Extension",
+        "Capture",
+        "NewUsage",
+        "UsageBatch",
+        "NewCheckout",
+    ] {
         assert_eq!(document["components"]["schemas"][name]["additionalProperties"], json!(false), "{name}");
     }
     assert!(document["components"]["schemas"]["NewHold"]["oneOf"].is_array());

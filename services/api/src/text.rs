@@ -70,6 +70,12 @@ text!(/// A feature of the catalogue, such as `image.generate`.
     FeatureName, 100, NAME, is_name);
 text!(/// A model of the feature, such as `sdxl`.
     ModelName, 100, NAME, is_name);
+text!(/// An absolute http or https URL.
+    WebAddress, 2_048, LINE, is_line);
+text!(/// The id of a gateway's event, such as `evt_…`.
+    EventId, 255, LINE, is_line);
+text!(/// The id of a pack, such as `pack_500`.
+    PackId, 100, NAME, is_name);
 text!(/// Why; kept with the entry.
     Reason, 1_000, LINE, is_line);
 text!(/// One piece of customer work, such as an agent run.
@@ -167,6 +173,7 @@ macro_rules! id {
 
 id!(CustomerId, kernel::CustomerId, 26);
 id!(WalletId, kernel::WalletId, 26);
+id!(CheckoutId, kernel::CheckoutId, 26);
 id!(ApiKeyId, kernel::ApiKeyId, 26);
 id!(GrantId, kernel::GrantId, 39);
 id!(HoldId, kernel::HoldId, 39);

@@ -23,7 +23,11 @@ enum Command {
     /// Start everything; the default
     Serve(Serve),
     /// Apply the migrations that the database lacks
-    Migrate,
+    Migrate {
+        /// Cut the wallets anew into this many lanes, each with one writer; about one per core of the database
+        #[arg(long, value_parser = clap::value_parser!(i64).range(1..=64))]
+        lanes: Option<i64>,
+    },
     /// Recompute every balance, lot and hold from the journal; exit 1 on any difference
     Verify,
     /// Check settings, database and clock, and say what to do about what is wrong
@@ -46,12 +50,26 @@ pub struct Serve {
     /// Add the demo catalogue, a demo customer and a test key also where they do not come by themselves
     #[arg(long)]
     pub demo: bool,
+    /// Take play money through the built-in sandbox gateway also where it does not start by itself
+    #[arg(long)]
+    pub sandbox: bool,
 }
 
 /// A part of Scrip that can run in a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Service {
     Api,
+    Payments,
+    Worker,
+    Portal,
+    Console,
+}
+
+impl Serve {
+    /// Whether this process runs the service; without `--only` it runs all.
+    pub fn runs(&self, service: Service) -> bool {
+        self.only.is_empty() || self.only.contains(&service)
+    }
 }
 
 #[derive(clap::Args)]
@@ -86,13 +104,15 @@ pub enum Keys {
         #[arg(long)]
         live: bool,
     },
+    /// Every key with its state; never a secret
+    List,
     /// Revoke a key by its id (key_…)
     Revoke { id: String },
 }
 
 pub async fn run(faults: Faults) -> ExitCode {
     let cli = Cli::parse();
-    let done = match Settings::read(&std::env::vars().collect::<BTreeMap<_, _>>()) {
+    let done = match environment().and_then(|environment| Settings::read(&environment)) {
         Ok(settings) => match logs::start(&settings) {
             Ok(()) => {
                 dispatch(cli.command.unwrap_or(Command::Serve(Serve::default())), settings, faults).await
@@ -107,10 +127,27 @@ pub async fn run(faults: Faults) -> ExitCode {
     })
 }
 
+/// Variables of others may be any bytes; ours are text.
+fn environment() -> Result<BTreeMap<String, String>, String> {
+    let mut environment = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => {
+                environment.insert(name, value);
+            }
+            (Ok(name), Err(_)) if name.starts_with("SCRIP_") => {
+                return Err(format!("{name} is not UTF-8 text"));
+            }
+            _ => {}
+        }
+    }
+    Ok(environment)
+}
+
 async fn dispatch(command: Command, settings: Settings, faults: Faults) -> Result<ExitCode, String> {
     match command {
         Command::Serve(options) => serve::serve(settings, options, faults).await,
-        Command::Migrate => commands::migrate(&settings).await,
+        Command::Migrate { lanes } => commands::migrate(&settings, lanes).await,
         Command::Verify => commands::verify(&settings).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Replay(options) => commands::replay(&settings, options).await,

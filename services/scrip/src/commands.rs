@@ -1,7 +1,9 @@
 //! The short commands. Each prints what it did on stdout and what went wrong on stderr.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use app::payments::PaymentGateway;
 use app::{App, AppConfig, Principal, keys::NewApiKey};
 use engine::{Engine, Faults};
 use kernel::{Clock, Credits};
@@ -11,6 +13,16 @@ use crate::cli::{Keys, Replay};
 use crate::demo;
 use crate::replay::{ReplayOptions, replay as run_replay};
 use crate::settings::{API_KEY_VARIABLE, Settings};
+
+/// A line on stdout. Whoever closed it (`scrip verify | head`) does not want the rest.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::commands::print(&format!($($text)*)) };
+}
+pub(crate) use out;
+
+pub fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
 
 /// An error with its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -25,48 +37,90 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 pub async fn open_store(settings: &Settings) -> Result<Store, String> {
     if settings.is_embedded() {
-        let dir = &settings.data_dir;
-        std::fs::create_dir_all(dir).map_err(|e| format!("data_dir {}: {e}", dir.display()))?;
+        make_private(&settings.data_dir)
+            .map_err(|e| format!("data_dir {}: {e}", settings.data_dir.display()))?;
     }
     Store::connect(&settings.database_url()).await.map_err(|e| format!("database: {}", chain(&e)))
 }
 
-pub async fn open_app(settings: &Settings, store: Store, faults: Faults) -> Result<App, String> {
-    let engine = Engine::start(store.clone(), Clock::System, settings.engine(faults));
-    let engine = engine.await.map_err(|e| format!("engine: {}", chain(&e)))?;
-    Ok(App::open(store, Clock::System, engine, AppConfig { mappings: settings.mappings() }))
+/// Names, addresses and balances lie there: a new folder is for its owner only.
+fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
-pub async fn migrate(settings: &Settings) -> Result<ExitCode, String> {
+/// For commands that look at a database: one that is not there is not made.
+pub async fn open_existing(settings: &Settings) -> Result<Store, String> {
+    let url = settings.database_url();
+    if let Some(path) = url.strip_prefix("sqlite://")
+        && !std::path::Path::new(path).exists()
+    {
+        return Err(format!("there is no database at {path}; start Scrip first: scrip serve"));
+    }
+    let store = open_store(settings).await?;
+    let pending = migrations::pending(&store).await.map_err(|e| chain(&e))?;
+    if !pending.is_empty() {
+        return Err(format!("the database lacks {}; run: scrip migrate", pending.join(", ")));
+    }
+    Ok(store)
+}
+
+pub async fn open_app(
+    settings: &Settings,
+    store: Store,
+    gateway: Option<PaymentGateway>,
+    faults: Faults,
+) -> Result<App, String> {
+    let engine = Engine::start(store.clone(), Clock::System, settings.engine(faults));
+    let engine = engine.await.map_err(|e| format!("engine: {}", chain(&e)))?;
+    Ok(App::open(store, Clock::System, engine, AppConfig { gateway, ..settings.app()? }))
+}
+
+pub async fn migrate(settings: &Settings, lanes: Option<i64>) -> Result<ExitCode, String> {
     let store = open_store(settings).await?;
     let pending = migrations::pending(&store).await.map_err(|e| chain(&e))?;
     migrations::migrate(&store).await.map_err(|e| chain(&e))?;
     for name in &pending {
-        println!("applied {name}");
+        out!("applied {name}");
     }
-    println!("the database is up to date ({} applied now)", pending.len());
+    if let Some(lanes) = lanes {
+        store::lanes::replace_map(&store, lanes).await.map_err(|e| chain(&e))?;
+        out!("{lanes} lane(s) from now on; running servers follow at their next batch");
+    }
+    out!("the database is up to date ({} applied now)", pending.len());
     Ok(ExitCode::SUCCESS)
 }
 
 pub async fn verify(settings: &Settings) -> Result<ExitCode, String> {
-    let store = open_store(settings).await?;
+    let store = open_existing(settings).await?;
     let report = store::verify::verify(&store).await.map_err(|e| chain(&e))?;
-    println!(
+    out!(
         "{} wallets, {} entries, {} postings, {} lots, {} holds, {} snapshots recomputed from the journal",
-        report.wallets, report.entries, report.postings, report.lots, report.holds, report.snapshots
+        report.wallets,
+        report.entries,
+        report.postings,
+        report.lots,
+        report.holds,
+        report.snapshots
     );
     for (account, micros) in &report.totals {
-        println!("  {:<10} {:>24}", account.as_str(), credits(*micros));
+        out!("  {:<10} {:>24}", account.as_str(), credits(*micros));
     }
-    println!("  {:<10} {:>24}", "sum", credits(report.totals.values().sum()));
+    out!("  {:<10} {:>24}", "sum", credits(report.totals.values().sum()));
     for what in &report.described {
-        println!("BROKEN {what}");
+        out!("BROKEN {what}");
     }
     if report.is_ok() {
-        println!("verify: ok");
+        out!("verify: ok");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("verify: {} broken", report.breaks);
+    out!("verify: {} broken", report.breaks);
     Ok(ExitCode::FAILURE)
 }
 
@@ -90,15 +144,27 @@ pub async fn replay(settings: &Settings, options: Replay) -> Result<ExitCode, St
     request.model = options.model;
     request.concurrency = options.concurrency;
     let summary = run_replay(request).await.map_err(|e| chain(&e))?;
-    println!("{summary}");
+    out!("{summary}");
     Ok(if summary.is_exact() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
     let store = open_store(settings).await?;
     migrations::migrate(&store).await.map_err(|e| chain(&e))?;
-    let app = open_app(settings, store, Faults::default()).await?;
+    let app = open_app(settings, store, None, Faults::default()).await?;
     match keys {
+        Keys::List => {
+            for key in app::keys::list(&app, &Principal::system()).await.map_err(|e| chain(&e))? {
+                let state = if key.revoked { "revoked" } else { "valid" };
+                out!(
+                    "{}  {state:<7}  {}  {}  {}",
+                    key.key.id,
+                    key.key.created_at,
+                    key.key.scopes.join(" "),
+                    key.key.name
+                );
+            }
+        }
         Keys::Create { name, scopes, live } => {
             let scopes = scopes.iter().map(|s| s.parse().map_err(|e| format!("{s:?} {e}")));
             let new = NewApiKey {
@@ -109,15 +175,15 @@ pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
             };
             let made =
                 app::keys::create(&app, &Principal::system(), new, None).await.map_err(|e| chain(&e))?;
-            println!("id      {}", made.value.key.id);
-            println!("scopes  {}", made.value.key.scopes.join(" "));
-            println!("secret  {}", made.value.secret.unwrap_or_default());
-            println!("The secret is stored hashed and shown only now.");
+            out!("id      {}", made.value.key.id);
+            out!("scopes  {}", made.value.key.scopes.join(" "));
+            out!("secret  {}", made.value.secret.unwrap_or_default());
+            out!("The secret is stored hashed and shown only now.");
         }
         Keys::Revoke { id } => {
             let id = id.parse().map_err(|e| format!("{id:?} {e}"))?;
             app::keys::revoke(&app, &Principal::system(), id).await.map_err(|e| chain(&e))?;
-            println!("revoked {id}; running servers refuse it within a second");
+            out!("revoked {id}; running servers refuse it within a second");
         }
     }
     app.engine().stop().await;

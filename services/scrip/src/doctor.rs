@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kernel::Clock;
 use store::{Store, health, lanes};
 
-use crate::commands::{chain, open_store};
+use crate::commands::{chain, open_existing, out};
 use crate::settings::Settings;
 
 /// A clock further from the journal's last entry than this is wrong, or was.
@@ -17,19 +17,19 @@ struct Findings {
 
 impl Findings {
     fn ok(&self, what: &str) {
-        println!("ok    {what}");
+        out!("ok    {what}");
     }
 
     fn fail(&mut self, what: &str, advice: &str) {
         self.failed += 1;
-        println!("FAIL  {what}\n      {advice}");
+        out!("FAIL  {what}\n      {advice}");
     }
 }
 
 pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
     let mut findings = Findings { failed: 0 };
     findings.ok("settings are readable");
-    match open_store(settings).await {
+    match open_existing(settings).await {
         Ok(store) => check_store(&store, &mut findings).await?,
         Err(error) => findings.fail(&error, "Is the database running, and SCRIP_DATABASE_URL right?"),
     }
@@ -43,7 +43,7 @@ pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
             "Another program listens there, or the address is not this machine's. Choose another: SCRIP_LISTEN",
         ),
     }
-    println!("{} to look at", findings.failed);
+    out!("{} to look at", findings.failed);
     Ok(if findings.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -4,9 +4,11 @@ mod cli;
 mod commands;
 mod demo;
 mod doctor;
+mod gateway;
 mod logs;
 pub mod replay;
 mod serve;
+mod server;
 mod settings;
 
 use std::process::ExitCode;

@@ -1,38 +1,63 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use api::Parts;
+use app::App;
 use axum::Router;
 use engine::Faults;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::cli::Serve;
-use crate::commands::{chain, open_app, open_store};
+use crate::cli::{Serve, Service};
+use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
+use crate::gateway::{self, Payments};
+use crate::server::{self, GRACE};
 use crate::settings::Settings;
-
-/// How long running requests may take to finish after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(20);
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
     settings.listen = options.listen.unwrap_or(settings.listen);
     let store = open_store(&settings).await?;
     migrations::migrate(&store).await.map_err(|e| format!("migrations: {}", chain(&e)))?;
-    let app = open_app(&settings, store, faults).await?;
+    let (listener, address) = listen(settings.listen).await?;
+    let payments = gateway::payments(&settings, &options, address, &store).await?;
+    let app = open_app(&settings, store, Some(payments.gateway.clone()), faults).await?;
 
     let has_demo = options.demo || (settings.is_embedded() && settings.listen.ip().is_loopback());
     let demo = if has_demo { Some(demo::prepare(&settings, &app).await?) } else { None };
 
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener.map_err(|e| {
-        format!("{}: {e}; is another Scrip running? Choose another address with --listen", settings.listen)
-    })?;
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    let console = match settings.console_listen()?.filter(|_| options.runs(Service::Console)) {
+        Some(own) => Some(listen(own).await?),
+        None => None,
+    };
+    let console_address = console.as_ref().map_or(address, |(_, own)| *own);
     // Before the first answer: whoever waits for /readyz finds the banner complete.
-    print!("{}", banner(address, &settings, demo.as_ref()));
-    let buy_url = settings.buy_url(address);
-    run(listener, api::router(app.clone(), &buy_url), stop_asked()).await?;
+    let gateway = payments.is_sandbox().then_some("the sandbox: play money, test cards on its page");
+    print(&banner((address, console_address), &settings, demo.as_ref(), gateway));
+    let mut services = site::asset_routes();
+    let parts = Parts { credits: options.runs(Service::Api), payments: options.runs(Service::Payments) };
+    services = services.merge(api::router_of(app.clone(), &settings.buy_url(address), parts));
+    services = payments.mounted(services);
+    let mut running = Vec::new();
+    match console {
+        Some((own, at)) => {
+            let pages = console::router(app.clone(), &format!("http://{at}")).merge(site::asset_routes());
+            running.push((own, pages));
+        }
+        None if options.runs(Service::Console) => {
+            services = services.merge(console::router(app.clone(), &settings.public_url(address)));
+        }
+        None => {}
+    }
+    if options.runs(Service::Portal) {
+        // In front: its start page takes the place of the API's.
+        services = portal::router(app.clone(), &settings.public_url(address)).fallback_service(services);
+    }
+    running.push((listener, site::browsers_see_pages(services)));
+    let background = Background::start(&app, payments, &settings, &options)?;
+    run_all(running).await;
+    background.end().await;
 
     app.engine().stop().await;
     let store = app.store().clone();
@@ -42,25 +67,66 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until `stop`, then finishes what was accepted, at most for [`GRACE`].
-async fn run(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> Result<(), String> {
-    let (stopping, mut is_stopping) = watch::channel(false);
-    let drained = async move {
-        let _ = is_stopping.changed().await;
+/// What works without being asked: the worker and the sandbox's deliveries.
+struct Background {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Background {
+    fn start(
+        app: &App,
+        payments: Payments,
+        settings: &Settings,
+        options: &Serve,
+    ) -> Result<Background, String> {
+        let (stop, is_stopping) = watch::channel(false);
+        let stops = || {
+            let mut is_stopping = is_stopping.clone();
+            async move {
+                let _ = is_stopping.wait_for(|stop| *stop).await;
+            }
+        };
+        let mut tasks = vec![tokio::spawn(payments.run(stops()))];
+        if options.runs(Service::Worker) {
+            tasks.push(tokio::spawn(worker::run(app.clone(), settings.mail_transport()?, stops())));
+        }
+        Ok(Background { stop, tasks })
+    }
+
+    /// What is under way is finished, at most for [`GRACE`]; its lease gives the rest to somebody else.
+    async fn end(self) {
+        let _ = self.stop.send(true);
+        let all = futures::future::join_all(self.tasks);
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!(grace_seconds = GRACE.as_secs(), "some work did not finish in time");
+        }
+    }
+}
+
+async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(wanted).await;
+    let listener = listener.map_err(|e| {
+        format!("{wanted}: {e}; is another Scrip running? Choose another address with --listen")
+    })?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    Ok((listener, address))
+}
+
+/// Every address until one stop.
+async fn run_all(running: Vec<(TcpListener, Router)>) {
+    let (stopping, is_stopping) = watch::channel(false);
+    let servers = running.into_iter().map(|(listener, router)| {
+        let mut is_stopping = is_stopping.clone();
+        server::run(listener, router, async move {
+            let _ = is_stopping.wait_for(|stop| *stop).await;
+        })
+    });
+    let stop = async {
+        stop_asked().await;
+        let _ = stopping.send(true);
     };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(drained).into_future();
-    tokio::pin!(server);
-    tokio::select! {
-        done = &mut server => return done.map_err(|e| format!("server: {e}")),
-        () = stop => {}
-    }
-    tracing::info!("stopping: no new connections, running requests finish");
-    let _ = stopping.send(true);
-    if tokio::time::timeout(GRACE, server).await.is_err() {
-        tracing::warn!(grace_seconds = GRACE.as_secs(), "some requests did not finish in time");
-    }
-    Ok(())
+    tokio::join!(futures::future::join_all(servers), stop);
 }
 
 /// Ctrl-C, or SIGTERM from a supervisor.
@@ -87,24 +153,36 @@ async fn stop_asked() {
     }
 }
 
-fn banner(address: SocketAddr, settings: &Settings, demo: Option<&Demo>) -> String {
+fn banner(
+    (address, console): (SocketAddr, SocketAddr),
+    settings: &Settings,
+    demo: Option<&Demo>,
+    gateway: Option<&str>,
+) -> String {
     let mut lines = vec![
         format!("Scrip {} is ready", env!("CARGO_PKG_VERSION")),
+        format!("  Portal     http://{address}/"),
         format!("  API        http://{address}/v1"),
         format!("  Reference  http://{address}/docs   (http://{address}/openapi.json)"),
+        format!("  Console    http://{console}/console"),
         format!("  Health     http://{address}/readyz   http://{address}/metrics"),
     ];
     let database = if settings.is_embedded() { settings.database_url() } else { "PostgreSQL".to_owned() };
     lines.push(format!("  Database   {database}"));
+    lines.push(format!("  Payments   {}", gateway.unwrap_or("Stripe")));
     match demo {
-        Some(Demo { customer, key }) => {
+        Some(Demo { customer, key, sign_ins, password }) => {
             let file = demo::key_file(settings);
             lines.push(format!("  API key    {key}   (a test key; kept in {})", file.display()));
             lines.push(format!("  Customer   {customer}   (the demo customer, with credits)"));
+            let [customer, operator] = sign_ins;
+            lines.push(format!("  Sign in    {customer}   (portal)   {operator}   (console)"));
+            let file = demo::password_file(settings);
+            lines.push(format!("  Password   {password}   (of both; kept in {})", file.display()));
             lines.push("  Try        the tour in README.md, or: scrip replay TRACE".to_owned());
         }
         None => lines.push("  API key    make one with: scrip keys create --name NAME".to_owned()),
     }
     lines.push("  Stop       Ctrl-C".to_owned());
-    lines.join("\n") + "\n"
+    lines.join("\n")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use app::AppConfig;
 use engine::{EngineConfig, Faults};
 use metering::Mapping;
 use serde::Deserialize;
@@ -11,10 +12,17 @@ use serde::Deserialize;
 pub const DEFAULTS: &str = include_str!("../scrip.default.toml");
 
 /// Variables that set one setting each.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 12] = [
     ("SCRIP_LISTEN", "listen"),
     ("SCRIP_DATA_DIR", "data_dir"),
     ("SCRIP_DATABASE_URL", "database_url"),
+    ("SCRIP_CONSOLE_LISTEN", "console_listen"),
+    ("SCRIP_PUBLIC_URL", "public_url"),
+    ("SCRIP_STRIPE_SECRET_KEY", "stripe_secret_key"),
+    ("SCRIP_STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
+    ("SCRIP_STRIPE_API_BASE", "stripe_api_base"),
+    ("SCRIP_SMTP_URL", "smtp_url"),
+    ("SCRIP_MAIL_FROM", "mail_from"),
     ("SCRIP_LOG", "log"),
     ("SCRIP_LOG_FORMAT", "log_format"),
 ];
@@ -31,12 +39,30 @@ pub struct Settings {
     pub data_dir: PathBuf,
     database_url: String,
     buy_url: String,
+    console_listen: String,
+    public_url: String,
+    stripe_secret_key: Hidden,
+    stripe_webhook_secret: Hidden,
+    stripe_api_base: String,
+    smtp_url: String,
+    mail_from: String,
     pub log: String,
     pub log_format: LogFormat,
     engine_queue: usize,
     engine_batch: usize,
     #[serde(default)]
     events: Vec<Mapping>,
+}
+
+/// A text that no log shows.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+struct Hidden(String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -74,7 +100,55 @@ impl Settings {
                 return Err(format!("{name} = {value}: must be 1 to {max}"));
             }
         }
+        if self.stripe_api_base().is_some_and(|base| !base.ends_with('/')) {
+            return Err(format!("stripe_api_base = {:?}: must end in \"/\"", self.stripe_api_base));
+        }
+        self.console_listen()?;
+        self.mail_from()?;
+        self.mail_transport()?;
         Ok(self)
+    }
+
+    /// An address of its own for the console; `None` when it is served beside the rest.
+    pub fn console_listen(&self) -> Result<Option<SocketAddr>, String> {
+        let address = Some(self.console_listen.as_str()).filter(|address| !address.is_empty());
+        address.map(|a| a.parse().map_err(|e| format!("console_listen = {a:?}: {e}"))).transpose()
+    }
+
+    /// Where the pages are reached from outside.
+    pub fn public_url(&self, address: SocketAddr) -> String {
+        if self.public_url.is_empty() { format!("http://{address}") } else { self.public_url.clone() }
+    }
+
+    /// `sk_test_…` or `sk_live_…`; `None` without one.
+    pub fn stripe_secret_key(&self) -> Option<String> {
+        Some(self.stripe_secret_key.0.trim().to_owned()).filter(|key| !key.is_empty())
+    }
+
+    /// While a secret is rotated there are two, the newest first.
+    pub fn stripe_webhook_secrets(&self) -> Vec<String> {
+        let texts = self.stripe_webhook_secret.0.split(',').map(str::trim);
+        texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// `None`: Stripe itself, or this process's sandbox.
+    pub fn stripe_api_base(&self) -> Option<String> {
+        Some(self.stripe_api_base.clone()).filter(|base| !base.is_empty())
+    }
+
+    pub fn mail_from(&self) -> Result<mail::Sender, String> {
+        if self.mail_from.is_empty() {
+            return Ok(mail::Sender::default());
+        }
+        self.mail_from.parse().map_err(|e| format!("mail_from: {e}"))
+    }
+
+    /// The mail server; without one, a folder of `.eml` files in `data_dir`.
+    pub fn mail_transport(&self) -> Result<mail::Transport, String> {
+        if self.smtp_url.is_empty() {
+            return Ok(mail::Transport::Folder(self.data_dir.join("mail")));
+        }
+        mail::Transport::smtp(&self.smtp_url).map_err(|e| format!("smtp_url: {e}"))
     }
 
     pub fn database_url(&self) -> String {
@@ -99,9 +173,19 @@ impl Settings {
         EngineConfig { queue: self.engine_queue, batch: self.engine_batch, faults, ..EngineConfig::default() }
     }
 
+    /// What use cases are told of the settings.
+    pub fn app(&self) -> Result<AppConfig, String> {
+        Ok(AppConfig {
+            mappings: self.mappings(),
+            gateway: None,
+            mail_from: self.mail_from()?,
+            public_url: self.public_url(self.listen),
+        })
+    }
+
     /// The mappings that ship, each replaced by one of the operator's for the same type.
-    pub fn mappings(&self) -> Vec<Mapping> {
-        let mut mappings = app::AppConfig::default().mappings;
+    fn mappings(&self) -> Vec<Mapping> {
+        let mut mappings = AppConfig::default().mappings;
         mappings.retain(|shipped| !self.events.iter().any(|own| own.kind == shipped.kind));
         mappings.extend(self.events.iter().cloned());
         mappings

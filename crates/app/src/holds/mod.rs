@@ -15,7 +15,7 @@ use crate::submit::{request, submit, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
-    quotes,
+    quotes, wallets,
 };
 
 pub use capture::{Capture, Charge, capture};
@@ -120,6 +120,24 @@ pub async fn get(app: &App, by: &Principal, id: HoldId) -> Result<Hold, AppError
         terms.remaining = Credits::ZERO;
     }
     Ok(hold(id, &terms, facts, record.authorized.recorded_at))
+}
+
+/// The customer's open holds, newest first, at most `limit` of them.
+pub async fn open(
+    app: &App,
+    by: &Principal,
+    customer: &CustomerRef,
+    limit: usize,
+) -> Result<Vec<Hold>, AppError> {
+    by.require_own(Scope::Read)?;
+    let known = customers::in_path(app, by, customer).await?;
+    let wallet = wallets::current(app, known.wallet).await?;
+    let open = wallet.holds.iter().rev().filter(|(_, hold)| hold.is_open()).take(limit);
+    let mut holds = Vec::new();
+    for (seq, _) in open {
+        holds.push(get(app, by, HoldId { wallet: known.wallet, seq: *seq }).await?);
+    }
+    Ok(holds)
 }
 
 pub async fn extend(

@@ -1,7 +1,7 @@
 //! API keys: the SHA-256 of each secret, never the secret.
 
-use sea_orm::DatabaseTransaction;
 use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::StoreError;
 
@@ -44,6 +44,21 @@ pub async fn valid_by_hash(
 
 pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// Every key, oldest first; a merchant has few.
+pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find().order_by_asc(Column::Id).all(db).await?)
+}
+
+/// A customer's keys that are not revoked, newest first.
+pub async fn of_customer(
+    db: &impl ConnectionTrait,
+    customer: Uuid,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find().filter(Column::Customer.eq(customer)).filter(Column::RevokedAt.is_null());
+    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
 }
 
 /// Keeps the instant of the first revocation.

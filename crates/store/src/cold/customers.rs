@@ -2,7 +2,8 @@
 //! no further owner.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{ExprTrait, Func, LikeExpr};
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::StoreError;
 
@@ -40,6 +41,25 @@ pub async fn by_external_id(
     external_id: &str,
 ) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find().filter(Column::ExternalId.eq(external_id)).one(db).await?)
+}
+
+pub async fn by_wallet(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find().filter(Column::Wallet.eq(wallet)).one(db).await?)
+}
+
+/// Whose name, address or external id contains `text`, newest first.
+pub async fn search(db: &impl ConnectionTrait, text: &str, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let lower = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let mut contains = Condition::any();
+    for column in [Column::Name, Column::Email, Column::ExternalId] {
+        let pattern = LikeExpr::new(format!("%{lower}%")).escape('!');
+        contains = contains.add(Expr::expr(Func::lower(Expr::col(column))).like(pattern));
+    }
+    Ok(Entity::find().filter(contains).order_by_desc(Column::Id).limit(limit).all(db).await?)
+}
+
+pub async fn count(db: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    Ok(Entity::find().count(db).await?)
 }
 
 /// Newest first (ids carry the time of making), older than `before`.

@@ -3,9 +3,20 @@
 //! Every finder takes the owner first: the wallet, the key's owner, or the unique name itself.
 
 pub mod api_keys;
+pub mod audit;
 pub mod catalogues;
+pub mod checkouts;
 pub mod customers;
 pub mod deliveries;
+pub mod inbox;
+pub mod mails;
+pub mod outbox;
+pub mod queue;
 pub mod quotes;
 pub mod requests;
 pub mod sandbox_objects;
+pub mod schedules;
+pub mod sessions;
+pub mod users;
+pub mod verifications;
+pub mod verify_runs;

@@ -1,0 +1,53 @@
+use kernel::CustomerId;
+use store::StoreError;
+use store::cold::{sessions as session_rows, users};
+
+use super::sessions::{NewSession, Session, begin};
+use super::{SignedIn, User, passwords, user};
+use crate::text::{Checks, NAME_MAX_CHARS};
+use crate::{App, AppError};
+
+/// Users of one customer that a page lists.
+const LISTED: u64 = 100;
+
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    pub current: String,
+    pub new: String,
+    pub user_agent: String,
+}
+
+pub async fn rename(app: &App, by: &Session, name: &str) -> Result<(), AppError> {
+    let mut checks = Checks::default();
+    checks.text("name", name, NAME_MAX_CHARS);
+    checks.done()?;
+    let txn = app.store().write().await?;
+    users::set_name(&txn, by.user.id, name).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+/// Ends every session of the user, this one included, and begins a new one.
+pub async fn change_password(app: &App, by: &Session, change: PasswordChange) -> Result<SignedIn, AppError> {
+    let mut checks = Checks::default();
+    passwords::check(&mut checks, "password", &change.new);
+    checks.done()?;
+    let row = users::by_id(app.store().reader(), by.user.id).await?.ok_or(AppError::not_found("user"))?;
+    if !passwords::matches(app, &change.current, Some(row.password_hash)).await? {
+        return Err(AppError::invalid("current", "is not your password"));
+    }
+    let password_hash = passwords::hash(app, &change.new).await?;
+    let txn = app.store().write().await?;
+    users::set_password(&txn, by.user.id, &password_hash).await?;
+    session_rows::end_all(&txn, by.user.id, None).await?;
+    let new = NewSession { user: by.user.clone(), user_agent: change.user_agent };
+    let signed_in = begin(app, &txn, new).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(signed_in)
+}
+
+/// Who receives a customer's mails.
+pub async fn users_of(app: &App, customer: CustomerId) -> Result<Vec<User>, AppError> {
+    let rows = users::of_customer(app.store().reader(), customer.uuid(), LISTED).await?;
+    rows.into_iter().map(user).collect()
+}

@@ -1,0 +1,88 @@
+//! How fast a wallet is used, day by day.
+
+use kernel::{Credits, Timestamp};
+use store::statement;
+
+use crate::{App, AppError, CustomerRef, Principal, Scope, customers, wallets};
+
+const DAY_SECONDS: i64 = 86_400;
+/// Days whose use foretells the next ones.
+const LOOK_BACK_DAYS: i64 = 7;
+/// Longer forecasts say nothing.
+const FORECAST_MAX_DAYS: i64 = 365;
+
+/// Days are UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Oldest first, today last, days without use included.
+    pub days: Vec<Day>,
+    /// Charged per day over the last seven days, or since the first entry when that is later.
+    pub per_day: Credits,
+    /// How long the available credits last at this pace; `None` without use or beyond a year.
+    pub days_left: Option<i64>,
+    pub as_of: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    pub begins_at: Timestamp,
+    pub charged: Credits,
+}
+
+/// The last `day_count` days, today included.
+pub async fn pace(
+    app: &App,
+    by: &Principal,
+    customer: &CustomerRef,
+    day_count: u16,
+) -> Result<Pace, AppError> {
+    by.require_own(Scope::Read)?;
+    let known = customers::in_path(app, by, customer).await?;
+    let wallet = wallets::current(app, known.wallet).await?;
+    let now = app.now();
+    let today = now.unix_seconds() / DAY_SECONDS;
+    let oldest = (today + 1 - i64::from(day_count)).max(0);
+    let last = store::wallets::read(app.store(), known.wallet).await?.map_or(0, |state| state.seq);
+    let first = statement::first_since(app.store(), known.wallet, midnight(oldest), last).await?;
+    let charged = statement::charged_per_day(app.store(), known.wallet, first, last).await?;
+    let on = |day: i64| charged.iter().find(|(d, _)| *d == day).map_or(0, |(_, micros)| *micros);
+    let days: Vec<Day> = (oldest..=today)
+        .map(|day| Day { begins_at: midnight(day), charged: Credits::from_micros(on(day)) })
+        .collect();
+    let (per_day, days_left) = forecast(&days, wallet.available);
+    Ok(Pace { days, per_day, days_left, as_of: now })
+}
+
+fn forecast(days: &[Day], available: Credits) -> (Credits, Option<i64>) {
+    let recent = days.iter().rev().take(usize::try_from(LOOK_BACK_DAYS).unwrap_or(7));
+    // A new customer's pace begins with their first use.
+    let used: Vec<i64> = recent.map(|day| day.charged.micros()).collect();
+    let count = used.iter().rposition(|micros| *micros > 0).map_or(0, |oldest| oldest + 1);
+    let sum: i64 = used.iter().sum();
+    let Ok(count @ 1..) = i64::try_from(count) else { return (Credits::ZERO, None) };
+    let per_day = sum / count;
+    let days_left = available.micros().checked_div(per_day).filter(|days| *days <= FORECAST_MAX_DAYS);
+    (Credits::from_micros(per_day), days_left)
+}
+
+fn midnight(day: i64) -> Timestamp {
+    Timestamp::EPOCH.plus_seconds(day * DAY_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(charged: &[i64]) -> Vec<Day> {
+        charged.iter().map(|n| Day { begins_at: Timestamp::EPOCH, charged: Credits::whole(*n) }).collect()
+    }
+
+    #[test]
+    fn the_pace_is_that_of_seven_days_or_since_the_first_use() {
+        let forecast = |charged: &[i64], available| forecast(&days(charged), Credits::whole(available));
+        assert_eq!(forecast(&[99, 7, 7, 7, 7, 7, 7, 7], 70), (Credits::whole(7), Some(10)));
+        assert_eq!(forecast(&[0, 0, 0, 10, 0], 50), (Credits::whole(5), Some(10)), "two days of use");
+        assert_eq!(forecast(&[0, 0, 0], 50), (Credits::ZERO, None));
+        assert_eq!(forecast(&[1], 100_000), (Credits::whole(1), None), "beyond a year");
+    }
+}

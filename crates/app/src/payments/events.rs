@@ -1,0 +1,207 @@
+use std::fmt;
+use std::str::FromStr;
+
+use gateways::Subject;
+use kernel::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::cold::{inbox, queue};
+use store::{Queue, StoreError};
+
+use crate::about::{from_json, to_json};
+use crate::payments::gateway;
+use crate::{App, AppError, Page, PageRequest, Principal, Scope};
+
+/// Longer ids and kinds are cut; Stripe's have 255 characters at most.
+const TEXT_MAX_CHARS: usize = 255;
+
+/// A stored event and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayEvent {
+    pub id: String,
+    pub gateway: String,
+    /// Such as `checkout.session.completed`.
+    pub kind: String,
+    /// When the gateway made it.
+    pub created_at: Option<Timestamp>,
+    pub api_version: Option<String>,
+    pub livemode: bool,
+    /// The gateway's id of what is read again because of it.
+    pub subject: Option<String>,
+    pub received_at: Timestamp,
+    /// How often it arrived.
+    pub deliveries: u32,
+    pub state: WorkState,
+    pub attempts: u32,
+    pub next_attempt_at: Option<Timestamp>,
+    pub effect: Option<String>,
+    pub error: Option<String>,
+    /// As it came; for operators.
+    pub body: String,
+}
+
+/// Where a piece of queued work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkState {
+    Waiting,
+    Done,
+    /// Nothing had to be done.
+    Ignored,
+    /// A dead letter.
+    Failed,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoredSubject {
+    Checkout(String),
+    Payment(String),
+}
+
+/// Stores a verified event, once. An error other than a bad signature means: send it again.
+pub async fn receive(app: &App, payload: &[u8], signature: &str) -> Result<(), AppError> {
+    let gateway = gateway(app)?;
+    let bad = |e: gateways::EventError| AppError::Conflict { code: "bad_signature", detail: e.to_string() };
+    let event = gateway.verify_event(payload, signature, app.now()).map_err(bad)?;
+    let subject = gateway.subject(&event).map(|subject| match subject {
+        Subject::Checkout(id) => StoredSubject::Checkout(id.0),
+        Subject::Payment(id) => StoredSubject::Payment(id.0),
+    });
+    let now = app.now().micros();
+    let is_waiting = subject.is_some();
+    let row = inbox::Model {
+        id: text(&event.id),
+        gateway: gateway.name().to_owned(),
+        kind: text(&event.kind),
+        created_at: event.created.map(Timestamp::micros),
+        api_version: event.api_version.as_deref().map(text),
+        livemode: event.livemode,
+        subject: subject.as_ref().map(to_json).transpose()?,
+        body: String::from_utf8_lossy(payload).replace('\0', "\u{fffd}"),
+        headers: to_json(&serde_json::json!({ "stripe-signature": text(signature) }))?,
+        deliveries: 1,
+        received_at: now,
+        effect: (!is_waiting).then(|| "events of this kind move no credits".to_owned()),
+        state: if is_waiting { queue::WAITING } else { queue::IGNORED }.to_owned(),
+        attempts: 0,
+        next_attempt_at: now,
+        lease: None,
+        done_at: (!is_waiting).then_some(now),
+        error: None,
+    };
+    store_once(app, row).await?;
+    app.bells().inbox.notify_one();
+    Ok(())
+}
+
+/// Two deliveries that meet may collide on the key; the second try counts the other's.
+async fn store_once(app: &App, row: inbox::Model) -> Result<(), AppError> {
+    let attempt = async || -> Result<(), StoreError> {
+        let txn = app.store().write().await?;
+        inbox::insert(&txn, row.clone()).await?;
+        txn.commit().await.map_err(StoreError::from)
+    };
+    match attempt().await {
+        Err(error) if error.is_transient() => Ok(attempt().await?),
+        done => Ok(done?),
+    }
+}
+
+/// Last arrived first.
+pub async fn events(
+    app: &App,
+    by: &Principal,
+    state: Option<WorkState>,
+    page: &PageRequest,
+) -> Result<Page<GatewayEvent>, AppError> {
+    by.require(Scope::Read)?;
+    let limit = page.limit()?;
+    let before = page.after(cursor)?;
+    let state = state.map(WorkState::as_str);
+    let rows = inbox::page(app.store().reader(), state, before, limit + 1).await?;
+    let page = Page::cut(rows, limit, |row| format!("{}.{}", row.received_at, row.id));
+    let next_cursor = page.next_cursor;
+    Ok(Page { data: page.data.into_iter().map(shown).collect::<Result<_, _>>()?, next_cursor })
+}
+
+pub async fn event(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent, AppError> {
+    by.require(Scope::Read)?;
+    let row = inbox::by_id(app.store().reader(), id).await?;
+    shown(row.ok_or(AppError::not_found("gateway event"))?)
+}
+
+/// Works an event off again that has ended; what it did before is not done twice.
+pub async fn replay(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent, AppError> {
+    by.require(Scope::Admin)?;
+    let row = inbox::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("gateway event"))?;
+    if row.subject.is_some() {
+        let txn = app.store().write().await?;
+        queue::again(&txn, Queue::Inbox, id, app.now().micros()).await?;
+        txn.commit().await.map_err(StoreError::from)?;
+        app.bells().inbox.notify_one();
+    }
+    event(app, by, id).await
+}
+
+fn cursor(text: &str) -> Option<(i64, String)> {
+    let (at, id) = text.split_once('.')?;
+    Some((at.parse().ok()?, id.to_owned()))
+}
+
+/// What may be stored on every database.
+fn text(text: &str) -> String {
+    text.chars().take(TEXT_MAX_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn shown(row: inbox::Model) -> Result<GatewayEvent, AppError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("gateway event {}: {what}", row.id));
+    let state: WorkState = row.state.parse().map_err(|()| corrupt("state"))?;
+    let subject: Option<StoredSubject> = row.subject.as_deref().map(from_json).transpose()?;
+    let is_waiting = state == WorkState::Waiting;
+    Ok(GatewayEvent {
+        attempts: u32::try_from(row.attempts).map_err(|_| corrupt("attempts"))?,
+        deliveries: u32::try_from(row.deliveries).map_err(|_| corrupt("deliveries"))?,
+        created_at: row.created_at.map(Timestamp::from_micros_saturating),
+        received_at: Timestamp::from_micros_saturating(row.received_at),
+        next_attempt_at: is_waiting.then(|| Timestamp::from_micros_saturating(row.next_attempt_at)),
+        subject: subject.map(|subject| match subject {
+            StoredSubject::Checkout(id) | StoredSubject::Payment(id) => id,
+        }),
+        state,
+        id: row.id,
+        gateway: row.gateway,
+        kind: row.kind,
+        api_version: row.api_version,
+        livemode: row.livemode,
+        effect: row.effect,
+        error: row.error,
+        body: row.body,
+    })
+}
+
+impl WorkState {
+    pub const ALL: [WorkState; 4] =
+        [WorkState::Waiting, WorkState::Done, WorkState::Ignored, WorkState::Failed];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WorkState::Waiting => queue::WAITING,
+            WorkState::Done => queue::DONE,
+            WorkState::Ignored => queue::IGNORED,
+            WorkState::Failed => queue::FAILED,
+        }
+    }
+}
+
+impl FromStr for WorkState {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<WorkState, ()> {
+        WorkState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+    }
+}
+
+impl fmt::Display for WorkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,64 @@
+//! Buying credits: a checkout at a gateway, its verified events, the credits that follow from them.
+//!
+//! Nothing is granted on a redirect and nothing on an event's word: an event only says what to read again
+//! at the gateway. What was read goes through billing's state machine; the purchase's new state and an
+//! outbox row for its credits are one transaction, and the engine's key makes the row happen once.
+
+mod checkouts;
+mod credits;
+mod events;
+mod observe;
+mod opening;
+mod process;
+mod receipt_mail;
+mod reconcile;
+mod refunds;
+
+use std::fmt;
+use std::sync::Arc;
+
+use gateways::Gateway;
+
+use crate::{App, AppError};
+
+pub use checkouts::{
+    Buying, Checkout, CheckoutState, NewCheckout, create, create_own, get, list, of_gateway_id,
+};
+pub use events::{GatewayEvent, WorkState, event, events, receive, replay};
+pub use refunds::{NewRefund, Refunding, refund};
+
+pub(crate) use credits::{CREDIT_COMMAND, move_credits};
+pub(crate) use opening::{OPEN_CHECKOUT, give_up_opening, open_at_gateway};
+pub(crate) use process::process;
+pub(crate) use reconcile::reconcile;
+pub(crate) use refunds::{REFUND, refund_at_gateway};
+
+/// The gateway that customers pay through.
+#[derive(Clone)]
+pub struct PaymentGateway(Arc<dyn Gateway>);
+
+impl PaymentGateway {
+    pub fn new(gateway: impl Gateway + 'static) -> PaymentGateway {
+        PaymentGateway(Arc::new(gateway))
+    }
+}
+
+impl fmt::Debug for PaymentGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PaymentGateway({})", self.0.name())
+    }
+}
+
+/// Whether anything can be bought here.
+pub fn is_configured(app: &App) -> bool {
+    app.config().gateway.is_some()
+}
+
+pub(crate) fn gateway(app: &App) -> Result<&dyn Gateway, AppError> {
+    let missing = || AppError::Conflict {
+        code: "no_gateway",
+        detail: "no payment gateway is configured: set SCRIP_STRIPE_SECRET_KEY or start with --sandbox"
+            .to_owned(),
+    };
+    app.config().gateway.as_ref().map(|gateway| gateway.0.as_ref()).ok_or_else(missing)
+}

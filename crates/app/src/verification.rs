@@ -1,0 +1,86 @@
+//! The invariant check: every balance, lot and hold recomputed from the journal, and what came of it.
+
+use std::collections::BTreeMap;
+
+use kernel::{Timestamp, new_uuid};
+use ledger::{Account, EntryKind};
+use serde::{Deserialize, Serialize};
+use store::StoreError;
+use store::cold::verify_runs;
+
+use crate::about::{from_json, to_json};
+use crate::{App, AppError, Principal, Scope};
+
+/// One run. All numbers are of the same walk through the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// Wallets or tables that disagree with the journal; 0 is green.
+    pub breaks: u64,
+    pub found: Found,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub wallets: u64,
+    pub postings: u64,
+    pub lots: u64,
+    pub holds: u64,
+    /// Net micro-credits of each account.
+    pub totals: BTreeMap<Account, i128>,
+    /// Micro-credits of all purchases.
+    pub sold: i128,
+    pub unbilled: u64,
+    pub unrated: u64,
+    /// The first breaks, in words.
+    pub described: Vec<String>,
+}
+
+/// Reads the whole journal and keeps what it found. Safe beside running writers.
+pub async fn run(app: &App, by: &Principal) -> Result<Verification, AppError> {
+    by.require(Scope::Admin)?;
+    let started_at = app.now();
+    let report = store::verify::verify(app.store()).await?;
+    let of_kind = |kind| report.kinds.get(&kind).copied().unwrap_or(0);
+    let found = Found {
+        wallets: report.wallets,
+        postings: report.postings,
+        lots: report.lots,
+        holds: report.holds,
+        sold: report.sold,
+        unbilled: of_kind(EntryKind::Unbilled),
+        unrated: of_kind(EntryKind::Unrated),
+        totals: report.totals,
+        described: report.described,
+    };
+    let run = Verification { started_at, finished_at: app.now(), breaks: report.breaks, found };
+    let row = verify_runs::Model {
+        id: new_uuid(),
+        started_at: run.started_at.micros(),
+        finished_at: run.finished_at.micros(),
+        breaks: i64::try_from(run.breaks).unwrap_or(i64::MAX),
+        report: to_json(&run.found)?,
+    };
+    let txn = app.store().write().await?;
+    verify_runs::insert(&txn, row).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(run)
+}
+
+pub async fn last(app: &App, by: &Principal) -> Result<Option<Verification>, AppError> {
+    by.require(Scope::Admin)?;
+    let Some(row) = verify_runs::last(app.store().reader()).await? else { return Ok(None) };
+    Ok(Some(Verification {
+        started_at: Timestamp::from_micros_saturating(row.started_at),
+        finished_at: Timestamp::from_micros_saturating(row.finished_at),
+        breaks: u64::try_from(row.breaks).unwrap_or(0),
+        found: from_json(&row.report)?,
+    }))
+}
+
+impl Verification {
+    pub fn is_green(&self) -> bool {
+        self.breaks == 0
+    }
+}

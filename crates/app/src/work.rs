@@ -1,0 +1,307 @@
+//! Work that happens after the answer: what is due in the outbox and the inbox, what recurs, what time
+//! owes to wallets that nobody uses. Every function may run in many processes at once and at any time.
+
+use engine::{EngineCommand, EngineError, KeyedInput, Request};
+use futures::StreamExt as _;
+use futures::stream;
+use jobs::{Backoff, Claim, Outcome, Queue, Schedule};
+use kernel::{Timestamp, WalletId};
+use store::cold::{inbox, outbox, queue, schedules};
+use store::{StoreError, Uuid};
+use tokio::sync::Notify;
+
+use crate::payments::{self, WorkState};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, verification};
+
+/// Claims of one round of a queue.
+const ROUND: u64 = 64;
+/// Claimed rows that are worked on at once.
+const AT_ONCE: usize = 8;
+/// A worker that dies gives its rows back after this long. Handlers may run twice, so it is short.
+const LEASE_SECONDS: i64 = 30;
+/// The gateway's idempotency keys live a day; a caller has long gone.
+const OPENING: Backoff = Backoff { first_seconds: 5, longest_seconds: 600, attempts_max: 12 };
+/// Wallets settled at once, in one round, and rounds in one run.
+const SETTLED_AT_ONCE: usize = 64;
+const SETTLED_ROUND: u64 = 500;
+const SETTLED_ROUNDS: u32 = 20;
+
+/// How far back the reconciler looks every minute, and every hour after a longer silence.
+const REACH_SECONDS: i64 = 2 * 3_600;
+const LONG_REACH_SECONDS: i64 = 72 * 3_600;
+
+/// Everything that recurs.
+pub const SCHEDULES: [Schedule; 5] = [
+    Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
+    Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
+    Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
+    Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
+    Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
+];
+
+/// Rung when there is new work, so that it need not wait for the next look.
+#[derive(Debug, Default)]
+pub struct Bells {
+    pub outbox: Notify,
+    pub inbox: Notify,
+    pub mails: Notify,
+}
+
+/// A row of the outbox, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    pub id: Uuid,
+    pub key: String,
+    pub kind: String,
+    pub payload: String,
+    pub state: WorkState,
+    pub attempts: u32,
+    pub created_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    pub done_at: Option<Timestamp>,
+    pub error: Option<String>,
+}
+
+/// A schedule, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleRow {
+    pub name: String,
+    pub cron: String,
+    pub next_run_at: Timestamp,
+    pub is_running: bool,
+    pub last_run_at: Option<Timestamp>,
+    /// Of the last run; `None` before the first.
+    pub has_failed: Option<bool>,
+    pub last_result: Option<String>,
+    pub runs: u64,
+}
+
+/// Works off what is due in the outbox; answers how many rows were ours.
+pub async fn outbox_round(app: &App) -> Result<usize, AppError> {
+    let claims =
+        jobs::claim_due::<Uuid>(app.store(), Queue::Outbox, (app.now(), LEASE_SECONDS), ROUND).await?;
+    let count = claims.len();
+    let each = stream::iter(claims).map(|claim| work_off(app, claim));
+    each.buffer_unordered(AT_ONCE).for_each(|done| async { log(done) }).await;
+    Ok(count)
+}
+
+/// Works off what is due in the inbox; answers how many events were ours.
+pub async fn inbox_round(app: &App) -> Result<usize, AppError> {
+    let claims =
+        jobs::claim_due::<String>(app.store(), Queue::Inbox, (app.now(), LEASE_SECONDS), ROUND).await?;
+    let count = claims.len();
+    let each = stream::iter(claims).map(|claim| handle_event(app, claim));
+    each.buffer_unordered(AT_ONCE).for_each(|done| async { log(done) }).await;
+    Ok(count)
+}
+
+/// Runs every schedule that is due and not running elsewhere; answers how many that were.
+pub async fn schedules_round(app: &App) -> Result<usize, AppError> {
+    let mut ran = 0;
+    for schedule in SCHEDULES {
+        jobs::prepare(app.store(), schedule, app.now()).await?;
+        let Some(turn) = jobs::begin(app.store(), schedule, app.now()).await? else { continue };
+        let result = run(app, schedule.name).await.map_err(|error| chain(&error));
+        if let Err(error) = &result {
+            tracing::error!(schedule = schedule.name, error, "a schedule failed");
+        }
+        jobs::finish(app.store(), turn, result, app.now()).await?;
+        ran += 1;
+    }
+    Ok(ran)
+}
+
+async fn run(app: &App, name: &str) -> Result<String, AppError> {
+    match name {
+        "reconcile" => payments::reconcile(app, REACH_SECONDS).await,
+        "reconcile_long" => payments::reconcile(app, LONG_REACH_SECONDS).await,
+        "verify" => {
+            let run = verification::run(app, &Principal::system()).await?;
+            Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
+        }
+        "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
+        _ => {
+            let found = notices::scan(app).await?;
+            app.bells().mails.notify_one();
+            Ok(format!("{} expiring, {} low", found.expiring, found.low))
+        }
+    }
+}
+
+/// Posts what time owes to wallets that nobody uses; answers to how many.
+pub async fn settle_idle_wallets(app: &App) -> Result<usize, AppError> {
+    let mut settled = 0;
+    for _ in 0..SETTLED_ROUNDS {
+        let due = store::due::wallets(app.store(), app.now(), SETTLED_ROUND).await?;
+        let results: Vec<Result<bool, AppError>> = stream::iter(due)
+            .map(|wallet| settle(app, wallet))
+            .buffer_unordered(SETTLED_AT_ONCE)
+            .collect()
+            .await;
+        let count =
+            results.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().filter(|done| *done).count();
+        settled += count;
+        if count == 0 {
+            break;
+        }
+    }
+    Ok(settled)
+}
+
+async fn settle(app: &App, wallet: WalletId) -> Result<bool, AppError> {
+    let request = Request {
+        wallet,
+        key: KeyedInput::Time,
+        command: EngineCommand::Settle,
+        about: None,
+        vendor_transaction: None,
+    };
+    match app.engine().submit(request).await {
+        Ok(_) => Ok(true),
+        Err(EngineError::NothingDue) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Works off one row of the outbox at once, if it is due and nobody else has it.
+pub(crate) async fn attempt_outbox(app: &App, id: Uuid) -> Result<(), AppError> {
+    let token = kernel::new_uuid();
+    let (now, until) = (app.now().micros(), app.now().plus_seconds(LEASE_SECONDS).micros());
+    if queue::claim(app.store(), Queue::Outbox, id, token, (now, until)).await? {
+        work_off(app, Claim { id, token }).await?;
+    }
+    Ok(())
+}
+
+async fn work_off(app: &App, claim: Claim<Uuid>) -> Result<(), AppError> {
+    let Some(work) = outbox::by_id(app.store().reader(), claim.id).await? else { return Ok(()) };
+    let done = match work.kind.as_str() {
+        payments::CREDIT_COMMAND => payments::move_credits(app, &work).await,
+        payments::OPEN_CHECKOUT => payments::open_at_gateway(app, &work).await,
+        payments::REFUND => payments::refund_at_gateway(app, &work).await,
+        kind => Ok(Outcome::Failed { error: format!("nobody here handles {kind}") }),
+    };
+    let outcome = done.unwrap_or_else(|error| Outcome::Retry { error: chain(&error) });
+    let backoff = if work.kind == payments::OPEN_CHECKOUT { OPENING } else { Backoff::CALLS };
+    let attempts = u32::try_from(work.attempts).unwrap_or(1);
+    let state =
+        jobs::conclude(app.store(), Queue::Outbox, claim.token, &outcome, (attempts, backoff, app.now()))
+            .await?;
+    report("outbox", &work.key, &outcome, state);
+    if state == queue::FAILED && work.kind == payments::OPEN_CHECKOUT {
+        payments::give_up_opening(app, &work).await?;
+    }
+    Ok(())
+}
+
+async fn handle_event(app: &App, claim: Claim<String>) -> Result<(), AppError> {
+    let Some(event) = inbox::by_id(app.store().reader(), &claim.id).await? else { return Ok(()) };
+    let done = payments::process(app, &claim, &event).await;
+    let outcome = done.unwrap_or_else(|error| Outcome::Retry { error: chain(&error) });
+    let attempts = u32::try_from(event.attempts).unwrap_or(1);
+    let plan = (attempts, Backoff::CALLS, app.now());
+    let state = jobs::conclude(app.store(), Queue::Inbox, claim.token, &outcome, plan).await?;
+    report("inbox", &claim.id, &outcome, state);
+    Ok(())
+}
+
+fn report(queue: &'static str, row: &str, outcome: &Outcome, state: &'static str) {
+    metrics::counter!("scrip_jobs_total", "queue" => queue, "state" => state).increment(1);
+    match outcome {
+        Outcome::Failed { error } | Outcome::Retry { error } if state == queue::FAILED => {
+            tracing::error!(queue, row, error, "a dead letter");
+        }
+        Outcome::Retry { error } => tracing::warn!(queue, row, error, "tried again later"),
+        _ => {}
+    }
+}
+
+fn log(done: Result<(), AppError>) {
+    if let Err(error) = done {
+        // The lease ends by itself, then the row is tried again.
+        tracing::error!(error = chain(&error), "a job could not be concluded");
+    }
+}
+
+/// What waits or has failed, newest first.
+pub async fn outbox_rows(
+    app: &App,
+    by: &Principal,
+    state: Option<WorkState>,
+    page: &PageRequest,
+) -> Result<Page<OutboxRow>, AppError> {
+    by.require(Scope::Read)?;
+    let limit = page.limit()?;
+    let before = page.after(|cursor| cursor.parse::<Uuid>().ok())?;
+    let rows = outbox::page(app.store().reader(), state.map(WorkState::as_str), before, limit + 1).await?;
+    let page = Page::cut(rows, limit, |row| row.id.to_string());
+    let next_cursor = page.next_cursor;
+    Ok(Page { data: page.data.into_iter().map(shown).collect::<Result<_, _>>()?, next_cursor })
+}
+
+/// Tries a dead letter of the outbox again.
+pub async fn retry_outbox(app: &App, by: &Principal, id: Uuid) -> Result<(), AppError> {
+    by.require(Scope::Admin)?;
+    let txn = app.store().write().await?;
+    let row = outbox::by_id(&txn, id).await?.ok_or(AppError::not_found("outbox row"))?;
+    if row.state == queue::FAILED {
+        queue::again(&txn, Queue::Outbox, id, app.now().micros()).await?;
+        txn.commit().await.map_err(StoreError::from)?;
+        app.bells().outbox.notify_one();
+    }
+    Ok(())
+}
+
+/// How many dead letters there are: events, then outbox rows.
+pub async fn dead_letters(app: &App, by: &Principal) -> Result<(u64, u64), AppError> {
+    by.require(Scope::Read)?;
+    let events = queue::count(app.store(), Queue::Inbox, queue::FAILED).await?;
+    Ok((events, queue::count(app.store(), Queue::Outbox, queue::FAILED).await?))
+}
+
+pub async fn schedule_rows(app: &App, by: &Principal) -> Result<Vec<ScheduleRow>, AppError> {
+    by.require(Scope::Read)?;
+    let now = app.now().micros();
+    let at = Timestamp::from_micros_saturating;
+    let rows = schedules::all(app.store().reader()).await?;
+    let row = |row: schedules::Model| ScheduleRow {
+        name: row.name,
+        cron: row.cron,
+        next_run_at: at(row.next_run_at),
+        is_running: row.lease_until.is_some_and(|until| until > now),
+        last_run_at: row.last_run_at.map(at),
+        has_failed: row.last_state.map(|state| state == "failed"),
+        last_result: row.last_result,
+        runs: u64::try_from(row.runs).unwrap_or(0),
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+fn shown(row: outbox::Model) -> Result<OutboxRow, AppError> {
+    let state: WorkState =
+        row.state.parse().map_err(|()| StoreError::Corrupt(format!("outbox {}: state", row.id)))?;
+    let at = Timestamp::from_micros_saturating;
+    Ok(OutboxRow {
+        next_attempt_at: (state == WorkState::Waiting).then(|| at(row.next_attempt_at)),
+        state,
+        id: row.id,
+        key: row.key,
+        kind: row.kind,
+        payload: row.payload,
+        attempts: u32::try_from(row.attempts).unwrap_or(0),
+        created_at: at(row.created_at),
+        done_at: row.done_at.map(at),
+        error: row.error,
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

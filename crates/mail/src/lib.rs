@@ -1,0 +1,14 @@
+//! Mails: one struct and two templates (text and HTML) a message, and the ways they leave the house.
+//!
+//! Data is passed in; this crate knows neither the database nor the clock. A [`Letter`] is a rendered
+//! message, a [`Mail`] is a letter with its id, sender and recipient, a [`Transport`] sends it.
+
+mod error;
+mod letter;
+mod messages;
+mod transport;
+
+pub use error::MailError;
+pub use letter::{Letter, Mail, Sender, check_recipient};
+pub use messages::{Digest, Expiring, Fact, LowBalance, Receipt, ReceiptLine, Welcome};
+pub use transport::Transport;

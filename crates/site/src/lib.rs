@@ -1,0 +1,61 @@
+//! The page shell that every HTML service shares: sessions in cookies, form tokens, flash messages,
+//! layout, error pages, static files, charts, and how numbers and instants are written.
+//!
+//! Nothing here knows a page of its own but the error page. No script, nothing from elsewhere.
+
+mod assets;
+mod chart;
+mod cookies;
+mod failure;
+mod form;
+mod frame;
+mod shell;
+mod visitor;
+
+use std::sync::Arc;
+
+use app::App;
+use app::accounts::Role;
+
+pub use assets::{routes as asset_routes, style_path};
+pub use chart::{Bar, Bars, Meter, MeterPart};
+pub use failure::Failure;
+pub use form::{Form, Nothing};
+pub use frame::{browsers_see_pages, frame};
+pub use kernel::text::{credits, date, instant, money, signed_credits};
+pub use shell::{Flash, NavItem, Shell, Tone, render};
+pub use visitor::{Member, Visitor, local_path};
+
+/// One set of pages for one kind of user.
+#[derive(Clone)]
+pub struct Site {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    app: App,
+    /// Without a slash at the end.
+    base_url: String,
+    role: Role,
+    sign_in_path: &'static str,
+}
+
+impl Site {
+    /// `base_url` is what browsers call us; with https the cookies never travel without it.
+    pub fn new(app: App, base_url: &str, role: Role, sign_in_path: &'static str) -> Site {
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Site { inner: Arc::new(Inner { app, base_url, role, sign_in_path }) }
+    }
+
+    pub fn app(&self) -> &App {
+        &self.inner.app
+    }
+
+    pub fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+
+    fn is_secure(&self) -> bool {
+        self.inner.base_url.starts_with("https:")
+    }
+}

@@ -1,0 +1,102 @@
+//! When what recurs is next. One row a schedule; a lease with an end keeps other processes off.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{Condition, QueryOrder};
+
+use crate::{Store, StoreError};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "schedules")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub cron: String,
+    pub next_run_at: i64,
+    pub lease: Option<Uuid>,
+    pub lease_until: Option<i64>,
+    pub last_run_at: Option<i64>,
+    /// `done` or `failed`.
+    pub last_state: Option<String>,
+    pub last_result: Option<String>,
+    pub runs: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub started_at: i64,
+    pub next_run_at: i64,
+    pub state: &'static str,
+    pub result: String,
+}
+
+/// Makes the row unless it is there. A changed expression begins at `next_run_at` as well.
+pub async fn ensure(store: &Store, name: &str, cron: &str, next_run_at: i64) -> Result<(), StoreError> {
+    let row = Model {
+        name: name.to_owned(),
+        cron: cron.to_owned(),
+        next_run_at,
+        lease: None,
+        lease_until: None,
+        last_run_at: None,
+        last_state: None,
+        last_result: None,
+        runs: 0,
+    };
+    let insert = Entity::insert(ActiveModel::from(row)).on_conflict_do_nothing_on([Column::Name]);
+    insert.exec_without_returning(store.writer()).await?;
+    Entity::update_many()
+        .col_expr(Column::Cron, Expr::value(cron))
+        .col_expr(Column::NextRunAt, Expr::value(next_run_at))
+        .filter(Column::Name.eq(name))
+        .filter(Column::Cron.ne(cron))
+        .exec(store.writer())
+        .await?;
+    Ok(())
+}
+
+pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find().order_by_asc(Column::Name).all(db).await?)
+}
+
+/// Whether the run that is due is now ours, under `token` until `until`.
+pub async fn claim(
+    store: &Store,
+    name: &str,
+    token: Uuid,
+    (now, until): (i64, i64),
+) -> Result<bool, StoreError> {
+    let is_free = Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lte(now));
+    let done = Entity::update_many()
+        .col_expr(Column::Lease, Expr::value(token))
+        .col_expr(Column::LeaseUntil, Expr::value(until))
+        .filter(Column::Name.eq(name))
+        .filter(Column::NextRunAt.lte(now))
+        .filter(is_free)
+        .exec(store.writer())
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// The end of the run under `token`; nothing when the lease went to somebody else.
+pub async fn finish(store: &Store, name: &str, token: Uuid, run: Run) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::NextRunAt, Expr::value(run.next_run_at))
+        .col_expr(Column::LastRunAt, Expr::value(run.started_at))
+        .col_expr(Column::LastState, Expr::value(run.state))
+        .col_expr(Column::LastResult, Expr::value(run.result))
+        .col_expr(Column::Runs, Expr::col(Column::Runs).add(1))
+        .col_expr(Column::Lease, Expr::value(None::<Uuid>))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
+        .filter(Column::Name.eq(name))
+        .filter(Column::Lease.eq(token))
+        .exec(store.writer())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The pages of operators, under `/console`. A handler extracts, calls one use case and renders or
+//! redirects; what a page shows is a struct of ready texts.
+
+mod acts;
+mod audit;
+mod customer;
+mod customers;
+mod list;
+mod mails;
+mod overview;
+mod queues;
+mod sign_in;
+mod unpaid;
+
+#[cfg(test)]
+mod tests;
+
+use app::App;
+use app::accounts::{Role, Session};
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::{get, post};
+use site::{Flash, Member, NavItem, Shell, Site, Tone, Visitor};
+
+/// Where operators sign in.
+const SIGN_IN: &str = "/console/sign-in";
+
+/// What every handler can reach.
+#[derive(Clone)]
+struct Console {
+    site: Site,
+}
+
+/// All pages of operators. `base_url` is what browsers call the address that serves them.
+pub fn router(app: App, base_url: &str) -> Router {
+    let site = Site::new(app, base_url, Role::Operator, SIGN_IN);
+    let pages = Router::new()
+        .route("/console", get(overview::show))
+        .route("/console/verification", post(overview::verify))
+        .route(SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
+        .route("/console/sign-out", post(sign_in::sign_out))
+        .route("/console/customers", get(customers::list))
+        .route("/console/customers/{id}", get(customer::show))
+        .route("/console/customers/{id}/grants", post(acts::grant))
+        .route("/console/customers/{id}/adjustments", post(acts::adjust))
+        .route("/console/grants/{id}/void", get(acts::ask_void).post(acts::void))
+        .route("/console/receipts/{id}/reversal", get(acts::ask_reverse).post(acts::reverse))
+        .route("/console/webhooks", get(queues::events))
+        .route("/console/webhooks/{id}", get(queues::event))
+        .route("/console/webhooks/{id}/replay", post(queues::replay_event))
+        .route("/console/work", get(queues::work))
+        .route("/console/work/{id}", get(queues::one_work))
+        .route("/console/work/{id}/replay", post(queues::replay_work))
+        .route("/console/schedules", get(queues::schedules))
+        .route("/console/mails", get(mails::list))
+        .route("/console/mails/{id}", get(mails::show))
+        .route("/console/mails/{id}/retry", post(mails::retry))
+        .route("/console/unpaid", get(unpaid::list))
+        .route("/console/audit", get(audit::list))
+        .with_state(Console { site });
+    site::frame(pages)
+}
+
+impl FromRef<Console> for Site {
+    fn from_ref(console: &Console) -> Site {
+        console.site.clone()
+    }
+}
+
+const NAV: [(&str, &str); 8] = [
+    ("Overview", "/console"),
+    ("Customers", "/console/customers"),
+    ("Webhooks", "/console/webhooks"),
+    ("Work", "/console/work"),
+    ("Schedules", "/console/schedules"),
+    ("Mails", "/console/mails"),
+    ("Unpaid usage", "/console/unpaid"),
+    ("Audit log", "/console/audit"),
+];
+
+/// The frame of an operator's page; `section` is the path of its entry in the navigation.
+fn shell(title: &str, section: &str, member: &Member) -> Shell {
+    let item =
+        |&(label, path): &(&'static str, &'static str)| NavItem { label, path, is_current: path == section };
+    Shell { nav: NAV.iter().map(item).collect(), ..bare_shell(title, &member.visitor) }
+}
+
+/// Without navigation: signing in.
+fn bare_shell(title: &str, visitor: &Visitor) -> Shell {
+    Shell {
+        brand: "Scrip console",
+        home: "/console",
+        sign_out_path: "/console/sign-out",
+        flash: visitor.flash.as_deref().and_then(flash),
+        ..Shell::of(title, visitor)
+    }
+}
+
+/// What the page before did.
+fn flash(code: &str) -> Option<Flash> {
+    let (tone, text) = match code {
+        "granted" => (Tone::Good, "The credits are in the wallet."),
+        "adjusted" => (Tone::Good, "The balance is corrected."),
+        "voided" => (Tone::Good, "What was left of the grant is taken back."),
+        "reversed" => (Tone::Good, "The charge is undone; its credits are back in their lots."),
+        "verified" => (Tone::Good, "Every balance was recomputed from the journal."),
+        "broken" => (Tone::Bad, "The check found differences; see below."),
+        "again" => (Tone::Good, "It will be handled again within moments."),
+        "waiting" => (Tone::Note, "It waits for its next attempt already."),
+        "signed-out" => (Tone::Good, "You are signed out."),
+        _ => return None,
+    };
+    Some(Flash::new(tone, text))
+}
+
+/// In whose name use cases are called.
+fn by(member: &Member) -> app::Principal {
+    principal(&member.session)
+}
+
+fn principal(session: &Session) -> app::Principal {
+    session.user.principal()
+}

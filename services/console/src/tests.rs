@@ -1,0 +1,326 @@
+//! Every page, rendered with samples whose every text is a script.
+
+use app::accounts::{Role, Session, User};
+use app::audit::AuditRow;
+use app::customers::{Customer, CustomerKind};
+use app::mails::{MailState, SentMail};
+use app::overview::Overview;
+use app::queues::{Event, Progress, Schedule, Work};
+use app::statements::{Row, Statement};
+use app::unpaid::Unpaid;
+use app::verification::{Found, Verification};
+use app::wallets::{LotView, WalletView};
+use app::{EventIdentity, Page};
+use askama::Template;
+use kernel::{Credits, Currency, CustomerId, GrantId, Money, ReceiptId, Timestamp, WalletId};
+use ledger::{EntryKind, GrantKind};
+use site::{Flash, Shell, Tone};
+use uuid::Uuid;
+
+use crate::acts::{AdjustFields, ConfirmPage, GrantFields, ReasonFields};
+use crate::list::ListQuery;
+use crate::{audit, customer, customers, mails, overview, queues, sign_in, unpaid};
+
+const SCRIPT: &str = "<script>alert(\"x\")</script>";
+
+fn text() -> String {
+    SCRIPT.to_owned()
+}
+
+fn at() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn wallet() -> WalletId {
+    WalletId::from_uuid(Uuid::from_u128(7))
+}
+
+fn customer_id() -> CustomerId {
+    CustomerId::from_uuid(Uuid::from_u128(8))
+}
+
+fn shell() -> Shell {
+    Shell { flash: Some(Flash::new(Tone::Bad, SCRIPT)), user: Some(text()), ..Shell::plain(SCRIPT) }
+}
+
+/// Renders and checks what holds for every page.
+fn check(name: &str, page: &impl Template) -> String {
+    let html = page.render().unwrap();
+    assert!(html.starts_with("<!doctype html>"), "{name}");
+    assert!(!html.contains("<script"), "{name}: a script came through");
+    assert!(html.contains("&#60;script&#62;"), "{name}: shows the text");
+    assert_eq!(html.matches("<h1>").count(), 1, "{name}: one heading");
+    let posts = html.matches("method=\"post\"").count();
+    assert_eq!(
+        html.matches("name=\"form_token\"").count(),
+        posts,
+        "{name}: each form that posts has a token"
+    );
+    html
+}
+
+fn progress() -> Progress {
+    Progress {
+        state: "failed".to_owned(),
+        attempts: 3,
+        next_attempt_at: at(),
+        done_at: Some(at()),
+        error: Some(text()),
+    }
+}
+
+fn audit_row() -> AuditRow {
+    AuditRow {
+        id: Uuid::from_u128(1),
+        actor: text(),
+        action: "grant.create".to_owned(),
+        subject: text(),
+        customer: Some(customer_id()),
+        reason: text(),
+        state: "done".to_owned(),
+        input: text(),
+        before: Some(text()),
+        after: Some(text()),
+        created_at: at(),
+    }
+}
+
+fn dossier() -> customer::Dossier {
+    let grant = GrantId { wallet: wallet(), seq: 1 };
+    let lot = LotView {
+        grant,
+        kind: GrantKind::Purchase,
+        remaining: Credits::whole(1_234),
+        held: Credits::whole(6),
+        granted: Credits::whole(5_000),
+        priority: 50,
+        expires_at: Some(at()),
+        paid: Some(Money { amount: 45_000, currency: Currency::USD }),
+    };
+    let row = Row {
+        seq: 2,
+        kind: EntryKind::Debit,
+        at: at(),
+        credits: Credits::whole(-5),
+        held: Credits::ZERO,
+        uncovered: Credits::ZERO,
+        balance: Credits::whole(1_240),
+        receipt: Some(ReceiptId { wallet: wallet(), seq: 2 }),
+        hold: None,
+        grant: None,
+        grant_kind: None,
+        feature: Some(text()),
+        model: Some(text()),
+        subject: Some(text()),
+        job: Some(text()),
+        reason: Some(text()),
+        is_reversed: false,
+        is_posted: true,
+    };
+    customer::Dossier {
+        customer: Customer {
+            id: customer_id(),
+            external_id: text(),
+            wallet: wallet(),
+            kind: CustomerKind::Individual,
+            name: text(),
+            email: text(),
+            currency: Currency::USD,
+            timezone: text(),
+            created_at: at(),
+        },
+        wallet: WalletView {
+            wallet: wallet(),
+            customer: customer_id(),
+            available: Credits::whole(1_234),
+            held: Credits::whole(6),
+            debt: Credits::ZERO,
+            lots: vec![lot],
+            open_holds: 1,
+            as_of: at(),
+        },
+        holds: Vec::new(),
+        statement: Statement {
+            opening: Credits::ZERO,
+            granted: Credits::whole(5_000),
+            used: Credits::whole(3_760),
+            expired: Credits::ZERO,
+            adjusted: Credits::ZERO,
+            closing: Credits::whole(1_240),
+            rows: Page { data: vec![row], next_cursor: Some("2".to_owned()) },
+        },
+        audit: vec![audit_row()],
+    }
+}
+
+#[test]
+fn the_overview_shows_a_broken_check_in_words() {
+    let run = Verification {
+        started_at: at(),
+        finished_at: at(),
+        breaks: 1,
+        found: Found { sold: 500_000_000, unrated: 2, described: vec![text()], ..Found::default() },
+    };
+    let numbers = Overview {
+        as_of: at(),
+        customers: 3,
+        outstanding: Credits::whole(12_345),
+        open_holds: 1,
+        failed_events: 2,
+        failed_work: 0,
+        failed_mails: 0,
+        verified: Some(run),
+    };
+    let html = check("overview", &overview::page(shell(), &numbers));
+    for shown in [">red<", "12,345", "/console/webhooks?state=failed", "look"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    let never = overview::page(shell(), &Overview { verified: None, ..numbers });
+    assert!(check("overview", &never).contains("No check has run yet."));
+}
+
+#[test]
+fn a_customer_is_shown_with_their_statement_and_what_can_be_done() {
+    let grant = GrantFields { reason: text(), credits: text(), ..GrantFields::fresh() };
+    let adjust = AdjustFields { reason: text(), ..AdjustFields::fresh() };
+    let html = check("customer", &customer::view(shell(), &dossier(), grant, adjust));
+    for shown in ["1,234", "\u{2212}5", "$450.00", "/void\"", "/reversal\"", "cursor=2"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+}
+
+#[test]
+fn lists_show_what_they_list() {
+    let row = customers::Row {
+        path: "/console/customers/1".to_owned(),
+        name: text(),
+        email: text(),
+        external_id: text(),
+        note: text(),
+    };
+    let page = customers::CustomersPage { shell: shell(), query: text(), rows: vec![row], next: None };
+    check("customers", &page);
+    let unpaid = Unpaid {
+        receipt: ReceiptId { wallet: wallet(), seq: 3 },
+        customer: customer_id(),
+        customer_name: text(),
+        kind: EntryKind::Unrated,
+        recorded_at: at(),
+        feature: None,
+        model: None,
+        reason: Some(text()),
+        event: Some(EventIdentity { source: text(), id: text() }),
+    };
+    let rows = vec![unpaid::row(&unpaid)];
+    check("unpaid", &unpaid::UnpaidPage { shell: shell(), rows, next: None });
+    let rows = vec![audit::row(&audit_row())];
+    check(
+        "audit",
+        &audit::AuditPage { shell: shell(), rows, next: Some("/console/audit?cursor=1".to_owned()) },
+    );
+}
+
+#[test]
+fn queues_show_state_attempts_and_effect() {
+    let event = Event {
+        id: text(),
+        gateway: text(),
+        kind: text(),
+        api_version: Some(text()),
+        body: text(),
+        deliveries: 2,
+        received_at: at(),
+        effect: None,
+        progress: progress(),
+    };
+    let html = check("event", &queues::event_page(shell(), &event));
+    assert!(html.contains("Replay"));
+    let waiting = Progress { state: "waiting".to_owned(), ..progress() };
+    let html = check("event", &queues::event_page(shell(), &Event { progress: waiting, ..event.clone() }));
+    assert!(!html.contains("Replay"));
+    let work = Work {
+        id: Uuid::from_u128(4),
+        key: text(),
+        kind: text(),
+        payload: text(),
+        created_at: at(),
+        progress: progress(),
+    };
+    check("work", &queues::work_page(shell(), &work));
+    let page = queues::QueuePage {
+        shell: shell(),
+        about: "Events.",
+        filters: ListQuery::default().filters("/console/webhooks", &["failed"]),
+        rows: vec![queues::event_row(&event), queues::work_row(&work)],
+        next: None,
+    };
+    check("queue", &page);
+    let schedule = Schedule {
+        name: text(),
+        cron: "0 * * * *".to_owned(),
+        next_run_at: at(),
+        last_run_at: None,
+        last_state: Some("failed".to_owned()),
+        last_result: Some(text()),
+        runs: 4,
+        is_running: false,
+    };
+    check("schedules", &queues::SchedulesPage { shell: shell(), rows: vec![queues::run(&schedule)] });
+}
+
+#[test]
+fn mails_are_shown_as_text() {
+    let mail = SentMail {
+        id: Uuid::from_u128(5),
+        key: text(),
+        recipient: text(),
+        subject: text(),
+        text: text(),
+        html: "<p>never shown</p>".to_owned(),
+        state: MailState::Failed,
+        attempts: 10,
+        next_attempt_at: at(),
+        created_at: at(),
+        sent_at: None,
+        error: Some(text()),
+    };
+    let html = check("mail", &mails::page(shell(), &mail));
+    assert!(!html.contains("never shown") && html.contains("Try again"));
+    let page =
+        mails::MailsPage { shell: shell(), filters: Vec::new(), rows: vec![mails::row(&mail)], next: None };
+    check("mails", &page);
+}
+
+#[test]
+fn small_forms_have_their_tokens() {
+    let confirm = ConfirmPage {
+        shell: shell(),
+        sentence: text(),
+        facts: vec![("Grant", text())],
+        action: "/console/grants/1/void".to_owned(),
+        button: "Void",
+        back: "/console".to_owned(),
+        fields: ReasonFields { act: String::new(), reason: text() },
+    };
+    check("confirm", &confirm);
+    let page = sign_in::SignInPage { shell: shell(), email: text(), next: text() };
+    check("sign-in", &page);
+}
+
+#[test]
+fn an_operator_may_everything_and_a_customer_nothing() {
+    let user = |role, customer| User {
+        id: Uuid::nil(),
+        email: String::new(),
+        name: String::new(),
+        role,
+        customer,
+        verified_at: None,
+        created_at: at(),
+    };
+    let session = |user| Session { id: Uuid::nil(), user, created_at: at() };
+    let operator = crate::principal(&session(user(Role::Operator, None)));
+    assert!(operator.require(app::Scope::Admin).is_ok());
+    let customer = crate::principal(&session(user(Role::Customer, Some(customer_id()))));
+    assert!(customer.require(app::Scope::Admin).is_err());
+}

@@ -1,0 +1,194 @@
+//! `/`: the landing page for strangers, the balance for customers.
+
+use app::holds::{self, Hold};
+use app::pace::{self, Pace};
+use app::statements::{self, Period};
+use app::wallets::{self, LotView, WalletView};
+use app::{PageRequest, payments};
+use askama::Template;
+use axum::extract::State;
+use kernel::{Credits, Timestamp};
+use site::{Bars, Member, Meter, Shell, Site, Visitor, credits, date, money, render};
+
+use crate::Answer;
+use crate::frame::{me, open_shell, shell_with};
+use crate::rows::ActivityRow;
+use crate::words::{Names, When, grant_kind};
+
+const DAYS: u16 = 30;
+const RECENT_ROWS: u64 = 5;
+const HOLDS_SHOWN: usize = 20;
+
+#[derive(Template)]
+#[template(path = "portal/landing.html")]
+pub struct LandingPage {
+    pub shell: Shell,
+}
+
+#[derive(Template)]
+#[template(path = "portal/balance.html")]
+pub struct BalancePage {
+    pub shell: Shell,
+    pub available: String,
+    pub held: String,
+    pub used: String,
+    pub debt: Option<String>,
+    pub meter: Meter,
+    pub pace: String,
+    pub can_buy: bool,
+    pub is_used: bool,
+    pub bars: Bars,
+    pub most: String,
+    pub first_day: String,
+    pub last_day: String,
+    pub days: Vec<DayRow>,
+    pub lots: Vec<LotRow>,
+    pub holds: Vec<HoldRow>,
+    pub rows: Vec<ActivityRow>,
+}
+
+pub struct DayRow {
+    pub date: String,
+    pub charged: String,
+}
+
+pub struct LotRow {
+    pub kind: &'static str,
+    pub paid: Option<String>,
+    pub remaining: String,
+    pub held: String,
+    pub granted: String,
+    pub expires_at: Option<When>,
+}
+
+pub struct HoldRow {
+    pub what: String,
+    pub note: Option<String>,
+    pub remaining: String,
+    pub captured: String,
+    pub expires_at: When,
+}
+
+pub async fn start(State(site): State<Site>, visitor: Visitor) -> Answer {
+    let Some(session) = visitor.session.clone() else {
+        let shell = open_shell(&visitor, "Credits for AI work");
+        return Ok(visitor.page(render(&LandingPage { shell })?));
+    };
+    let member = Member { visitor, session };
+    let page = load(&site, &member).await?;
+    Ok(member.visitor.page(render(&page)?))
+}
+
+async fn load(site: &Site, member: &Member) -> Result<BalancePage, site::Failure> {
+    let (app, me) = (site.app(), me(member)?);
+    let wallet = wallets::view(app, &me.principal, &me.customer, None).await?;
+    let pace = pace::pace(app, &me.principal, &me.customer, DAYS).await?;
+    let names = Names::load(app).await?;
+    let holds = holds::open(app, &me.principal, &me.customer, HOLDS_SHOWN).await?;
+    let all = Period { from: Timestamp::EPOCH, to: Timestamp::MAX };
+    let recent = PageRequest { limit: Some(RECENT_ROWS), cursor: None };
+    let recent = statements::statement(app, &me.principal, &me.customer, all, &recent).await?;
+    let shell = shell_with(&member.visitor, "Balance", "/", wallet.available);
+    let rows = recent.rows.data.iter().map(|row| ActivityRow::of(row, &names)).collect();
+    let holds = holds.iter().map(|hold| hold_row(hold, &names)).collect();
+    Ok(BalancePage { can_buy: payments::is_configured(app), rows, holds, ..page(shell, &wallet, &pace) })
+}
+
+pub fn page(shell: Shell, wallet: &WalletView, pace: &Pace) -> BalancePage {
+    let used = used(&wallet.lots);
+    BalancePage {
+        shell,
+        available: credits(wallet.available),
+        held: credits(wallet.held),
+        used: credits(used),
+        debt: wallet.debt.is_positive().then(|| credits(wallet.debt)),
+        meter: meter(wallet, used),
+        pace: pace_sentence(wallet.available, pace),
+        can_buy: false,
+        is_used: pace.days.iter().any(|day| day.charged.is_positive()),
+        bars: bars(pace),
+        most: credits(pace.days.iter().map(|day| day.charged).max().unwrap_or_default()),
+        first_day: pace.days.first().map(|day| date(day.begins_at)).unwrap_or_default(),
+        last_day: pace.days.last().map(|day| date(day.begins_at)).unwrap_or_default(),
+        days: pace.days.iter().rev().filter(|day| day.charged.is_positive()).map(day_row).collect(),
+        lots: wallet.lots.iter().map(lot_row).collect(),
+        holds: Vec::new(),
+        rows: Vec::new(),
+    }
+}
+
+/// Of the lots that still have something.
+fn used(lots: &[LotView]) -> Credits {
+    let used = |lot: &LotView| lot.granted.micros() - lot.remaining.micros() - lot.held.micros();
+    Credits::from_micros(lots.iter().map(used).sum())
+}
+
+fn meter(wallet: &WalletView, used: Credits) -> Meter {
+    let description = format!(
+        "{} available, {} held, {} used of the lots that still have something",
+        credits(wallet.available),
+        credits(wallet.held),
+        credits(used)
+    );
+    let parts = [("available", wallet.available), ("held", wallet.held), ("used", used)];
+    Meter::new("Credits available, held and used", &description, &parts)
+}
+
+fn pace_sentence(available: Credits, pace: &Pace) -> String {
+    match pace.days_left {
+        _ if pace.per_day.is_zero() => {
+            "No use in the last seven days, so nothing says how long they last.".to_owned()
+        }
+        _ if !available.is_positive() => {
+            "Nothing is available: new jobs are refused until there is.".to_owned()
+        }
+        Some(0) => format!("At {} a day lately, this lasts less than a day.", credits(pace.per_day)),
+        Some(1) => format!("At {} a day lately, this lasts about a day.", credits(pace.per_day)),
+        Some(days) => format!("At {} a day lately, this lasts about {days} days.", credits(pace.per_day)),
+        None => format!("At {} a day lately, this lasts for more than a year.", credits(pace.per_day)),
+    }
+}
+
+fn bars(pace: &Pace) -> Bars {
+    let total: i64 = pace.days.iter().map(|day| day.charged.micros()).sum();
+    let most = pace.days.iter().max_by_key(|day| day.charged);
+    let most = most.filter(|day| day.charged.is_positive());
+    let most = most.map(|day| format!(", the most on {} ({})", date(day.begins_at), credits(day.charged)));
+    let description = format!(
+        "{} credits charged in the last {} days{}. Days are UTC; as of {}.",
+        credits(Credits::from_micros(total)),
+        pace.days.len(),
+        most.unwrap_or_default(),
+        site::instant(pace.as_of)
+    );
+    let label = |day: &pace::Day| format!("{}: {}", date(day.begins_at), credits(day.charged));
+    let values: Vec<_> = pace.days.iter().map(|day| (label(day), day.charged)).collect();
+    Bars::new("Credits charged per day", &description, &values)
+}
+
+fn day_row(day: &pace::Day) -> DayRow {
+    DayRow { date: date(day.begins_at), charged: credits(day.charged) }
+}
+
+fn lot_row(lot: &LotView) -> LotRow {
+    LotRow {
+        kind: grant_kind(lot.kind),
+        paid: lot.paid.map(money),
+        remaining: credits(lot.remaining),
+        held: credits(lot.held),
+        granted: credits(lot.granted),
+        expires_at: lot.expires_at.map(When::at),
+    }
+}
+
+fn hold_row(hold: &Hold, names: &Names) -> HoldRow {
+    let work = hold.priced.as_ref().map(|priced| names.work(&priced.feature, &priced.model));
+    let job = hold.job.clone();
+    HoldRow {
+        note: work.is_some().then_some(job.clone()).flatten(),
+        what: work.or(job).unwrap_or_else(|| "Credits".to_owned()),
+        remaining: credits(hold.remaining),
+        captured: credits(hold.captured),
+        expires_at: When::at(hold.expires_at),
+    }
+}

@@ -1,0 +1,87 @@
+//! The customer behind a session, and what the layout shows them.
+
+use app::{CustomerRef, Principal, payments, wallets};
+use kernel::{Credits, CustomerId};
+use site::{Failure, Flash, Member, NavItem, Shell, Tone, Visitor, credits};
+
+/// Who asks, and about whom: always themselves.
+pub struct Me {
+    pub id: CustomerId,
+    pub customer: CustomerRef,
+    pub principal: Principal,
+}
+
+pub fn me(member: &Member) -> Result<Me, Failure> {
+    let id = member.customer()?;
+    Ok(Me { id, customer: CustomerRef::Id(id), principal: member.session.user.principal() })
+}
+
+/// The layout of a page that does not read the wallet itself.
+pub async fn shell(member: &Member, me: &Me, title: &str, path: &'static str) -> Result<Shell, Failure> {
+    let wallet = wallets::view(member.visitor.site.app(), &me.principal, &me.customer, None).await?;
+    Ok(shell_with(&member.visitor, title, path, wallet.available))
+}
+
+pub fn shell_with(visitor: &Visitor, title: &str, path: &'static str, available: Credits) -> Shell {
+    let buy = payments::is_configured(visitor.site.app()).then_some(("Buy", "/buy"));
+    let pages = [("Balance", "/")].into_iter().chain(buy).chain([
+        ("Activity", "/activity"),
+        ("Prices", "/prices"),
+        ("Developers", "/developers"),
+        ("Settings", "/settings"),
+    ]);
+    Shell {
+        nav: pages.map(|(label, to)| NavItem { label, path: to, is_current: to == path }).collect(),
+        balance: Some(credits(available)),
+        ..open_shell(visitor, title)
+    }
+}
+
+/// The layout of pages that need no session.
+pub fn open_shell(visitor: &Visitor, title: &str) -> Shell {
+    let pages = [("Prices", "/prices"), ("Sign in", "/sign-in"), ("Create an account", "/sign-up")];
+    Shell {
+        nav: pages.map(|(label, path)| NavItem { label, path, is_current: label == title }).to_vec(),
+        flash: visitor.flash.as_deref().and_then(message),
+        ..Shell::of(title, visitor)
+    }
+}
+
+/// A public page: with the navigation for those who are signed in.
+pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) -> Result<Shell, Failure> {
+    let Some(session) = visitor.session.clone() else { return Ok(open_shell(visitor, title)) };
+    let member = Member { visitor: visitor.clone(), session };
+    shell(&member, &me(&member)?, title, path).await
+}
+
+/// Messages that a page leaves for the next one; the cookie holds the code only.
+fn message(code: &str) -> Option<Flash> {
+    let (tone, text) = match code {
+        "welcome" => (
+            Tone::Good,
+            "Your account is ready. We sent a link to your address; follow it to prove that it is yours.",
+        ),
+        "link-sent" => (Tone::Good, "A link is on its way to your address. It works for seven days."),
+        "signed-out" => (Tone::Good, "You are signed out."),
+        "renamed" => (Tone::Good, "Your name is saved."),
+        "password-changed" => (Tone::Good, "Your password is changed. Every other session has ended."),
+        "session-ended" => (Tone::Good, "The session has ended."),
+        "sessions-ended" => (Tone::Good, "All other sessions have ended."),
+        "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
+        "verified" => (Tone::Good, "Your e-mail address is proven."),
+        "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign in to ask for another."),
+        _ => return None,
+    };
+    Some(Flash::new(tone, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_from_elsewhere_puts_no_words_on_a_page() {
+        assert!(message("welcome").is_some());
+        assert!(message("<script>").is_none());
+    }
+}

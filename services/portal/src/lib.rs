@@ -1,0 +1,62 @@
+//! Pages for customers: extract, one use case, render or redirect. Everything works without scripts;
+//! forms post and then redirect. The public ones (landing, prices, calculator) need no session.
+
+mod activity;
+mod balance;
+mod buy;
+mod calculator;
+mod developers;
+mod frame;
+mod packs;
+mod prices;
+mod receipt;
+mod returns;
+mod rows;
+mod settings;
+mod sign;
+mod words;
+
+#[cfg(test)]
+mod samples;
+
+use app::App;
+use app::accounts::Role;
+use axum::Router;
+use axum::response::Response;
+use axum::routing::{get, post};
+use site::{Failure, Site};
+
+/// What a handler answers.
+type Answer = Result<Response, Failure>;
+
+const SIGN_IN: &str = "/sign-in";
+
+/// All pages. `base_url` is what browsers call this server.
+pub fn router(app: App, base_url: &str) -> Router {
+    let site = Site::new(app, base_url, Role::Customer, SIGN_IN);
+    let pages = Router::new()
+        .route("/", get(balance::start))
+        .route("/sign-up", get(sign::up_form).post(sign::up))
+        .route(SIGN_IN, get(sign::in_form).post(sign::sign_in))
+        .route("/sign-out", post(sign::out))
+        .route("/verify", get(sign::verify))
+        .route("/activity", get(activity::page))
+        .route("/activity.csv", get(activity::csv))
+        .route("/receipts/{id}", get(receipt::page))
+        .route("/buy", get(buy::page))
+        .route("/buy/cancelled", get(returns::cancelled))
+        .route("/buy/return/{once}", get(returns::page))
+        .route("/checkouts", post(buy::check_out))
+        .route("/developers", get(developers::page))
+        .route("/developers/keys", post(developers::create))
+        .route("/developers/keys/{id}/revocation", post(developers::revoke))
+        .route("/settings", get(settings::page))
+        .route("/settings/name", post(settings::rename))
+        .route("/settings/password", post(settings::change_password))
+        .route("/settings/verification", post(settings::send_verification))
+        .route("/settings/sessions/end-others", post(settings::end_others))
+        .route("/settings/sessions/{id}/end", post(settings::end))
+        .route("/prices", get(prices::page))
+        .route("/prices/{feature}/{model}", get(calculator::page));
+    site::frame(pages.with_state(site))
+}

@@ -1,0 +1,199 @@
+//! `/receipts/{id}`: the proof of one charge, with the formula that made its price.
+
+use app::holds::{self, Hold};
+use app::receipts::{self, Receipt};
+use app::{App, AppError, grants};
+use askama::Template;
+use axum::extract::{Path, State};
+use kernel::{Credits, GrantId, ReceiptId};
+use ledger::{Account, EntryKind};
+use site::{Failure, Flash, Member, Shell, Site, Tone, credits, date, instant, render, signed_credits};
+
+use crate::Answer;
+use crate::frame::{Me, me, shell};
+use crate::words::{Names, When, grant_kind};
+
+#[derive(Template)]
+#[template(path = "portal/receipt.html")]
+pub struct ReceiptPage {
+    pub shell: Shell,
+    pub heading: String,
+    pub credits: String,
+    pub credits_words: &'static str,
+    pub notes: Vec<Flash>,
+    pub formula: Option<String>,
+    pub lines: Vec<Line>,
+    pub price: String,
+    pub lots_heading: &'static str,
+    pub lots: Vec<LotPart>,
+    pub timeline: Vec<Step>,
+    pub facts: Vec<Fact>,
+}
+
+pub struct Line {
+    pub label: String,
+    pub detail: String,
+    pub credits: String,
+}
+
+pub struct LotPart {
+    pub name: String,
+    pub credits: String,
+}
+
+pub struct Step {
+    pub at: When,
+    pub text: String,
+}
+
+pub struct Fact {
+    pub name: &'static str,
+    pub text: String,
+    pub path: Option<String>,
+}
+
+pub async fn page(State(site): State<Site>, member: Member, Path(id): Path<String>) -> Answer {
+    let (app, me) = (site.app(), me(&member)?);
+    let id: ReceiptId = id.parse().map_err(|_| Failure::NotFound)?;
+    let receipt = receipts::get(app, &me.principal, id).await?;
+    let hold = match receipt.hold {
+        Some(id) => Some(holds::get(app, &me.principal, id).await?),
+        None => None,
+    };
+    let lots = lots(app, &me, &receipt).await?;
+    let shell = shell(&member, &me, "Receipt", "/activity").await?;
+    let names = Names::load(app).await?;
+    let page = ReceiptPage { lots, ..view(shell, &receipt, hold.as_ref(), &names) };
+    Ok(member.visitor.page(render(&page)?))
+}
+
+pub fn view(shell: Shell, receipt: &Receipt, hold: Option<&Hold>, names: &Names) -> ReceiptPage {
+    let price = receipt.priced.as_ref().map(|priced| &priced.price);
+    let work = receipt.priced.as_ref().map(|priced| names.work(&priced.feature, &priced.model));
+    let is_reversal = receipt.kind == EntryKind::Reverse;
+    let heading = if is_reversal { "Charge undone".to_owned() } else { work.unwrap_or("Charge".to_owned()) };
+    ReceiptPage {
+        shell,
+        heading,
+        credits: credits(receipt.credits),
+        credits_words: if is_reversal { "credits given back" } else { "credits charged" },
+        notes: notes(receipt),
+        formula: price.map(|price| price.formula.clone()),
+        lines: price.map(|price| price.breakdown.iter().map(line).collect()).unwrap_or_default(),
+        price: price.map(|price| credits(price.credits)).unwrap_or_default(),
+        lots_heading: if is_reversal { "Lots that got credits back" } else { "Lots that paid" },
+        lots: Vec::new(),
+        timeline: hold.map(|hold| timeline(receipt, hold)).unwrap_or_default(),
+        facts: facts(receipt),
+    }
+}
+
+/// Steps of a price, on the calculator's page too.
+pub fn line(line: &catalog::PriceLine) -> Line {
+    Line { label: line.label.clone(), detail: line.detail.clone(), credits: credits(line.credits) }
+}
+
+fn notes(receipt: &Receipt) -> Vec<Flash> {
+    let mut notes = Vec::new();
+    if receipt.uncovered.is_positive() {
+        let text =
+            format!("{} more were needed than you had. They were not charged.", credits(receipt.uncovered));
+        notes.push(Flash::new(Tone::Note, text));
+    }
+    if receipt.kind == EntryKind::Unbilled {
+        notes.push(Flash::new(
+            Tone::Note,
+            "This work was reported but not charged: there were too few credits.",
+        ));
+    }
+    if let Some(why) = &receipt.unrated {
+        notes.push(Flash::new(Tone::Note, format!("This work was reported but has no price yet: {why}.")));
+    }
+    if receipt.reversed_by.is_some() {
+        notes.push(Flash::new(
+            Tone::Good,
+            "This charge was undone. Its credits went back to their very lots.",
+        ));
+    }
+    notes
+}
+
+fn timeline(receipt: &Receipt, hold: &Hold) -> Vec<Step> {
+    let mut captured = format!("{} charged", credits(receipt.credits));
+    if receipt.released.is_positive() {
+        captured += &format!(", {} given back", credits(receipt.released));
+    }
+    let authorized = format!("{} set aside in all", credits(hold.authorized));
+    let mut steps = vec![
+        Step { at: When::at(hold.created_at), text: authorized },
+        Step { at: When::at(receipt.created_at), text: captured },
+    ];
+    if hold.state == ledger::HoldState::Open {
+        let text = format!("{} still set aside are given back at the latest", credits(hold.remaining));
+        steps.push(Step { at: When::at(hold.expires_at), text });
+    }
+    steps
+}
+
+fn facts(receipt: &Receipt) -> Vec<Fact> {
+    let fact = |name, text: String| Some(Fact { name, text, path: None });
+    let other = |name, id: ReceiptId| {
+        Some(Fact { name, text: id.to_string(), path: Some(format!("/receipts/{id}")) })
+    };
+    let priced = receipt.priced.as_ref();
+    let card = priced.map(|p| format!("{}, version {}", p.rate_card.name, p.rate_card.version));
+    [
+        fact("Time", instant(receipt.created_at)),
+        receipt.occurred_at.and_then(|at| fact("Work done", instant(at))),
+        card.and_then(|card| fact("Rate card", card)),
+        priced.and_then(|p| fact("Multiplier", p.price.multiplier.clone())),
+        receipt.job.clone().and_then(|job| fact("Job", job)),
+        receipt.subject.clone().and_then(|subject| fact("For", subject)),
+        receipt.vendor_transaction.clone().and_then(|id| fact("Vendor transaction", id)),
+        receipt.event.as_ref().and_then(|e| fact("Event", format!("{} from {}", e.id, e.source))),
+        receipt.quote.and_then(|id| fact("Quote", id.to_string())),
+        receipt.hold.and_then(|id| fact("Hold", id.to_string())),
+        receipt.reverses.and_then(|id| other("Undoes", id)),
+        receipt.reversed_by.and_then(|id| other("Undone by", id)),
+        fact("Available after it", credits(receipt.available)),
+        fact("Receipt", receipt.id.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+async fn lots(app: &App, me: &Me, receipt: &Receipt) -> Result<Vec<LotPart>, Failure> {
+    let mut lots = Vec::new();
+    for (grant, part) in parts(receipt) {
+        lots.push(LotPart { name: lot_name(app, me, grant).await?, credits: signed_credits(part) });
+    }
+    Ok(lots)
+}
+
+/// What each lot paid or got back, in the order in which it did.
+fn parts(receipt: &Receipt) -> Vec<(GrantId, Credits)> {
+    let mut parts: Vec<(GrantId, Credits)> = Vec::new();
+    for line in &receipt.lines {
+        let micros = match (line.from, line.to) {
+            (_, Account::Spent) => -line.credits.micros(),
+            (Account::Spent, _) => line.credits.micros(),
+            _ => continue,
+        };
+        let Some(grant) = line.grant else { continue };
+        match parts.iter_mut().find(|(known, _)| *known == grant) {
+            Some((_, sum)) => *sum = Credits::from_micros(sum.micros() + micros),
+            None => parts.push((grant, Credits::from_micros(micros))),
+        }
+    }
+    parts
+}
+
+async fn lot_name(app: &App, me: &Me, id: GrantId) -> Result<String, Failure> {
+    match grants::get(app, &me.principal, id).await {
+        Ok(grant) => Ok(format!("{} of {}", grant_kind(grant.kind), date(grant.created_at))),
+        // A reversal makes a lot when the old one is gone.
+        Err(AppError::NotFound { .. }) => Ok("Credits given back".to_owned()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,137 @@
+//! `/settings`: name, password, sessions.
+
+use app::accounts::{self, PASSWORD_MIN_CHARS, PasswordChange, SessionView, User};
+use app::{AppError, FieldError};
+use askama::Template;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use site::{Failure, Form, Member, Nothing, Shell, Site, render};
+use uuid::Uuid;
+
+use crate::Answer;
+use crate::frame::{me, shell};
+use crate::words::When;
+
+#[derive(Template)]
+#[template(path = "portal/settings.html")]
+pub struct SettingsPage {
+    pub shell: Shell,
+    pub name: String,
+    pub email: String,
+    pub verified: &'static str,
+    pub verified_tone: &'static str,
+    pub is_verified: bool,
+    pub customer: String,
+    pub password_min: usize,
+    pub errors: Vec<FieldError>,
+    pub sessions: Vec<SessionRow>,
+    pub has_others: bool,
+}
+
+pub struct SessionRow {
+    pub id: String,
+    pub browser: String,
+    pub created_at: When,
+    pub last_seen: When,
+    pub is_this: bool,
+}
+
+#[derive(Deserialize)]
+pub struct NewName {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub struct NewPassword {
+    current: String,
+    password: String,
+}
+
+pub async fn page(State(site): State<Site>, member: Member) -> Answer {
+    let page = load(&site, &member, Vec::new()).await?;
+    Ok(member.visitor.page(render(&page)?))
+}
+
+pub async fn rename(State(site): State<Site>, member: Member, form: Form<NewName>) -> Answer {
+    match accounts::rename(site.app(), &member.session, form.fields.name.trim()).await {
+        Ok(()) => Ok(member.visitor.redirect("/settings", Some("renamed"))),
+        Err(AppError::Invalid { errors }) => refused(&site, &member, errors).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn change_password(State(site): State<Site>, member: Member, form: Form<NewPassword>) -> Answer {
+    let change = PasswordChange {
+        current: form.fields.current,
+        new: form.fields.password,
+        user_agent: member.visitor.user_agent.clone(),
+    };
+    match accounts::change_password(site.app(), &member.session, change).await {
+        Ok(new) => Ok(member.visitor.signed_in(&new, "/settings", Some("password-changed"))),
+        Err(AppError::Invalid { errors }) => refused(&site, &member, errors).await,
+        Err(AppError::Conflict { detail, .. }) => {
+            refused(&site, &member, vec![FieldError::new("current", detail)]).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn send_verification(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
+    accounts::send_verification(site.app(), &member.session).await?;
+    Ok(member.visitor.redirect("/settings", Some("link-sent")))
+}
+
+pub async fn end(
+    State(site): State<Site>,
+    member: Member,
+    Path(id): Path<String>,
+    _form: Form<Nothing>,
+) -> Answer {
+    let id: Uuid = id.parse().map_err(|_| Failure::NotFound)?;
+    accounts::end_session(site.app(), &member.session, id).await?;
+    Ok(member.visitor.redirect("/settings", Some("session-ended")))
+}
+
+pub async fn end_others(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
+    accounts::end_other_sessions(site.app(), &member.session).await?;
+    Ok(member.visitor.redirect("/settings", Some("sessions-ended")))
+}
+
+async fn refused(site: &Site, member: &Member, errors: Vec<FieldError>) -> Answer {
+    let page = load(site, member, errors).await?;
+    Ok(member.visitor.refused_page(render(&page)?))
+}
+
+async fn load(site: &Site, member: &Member, errors: Vec<FieldError>) -> Result<SettingsPage, Failure> {
+    let sessions = accounts::sessions(site.app(), &member.session).await?;
+    let shell = shell(member, &me(member)?, "Settings", "/settings").await?;
+    Ok(SettingsPage { errors, ..view(shell, &member.session.user, sessions) })
+}
+
+pub fn view(shell: Shell, user: &User, sessions: Vec<SessionView>) -> SettingsPage {
+    let is_verified = user.verified_at.is_some();
+    SettingsPage {
+        shell,
+        name: user.name.clone(),
+        email: user.email.clone(),
+        is_verified,
+        verified: if is_verified { "proven" } else { "not proven yet" },
+        verified_tone: if is_verified { "good" } else { "note" },
+        customer: user.customer.map(|id| id.to_string()).unwrap_or_default(),
+        password_min: PASSWORD_MIN_CHARS,
+        errors: Vec::new(),
+        has_others: sessions.iter().any(|session| !session.is_this),
+        sessions: sessions.into_iter().map(session_row).collect(),
+    }
+}
+
+fn session_row(session: SessionView) -> SessionRow {
+    let is_unknown = session.user_agent.is_empty();
+    SessionRow {
+        id: session.id.to_string(),
+        browser: if is_unknown { "Unknown browser".to_owned() } else { session.user_agent },
+        created_at: When::at(session.created_at),
+        last_seen: When::at(session.last_seen),
+        is_this: session.is_this,
+    }
+}

@@ -1,0 +1,72 @@
+//! Connections: how many, how long their heads may take, and how they end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::connect_info::ConnectInfo;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// How long running requests may take to finish after a stop was asked for.
+pub const GRACE: Duration = Duration::from_secs(20);
+/// For the head of a request, the wait for it on a kept connection included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// More callers wait until a connection ends.
+const MAX_CONNECTIONS: usize = 8_192;
+/// After a failed accept (no file handles left, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`, then finishes what was accepted, at most for [`GRACE`].
+pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let (running, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+    tokio::pin!(stop);
+    loop {
+        let accepted = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = running.watch(connection(stream, peer, &router));
+                tokio::spawn(async move {
+                    // A connection that breaks off concerns its caller only.
+                    let _ = connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping: no new connections, running requests finish");
+    if tokio::time::timeout(GRACE, running.shutdown()).await.is_err() {
+        tracing::warn!(grace_seconds = GRACE.as_secs(), "some requests did not finish in time");
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: &Router,
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    // Small answers go out at once; without it they would wait for the peer's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = router.clone().layer(Extension(ConnectInfo(peer)));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+}

@@ -1,0 +1,78 @@
+//! The background work: events of gateways, credits and calls of the outbox, mails, and what recurs.
+//!
+//! Any number of workers may run; leases in the database keep them off each other's rows. Each loop works
+//! until nothing is due, then sleeps until a bell of this process rings or it is time to look again.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use app::{App, AppError, mails, work};
+use mail::Transport;
+use tokio::sync::{Notify, watch};
+
+/// How soon another process's work is found, and what became due by time.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// After a round that failed as a whole, which means that the database does not answer.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Works until `stop`, then finishes what is under way.
+pub async fn run(app: App, mails: Transport, stop: impl Future<Output = ()>) {
+    let (stopping, is_stopping) = watch::channel(false);
+    let (bells, no_bell, stops) = (app.bells(), Notify::new(), || is_stopping.clone());
+    let asked = async {
+        stop.await;
+        let _ = stopping.send(true);
+    };
+    tokio::join!(
+        asked,
+        repeat("inbox", &bells.inbox, stops(), || work::inbox_round(&app)),
+        repeat("outbox", &bells.outbox, stops(), || work::outbox_round(&app)),
+        repeat("mails", &bells.mails, stops(), || mails_round(&app, &mails)),
+        repeat("schedules", &no_bell, stops(), || work::schedules_round(&app)),
+    );
+}
+
+/// Everything that is due now and what follows from it; answers how many pieces that were. For tests,
+/// which leave nothing to time.
+pub async fn drain(app: &App, mails: &Transport) -> Result<usize, AppError> {
+    let mut done = 0;
+    loop {
+        let round = work::schedules_round(app).await?
+            + work::inbox_round(app).await?
+            + work::outbox_round(app).await?
+            + mails_round(app, mails).await?;
+        if round == 0 {
+            return Ok(done);
+        }
+        done += round;
+    }
+}
+
+async fn repeat<F, R>(name: &'static str, bell: &Notify, mut stop: watch::Receiver<bool>, round: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<usize, AppError>>,
+{
+    while !*stop.borrow() {
+        let pause = match round().await {
+            Ok(0) => LOOK_AGAIN_AFTER,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::error!(%error, name, "a round of work failed");
+                PAUSE_AFTER_FAILURE
+            }
+        };
+        let (rung, changed) = (pin!(bell.notified()), pin!(stop.changed()));
+        tokio::select! {
+            () = rung => {}
+            _ = changed => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn mails_round(app: &App, mails: &Transport) -> Result<usize, AppError> {
+    let run = mails::send_due(app, mails).await?;
+    Ok(usize::try_from(run.sent + run.put_off + run.failed).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,161 @@
+//! The statement of a wallet: its identity holds in every month of any history, months tile it, its rows
+//! add up to it, and its closing is what the wallet was at that instant.
+
+use app::statements::{Period, Row, Statement, statement};
+use app::{CustomerRef, PageRequest, Principal};
+use kernel::{Credits, Timestamp};
+use serde_json::json;
+use tests::random::SplitMix64;
+use tests::shop::{Shop, in_each_shop};
+
+const STEPS: usize = 60;
+const DAY_SECONDS: i64 = 86_400;
+/// The shop's clock starts in March; the steps reach into August at most.
+const MONTHS: [&str; 8] =
+    ["2026-02", "2026-03", "2026-04", "2026-05", "2026-06", "2026-07", "2026-08", "2026-09"];
+
+#[tokio::test]
+async fn opening_plus_all_that_happened_is_closing_in_every_month() {
+    let random = SplitMix64::announced("statements of random histories");
+    in_each_shop(async |shop| {
+        let mut random = random.clone();
+        shop.customer("c").await;
+        let mut history = History { shop, receipts: Vec::new(), holds: Vec::new(), grants: Vec::new() };
+        for _ in 0..STEPS {
+            history.step(&mut random).await;
+        }
+        check_months(shop).await;
+    })
+    .await;
+}
+
+struct History<'s> {
+    shop: &'s Shop,
+    receipts: Vec<String>,
+    holds: Vec<String>,
+    grants: Vec<String>,
+}
+
+impl History<'_> {
+    /// One command of any kind; a refusal is an answer, too.
+    async fn step(&mut self, random: &mut SplitMix64) {
+        self.shop.clock.advance_seconds(random.amount(3 * DAY_SECONDS));
+        let credits = random.amount(40).to_string();
+        match random.below(8) {
+            0 | 1 => {
+                let expires_at = self.shop.clock.now().plus_seconds(random.amount(40 * DAY_SECONDS));
+                let grant = json!({"customer": "c", "credits": credits, "kind": "promo", "expires_at": expires_at.to_string()});
+                let id = self.post("/v1/grants", grant).await;
+                self.grants.extend(id);
+            }
+            2 => {
+                let ttl = random.amount(DAY_SECONDS);
+                let id = self
+                    .post("/v1/holds", json!({"customer": "c", "credits": credits, "ttl_seconds": ttl}))
+                    .await;
+                self.holds.extend(id);
+            }
+            3 => {
+                if let Some(hold) = pick(&mut self.holds, random) {
+                    let id =
+                        self.post(&format!("/v1/holds/{hold}/capture"), json!({"credits": credits})).await;
+                    self.receipts.extend(id);
+                }
+            }
+            4 => {
+                if let Some(hold) = pick(&mut self.holds, random) {
+                    self.post(&format!("/v1/holds/{hold}/void"), json!({})).await;
+                }
+            }
+            5 => {
+                if let Some(receipt) = pick(&mut self.receipts, random) {
+                    self.post(&format!("/v1/receipts/{receipt}/reverse"), json!({})).await;
+                }
+            }
+            6 => {
+                if let Some(grant) = pick(&mut self.grants, random) {
+                    self.post(&format!("/v1/grants/{grant}/void"), json!({})).await;
+                }
+            }
+            _ => {
+                let seconds = random.amount(60);
+                let work = json!({
+                    "customer": "c", "feature": "video.render", "model": "standard", "quantities": {"seconds": seconds},
+                });
+                let id = self.post("/v1/usage", work).await;
+                self.receipts.extend(id);
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, body: serde_json::Value) -> Option<String> {
+        let answer = self.shop.post(path, &body).await;
+        assert!(answer.status < 500, "{path}: {answer:?}");
+        (answer.status < 300).then(|| answer.document()["id"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+fn pick(from: &mut Vec<String>, random: &mut SplitMix64) -> Option<String> {
+    (!from.is_empty()).then(|| from.swap_remove(random.below(from.len())))
+}
+
+async fn check_months(shop: &Shop) {
+    let now = shop.clock.now();
+    let mut before: Option<Credits> = None;
+    let mut rows_of_months = 0;
+    for (month, next) in MONTHS.iter().zip(&MONTHS[1..]) {
+        let period = Period { from: begin(month), to: begin(next) };
+        let (found, rows) = read(shop, period).await;
+        let sum = micros(found.opening) + micros(found.granted) - micros(found.used) - micros(found.expired)
+            + micros(found.adjusted);
+        assert_eq!(sum, micros(found.closing), "{} {month}: {found:?}", shop.name);
+        let of_rows: i64 = rows.iter().map(|row| micros(row.credits)).sum();
+        assert_eq!(of_rows, micros(found.closing) - micros(found.opening), "{} {month}", shop.name);
+        assert_eq!(found.opening, before.unwrap_or(Credits::ZERO), "{} {month}: months tile time", shop.name);
+        assert!(rows.iter().all(|row| period.from <= row.at && row.at < period.to), "{month}: {rows:?}");
+        if period.from <= now {
+            let last = Timestamp::from_micros_saturating(period.to.micros() - 1).min(now);
+            assert_eq!(found.closing, total_at(shop, last).await, "{} {month}", shop.name);
+        }
+        rows_of_months += rows.len();
+        before = Some(found.closing);
+    }
+    let all = Period { from: Timestamp::EPOCH, to: Timestamp::MAX };
+    let (found, rows) = read(shop, all).await;
+    assert_eq!((Some(found.closing), rows.len()), (before, rows_of_months));
+    let mut balance = Credits::ZERO;
+    for row in rows.iter().rev() {
+        balance = Credits::from_micros(micros(balance) + micros(row.credits));
+        assert_eq!(row.balance, balance, "{}: entry {}", shop.name, row.seq);
+    }
+}
+
+/// The statement with the rows of all its pages, newest first.
+async fn read(shop: &Shop, period: Period) -> (Statement, Vec<Row>) {
+    let (by, customer) = (Principal::system(), CustomerRef::from("c"));
+    let (mut rows, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = PageRequest { limit: Some(7), cursor };
+        let found = statement(&shop.app, &by, &customer, period, &page).await.expect("a statement");
+        rows.extend(found.rows.data.clone());
+        cursor = found.rows.next_cursor.clone();
+        if cursor.is_none() {
+            return (found, rows);
+        }
+    }
+}
+
+/// Available + held - debt as the API tells it.
+async fn total_at(shop: &Shop, at: Timestamp) -> Credits {
+    let wallet = shop.get(&format!("/v1/customers/c/wallet?as_of={at}")).await.document();
+    let of = |name: &str| micros(wallet[name].as_str().and_then(|text| text.parse().ok()).expect("credits"));
+    Credits::from_micros(of("available") + of("held") - of("debt"))
+}
+
+fn begin(month: &str) -> Timestamp {
+    format!("{month}-01T00:00:00Z").parse().expect("an instant")
+}
+
+fn micros(credits: Credits) -> i64 {
+    credits.micros()
+}

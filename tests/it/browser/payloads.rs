@@ -1,0 +1,167 @@
+//! Texts that would be scripts on a careless page, in every field that takes text.
+
+use serde_json::json;
+use tests::browser::Browser;
+
+use super::{PASSWORD, Visit, post};
+
+/// Each sets the flag on a page that prints it as it is; the first test proves it.
+const PAYLOADS: [&str; 5] = [
+    "<script>window.scriptRan = 1</script>",
+    "\"><img src=x onerror=window.scriptRan=1>",
+    "</title></textarea></option><svg onload=window.scriptRan=1>",
+    "\" autofocus onfocus=window.scriptRan=1 x=\"",
+    "'><details open ontoggle=window.scriptRan=1>",
+];
+
+/// How a form's text fields are filled.
+#[derive(Clone, Copy, Debug)]
+enum Filling {
+    /// The payload everywhere: refused, and shown again.
+    Everywhere,
+    /// Only where any text is right: accepted, and shown from then on.
+    WhereItFits,
+}
+
+const ACTIONS: &str = r#"
+    const actions = [...document.querySelectorAll("main form")].map(form => form.getAttribute("action"));
+    return [...new Set(actions)];"#;
+
+/// Sends the first form with an action, if there is one.
+const SEND: &str = r#"
+    const [action, payload, fits, email, password] = arguments;
+    const form = [...document.querySelectorAll("main form")]
+        .find(form => form.getAttribute("action") === action);
+    if (!form) return;
+    for (const field of form.querySelectorAll("input:not([type=hidden]), textarea")) {
+        const is_number = field.inputMode === "decimal" || field.inputMode === "numeric";
+        if (field.type === "password") field.value = password;
+        else if (fits && field.type === "email") field.value = email;
+        else if (fits && is_number) field.value = "1";
+        else if (field.type !== "date") field.value = payload;
+    }
+    form.noValidate = true;
+    form.dataset.sent = "1";
+    form.requestSubmit();"#;
+
+#[test]
+fn scripts_in_text_fields_are_text() {
+    let Some(visit) = Visit::start("payloads") else { return };
+    let browser = &visit.browser;
+    // Nothing but the escaping may stand between a payload and its running.
+    browser.ignore_security_policies();
+    for (index, payload) in PAYLOADS.iter().enumerate() {
+        try_payload(&visit, index, payload);
+    }
+}
+
+#[test]
+fn the_payloads_run_where_nobody_escapes_them() {
+    let Some(browser) = Browser::open() else { return };
+    for payload in PAYLOADS {
+        let page =
+            format!("<title>t</title><p>{payload}</p><input value=\"{payload}\"><input value='{payload}'>");
+        let page: String = page.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        browser.goto(&format!("data:text/html,{page}"));
+        browser.until(payload, || has_run(&browser));
+    }
+}
+
+fn try_payload(visit: &Visit, index: usize, payload: &str) {
+    let browser = &visit.browser;
+    let email = format!("mallory-{index}@example.com");
+    // The customer's own part: signing up with it as the name, then every form with it.
+    let public = ["/sign-in", "/console/sign-in", "/prices/image.generate/sdxl"];
+    for page in public {
+        send_all(visit, page, payload, &email, Filling::Everywhere);
+    }
+    send_all(visit, "/sign-up", payload, &email, Filling::Everywhere);
+    send_all(visit, "/sign-up", payload, &email, Filling::WhereItFits);
+    browser.until_at("Balance");
+    let customer = visit.customer();
+    work_for(visit, &customer, payload);
+    for page in ["/developers", "/buy", "/activity", "/settings"] {
+        for filling in [Filling::Everywhere, Filling::WhereItFits] {
+            // The last one fitting changes the password to the same one.
+            send_all(visit, page, payload, &email, filling);
+        }
+    }
+    for page in ["/", "/activity", "/developers", "/settings", "/buy"] {
+        visit.go(page);
+        assert_text(browser, page);
+    }
+    visit.go("/developers");
+    browser.see(payload);
+    visit.go("/activity");
+    browser.see(payload);
+    browser.click_first("main a[href^='/receipts/']");
+    browser.see(payload);
+    assert_text(browser, "the receipt");
+
+    visit.sign_in_as_operator();
+    let page = format!("/console/customers/{customer}");
+    for filling in [Filling::Everywhere, Filling::WhereItFits] {
+        send_all(visit, "/console/customers", payload, &email, filling);
+        send_all(visit, &page, payload, &email, filling);
+    }
+    for page in [page.as_str(), "/console/customers", "/console/audit", "/console/mails", "/console/unpaid"] {
+        visit.go(page);
+        assert_text(browser, page);
+    }
+    visit.go(&page);
+    browser.see(payload);
+    browser.click_first("main a[href$='/reversal']");
+    send_all(visit, &browser.path(), payload, &email, Filling::WhereItFits);
+    visit.go("/console/audit");
+    browser.see(payload);
+    visit.go(&page);
+    browser.forget_cookies();
+}
+
+/// What the merchant's product may pass on without looking.
+fn work_for(visit: &Visit, customer: &str, payload: &str) {
+    let mut merchant = visit.merchant();
+    let grant = json!({"customer": customer, "credits": "50", "kind": "promo", "reason": payload});
+    post(&mut merchant, "/v1/grants", &grant);
+    let work = json!({
+        "customer": customer, "feature": "image.generate", "model": "sdxl", "quantities": {"images": 1},
+        "job": payload, "subject": payload, "vendor_transaction": payload,
+    });
+    post(&mut merchant, "/v1/usage", &work);
+    post(&mut merchant, "/v1/holds", &json!({"customer": customer, "credits": "3", "job": payload}));
+}
+
+/// Every form of a page, each once.
+fn send_all(visit: &Visit, page: &str, payload: &str, email: &str, filling: Filling) {
+    visit.go(page);
+    let actions = visit.browser.script(ACTIONS, &[]);
+    let actions: Vec<&str> = actions.as_array().into_iter().flatten().filter_map(|a| a.as_str()).collect();
+    assert!(!actions.is_empty(), "{page} has no form");
+    for action in actions {
+        send(visit, (page, action), payload, email, filling);
+    }
+}
+
+fn send(visit: &Visit, (page, action): (&str, &str), payload: &str, email: &str, filling: Filling) {
+    let browser = &visit.browser;
+    visit.go(page);
+    let fits = matches!(filling, Filling::WhereItFits);
+    let arguments = [json!(action), json!(payload), json!(fits), json!(email), json!(PASSWORD)];
+    browser.script(SEND, &arguments);
+    browser.until("the next page", || !browser.has("form[data-sent]"));
+    assert_text(browser, &format!("the form {action} of {page}, {filling:?}"));
+}
+
+fn assert_text(browser: &Browser, what: &str) {
+    browser
+        .until("the page to be complete", || browser.script("return document.readyState", &[]) == "complete");
+    if has_run(browser) {
+        browser.fail(&format!("a script ran: {what}"));
+    }
+    let heading = browser.text_of("h1");
+    assert!(!heading.contains("went wrong") && !heading.is_empty(), "{what}: {}", browser.text());
+}
+
+fn has_run(browser: &Browser) -> bool {
+    browser.script("return window.scriptRan === 1", &[]) == true
+}

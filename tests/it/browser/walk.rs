@@ -1,0 +1,234 @@
+//! Every page there is: by following all links, and by sending the forms that lead to the others.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::json;
+use tests::browser::Browser;
+use tests::wire::Wire;
+
+use super::{DEMO_OPERATOR, SUCCESS, Visit, post};
+
+/// Pages of one shape, such as receipts, that are looked at.
+const MAX_OF_A_SHAPE: usize = 2;
+const MAX_PAGES: usize = 200;
+
+/// Of every page's own links those that lead to a page.
+const LINKS: &str = r#"
+    return [...document.querySelectorAll("a[href]:not([download])")]
+        .map(link => link.href.replace(/#.*/, ''))
+        .filter(href => href.startsWith(location.origin + "/"));"#;
+
+/// Shapes that a walk must have seen; else it is the walk that broke.
+const OF_STRANGERS: &[&str] = &["/", "/sign-in", "/sign-up", "/prices", "/prices/image.generate/*", "/docs"];
+const OF_CUSTOMERS: &[&str] =
+    &["/", "/buy", "/activity", "/activity?month", "/receipts/*", "/developers", "/settings", "/prices"];
+const OF_OPERATORS: &[&str] = &[
+    "/console",
+    "/console/customers",
+    "/console/customers/*",
+    "/console/webhooks",
+    "/console/webhooks/*",
+    "/console/work",
+    "/console/schedules",
+    "/console/mails",
+    "/console/mails/*",
+    "/console/unpaid",
+    "/console/audit",
+    "/console/grants/*/void",
+    "/console/receipts/*/reversal",
+];
+
+/// Shows every page to `look`, with a name of it.
+pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
+    let browser = &visit.browser;
+    follow_links(visit, "a stranger", &["/", "/sign-in", "/sign-up", "/console/sign-in"], OF_STRANGERS, look);
+    for (path, name) in [("/nowhere", "not found"), ("/sandbox/pay/cs_test_nothing", "no such checkout")] {
+        visit.go(path);
+        look(name);
+    }
+    refused_sign_up(visit, look);
+    refused_sign_in(visit, look);
+
+    visit.sign_in_as_demo();
+    live(&mut visit.merchant());
+    purchase(visit, look);
+    follow_links(visit, "a customer", &["/", "/activity?month=2026-01"], OF_CUSTOMERS, look);
+    for (path, button) in
+        [("/buy", "Buy this amount"), ("/developers", "Create key"), ("/settings", "Save name")]
+    {
+        visit.go(path);
+        send_nonsense(browser, button);
+        look(&format!("{button} with nonsense"));
+    }
+    visit.go("/developers");
+    browser.fill("Name of a new key", "Laptop");
+    browser.push("Create key");
+    browser.see("Your new key");
+    look("a new key");
+
+    visit.sign_in_as_operator();
+    follow_links(visit, "an operator", &["/console"], OF_OPERATORS, look);
+    visit.go("/console");
+    browser.push("Verify now");
+    browser.until_at("Overview");
+    look("a verified journal");
+    visit.go("/console/customers?q=nobody-at-all");
+    look("nothing found");
+    visit.go("/console/customers?q=demo%40example.com");
+    browser.click_first("main td a, main th a");
+    for form in ["Grant", "Adjust"] {
+        send_nonsense(browser, form);
+        look(&format!("{form} with nonsense"));
+    }
+}
+
+fn follow_links(visit: &Visit, whose: &str, from: &[&str], expected: &[&str], look: &mut dyn FnMut(&str)) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut next: VecDeque<String> = from.iter().map(|path| (*path).to_owned()).collect();
+    while let Some(path) = next.pop_front() {
+        let of_this_shape = seen.entry(shape(&path)).or_default();
+        if *of_this_shape == MAX_OF_A_SHAPE || !known.insert(path.clone()) {
+            continue;
+        }
+        *of_this_shape += 1;
+        assert!(known.len() <= MAX_PAGES, "{whose} finds no end: {known:?}");
+        visit.go(&path);
+        look(&format!("{path} of {whose}"));
+        let links = visit.browser.script(LINKS, &[]);
+        let links = links.as_array().into_iter().flatten().filter_map(|link| link.as_str());
+        let links = links.filter_map(|link| link.strip_prefix(&visit.server.url()));
+        // Another visitor's part of the house, and what is no page.
+        let is_for_programs = |path: &&str| path.ends_with(".json") || path.ends_with(".csv");
+        next.extend(links.filter(|link| !is_for_programs(link)).map(str::to_owned));
+    }
+    for shape in expected {
+        assert!(seen.contains_key(*shape), "{whose} did not come to {shape}: {seen:?}");
+    }
+}
+
+/// The path without ids, and the names of the parameters.
+fn shape(path: &str) -> String {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let is_id =
+        |segment: &&str| segment.len() > 20 || segment.chars().filter(char::is_ascii_digit).count() > 8;
+    let mut segments: Vec<&str> =
+        path.split('/').map(|segment| if is_id(&segment) { "*" } else { segment }).collect();
+    if let ["", "prices", _, model] = segments.as_mut_slice() {
+        *model = "*";
+    }
+    let names: Vec<&str> =
+        query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty()).collect();
+    let query = if names.is_empty() { String::new() } else { format!("?{}", names.join("&")) };
+    segments.join("/") + &query
+}
+
+fn refused_sign_up(visit: &Visit, look: &mut dyn FnMut(&str)) {
+    visit.go("/sign-up");
+    send_nonsense(&visit.browser, "Create account");
+    look("a refused sign-up");
+}
+
+fn refused_sign_in(visit: &Visit, look: &mut dyn FnMut(&str)) {
+    for page in ["/sign-in", "/console/sign-in"] {
+        visit.go(page);
+        visit.browser.fill("E-mail address", DEMO_OPERATOR);
+        visit.browser.fill("Password", "not this one");
+        visit.browser.push("Sign in");
+        visit.browser.see("Sign in");
+        look(&format!("a refused sign-in at {page}"));
+    }
+}
+
+/// Everything on the way from the pack to the thanks, and what may happen instead.
+fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
+    let browser = &visit.browser;
+    let pay = |card: &str| {
+        browser.fill("Card number", card);
+        browser.fill("Expiry (MM / YY)", "12 / 34");
+        browser.fill("Security code", "123");
+        browser.click_first("form button");
+    };
+    visit.go("/buy");
+    browser.push("Buy 100 credits for $10.00");
+    browser.until_at("Pay 10.00 USD");
+    look("the hosted checkout");
+    browser.click_first("form button");
+    browser.see("Not sent yet");
+    look("the hosted checkout, not filled in");
+    pay("4000 0000 0000 0002");
+    browser.see("Not paid.");
+    look("a declined card");
+    pay("4000 0027 6000 3184");
+    browser.until_at("Confirm your payment");
+    look("3-D Secure");
+    browser.push("Fail authentication");
+    browser.until_at("Pay 10.00 USD");
+    let checkout = browser.url();
+    browser.follow("Cancel and go back");
+    browser.until_at("Purchase cancelled");
+    look("a cancelled purchase");
+    browser.goto(&checkout);
+    pay(SUCCESS);
+    browser.until_at("Thank you");
+    look("the thanks");
+    browser.goto(&checkout);
+    browser.until_at("Already paid");
+    look("a checkout that is paid");
+}
+
+/// A few days of a studio, so that no page is empty.
+pub fn live(merchant: &mut Wire) {
+    let customer = "demo";
+    let works = [
+        ("text.generate", "gpt-4", json!({"input_tokens": 1_800, "output_tokens": 420}), "chapter-1"),
+        ("image.generate", "sdxl", json!({"images": 2, "width": 1024, "height": 1024, "steps": 30}), "cover"),
+        ("image.generate", "dall-e-3", json!({"images": 1}), "cover"),
+        ("video.render", "standard", json!({"seconds": 12}), "trailer"),
+    ];
+    for (feature, model, quantities, job) in works {
+        let work = json!({
+            "customer": customer, "feature": feature, "model": model, "quantities": quantities,
+            "job": job, "subject": "mira",
+        });
+        post(merchant, "/v1/usage", &work);
+    }
+    let hold = |merchant: &mut Wire, credits: &str, job: &str| {
+        let hold = json!({"customer": customer, "credits": credits, "job": job, "ttl_seconds": 3_600});
+        post(merchant, "/v1/holds", &hold).text("id")
+    };
+    let failed = hold(merchant, "12", "failed-render");
+    post(merchant, &format!("/v1/holds/{failed}/void"), &json!({}));
+    let work = json!({
+        "customer": customer, "feature": "video.render", "model": "standard",
+        "quantities": {"seconds": 60}, "job": "teaser",
+    });
+    let started = post(merchant, "/v1/holds", &work).text("id");
+    post(merchant, &format!("/v1/holds/{started}/capture"), &json!({"quantities": {"seconds": 40}}));
+    hold(merchant, "30", "night-batch");
+    let undone = json!({
+        "customer": customer, "feature": "image.generate", "model": "midjourney", "quantities": {"images": 1},
+    });
+    let undone = post(merchant, "/v1/usage", &undone).text("id");
+    post(merchant, &format!("/v1/receipts/{undone}/reverse"), &json!({}));
+    let unpriced = json!({
+        "specversion": "1.0", "id": "nobody-knows", "source": "tests", "subject": customer,
+        "type": "scrip.usage", "data": {"feature": "none.such", "model": "m", "quantities": {"seconds": 1}},
+    });
+    post(merchant, "/api/v1/events", &unpriced);
+}
+
+/// Sends a form past the browser's own checks.
+pub fn send_nonsense(browser: &Browser, button: &str) {
+    let send = r#"
+        const buttons = [...document.querySelectorAll("form button")];
+        const form = buttons.find(button => button.textContent.trim() === arguments[0]).form;
+        for (const field of form.querySelectorAll("input:not([type=hidden]):not([type=date])")) {
+            field.value = field.name === "name" ? "" : "?";
+        }
+        form.noValidate = true;
+        form.dataset.sent = "1";
+        form.requestSubmit();"#;
+    browser.script(send, &[json!(button)]);
+    browser.until("the next page", || !browser.has("form[data-sent]"));
+}

@@ -1,0 +1,375 @@
+//! Operators at work, by plain HTTP with the cookies kept by hand.
+
+use std::collections::BTreeMap;
+
+use app::accounts::ensure_user;
+use app::customers::{Customer, CustomerKind, NewCustomer};
+use app::mails::send_due;
+use app::{App, AppConfig, CustomerRef, Principal};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use engine::EngineConfig;
+use kernel::{Credits, IdempotencyKey};
+use ledger::GrantKind;
+use tests::databases::{Bench, benches_with, command, debit};
+use tower::ServiceExt;
+
+const OPERATOR: (&str, &str) = ("olga@example.com", "correct horse battery");
+const CUSTOMER: (&str, &str) = ("ada@example.com", "correct horse battery");
+
+/// The console on one database, and what stands in its wallets.
+struct House {
+    bench: Bench,
+    app: App,
+    console: Router,
+}
+
+/// A browser without scripts: one cookie jar.
+struct Browser {
+    console: Router,
+    jar: BTreeMap<String, String>,
+}
+
+struct Seen {
+    status: u16,
+    location: String,
+    html: String,
+}
+
+async fn houses() -> Vec<House> {
+    let open = |bench: Bench| {
+        let (store, clock, engine) = (bench.store.clone(), bench.clock.clone(), bench.engine.clone());
+        let app = App::open(store, clock, engine, AppConfig::default());
+        House { console: console::router(app.clone(), "http://127.0.0.1:8080"), app, bench }
+    };
+    benches_with(EngineConfig::default()).await.into_iter().map(open).collect()
+}
+
+impl House {
+    async fn with_operator(self) -> House {
+        ensure_user(&self.app, OPERATOR.0, "Olga", OPERATOR.1, None).await.expect("an operator");
+        self
+    }
+
+    async fn customer(&self, external_id: &str, email: &str) -> Customer {
+        let new = NewCustomer {
+            external_id: external_id.to_owned(),
+            kind: CustomerKind::Individual,
+            name: "Ada <b>Lovelace</b>".to_owned(),
+            email: email.to_owned(),
+            currency: None,
+            timezone: None,
+        };
+        let made = app::customers::create(&self.app, &Principal::system(), new, None).await;
+        made.expect("a customer").value
+    }
+
+    async fn available(&self, customer: &Customer) -> String {
+        let of = CustomerRef::Id(customer.id);
+        let view = app::wallets::view(&self.app, &Principal::system(), &of, None).await;
+        view.expect("a wallet").available.to_string()
+    }
+
+    fn browser(&self) -> Browser {
+        Browser { console: self.console.clone(), jar: BTreeMap::new() }
+    }
+
+    async fn operators_browser(&self) -> Browser {
+        let mut browser = self.browser();
+        let fields = [("email", OPERATOR.0), ("password", OPERATOR.1), ("next", "/console/customers")];
+        let seen = browser.send("/console/sign-in", "/console/sign-in", &fields).await;
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/customers"), "{}", self.bench.name);
+        browser
+    }
+}
+
+impl Browser {
+    async fn get(&mut self, path: &str) -> Seen {
+        self.call(Request::get(path), Body::empty()).await
+    }
+
+    /// Fills in the form of `page` with its own hidden fields and sends it to `action`.
+    async fn send(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Seen {
+        let html = self.get(page).await.html;
+        let form = html.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
+        let form = form.unwrap_or_else(|| panic!("{page} has no form for {action}"));
+        let mut sent: Vec<(String, String)> = Vec::new();
+        for name in ["form_token", "act"] {
+            let hidden = form.split_once(&format!("name=\"{name}\" value=\""));
+            sent.extend(
+                hidden.map(|(_, rest)| (name.to_owned(), rest.split('"').next().unwrap().to_owned())),
+            );
+        }
+        sent.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.post(action, &sent).await
+    }
+
+    async fn post(&mut self, action: &str, fields: &[(String, String)]) -> Seen {
+        let encode =
+            |text: &str| -> String {
+                text.bytes()
+                    .map(|b| {
+                        if b.is_ascii_alphanumeric() {
+                            char::from(b).to_string()
+                        } else {
+                            format!("%{b:02X}")
+                        }
+                    })
+                    .collect()
+            };
+        let body: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.replace('_', "%5F"), encode(value)))
+            .collect();
+        let request = Request::post(action).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.call(request, Body::from(body.join("&"))).await
+    }
+
+    async fn call(&mut self, request: axum::http::request::Builder, body: Body) -> Seen {
+        let jar: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = request.header(header::COOKIE, jar.join("; ")).header(header::HOST, "127.0.0.1:8080");
+        let answer = self.console.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        for set in answer.headers().get_all(header::SET_COOKIE) {
+            let (name, value) = set.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            match value {
+                "" => self.jar.remove(name),
+                value => self.jar.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        let location = answer.headers().get(header::LOCATION).map(|v| v.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        Seen {
+            status,
+            location: location.unwrap_or_default(),
+            html: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_finds_a_customer_and_grants_credits_with_a_reason() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada-1", "ada@example.com").await;
+        let mut browser = house.operators_browser().await;
+        let path = format!("/console/customers/{}", ada.id);
+        for text in ["ada@example.com", "ada-1", "LOVELACE", &ada.id.to_string(), &ada.wallet.to_string()] {
+            let seen = browser.get(&format!("/console/customers?q={text}")).await;
+            assert!(seen.html.contains(&path), "{}: {text}", house.bench.name);
+            assert!(!seen.html.contains("<b>Lovelace"), "a name is text");
+        }
+
+        let fields = [("credits", "12.5"), ("kind", "promo"), ("reason", "late <delivery>")];
+        let seen = browser.send(&path, &format!("{path}/grants"), &fields).await;
+        assert_eq!((seen.status, &seen.location), (303, &path));
+        let seen = browser.get(&path).await;
+        assert!(seen.html.contains("The credits are in the wallet.") && seen.html.contains("12.5"));
+        assert_eq!(house.available(&ada).await, "12.5");
+
+        let audit = browser.get("/console/audit").await.html;
+        for shown in [
+            "olga@example.com",
+            "grant.create",
+            "late &#60;delivery&#62;",
+            "&#34;available&#34;:&#34;12.5&#34;",
+        ] {
+            assert!(audit.contains(shown), "{shown} is not in {audit}");
+        }
+        house.bench.assert_verified().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_sent_twice_acts_once_and_one_without_reason_not_at_all() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada-1", "ada@example.com").await;
+        let mut browser = house.operators_browser().await;
+        let path = format!("/console/customers/{}", ada.id);
+        let html = browser.get(&path).await.html;
+        let value = |name: &str| {
+            let (_, rest) = html.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+            (name.to_owned(), rest.split('"').next().unwrap().to_owned())
+        };
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut form = vec![
+            value("form_token"),
+            value("act"),
+            field("credits", "5"),
+            field("kind", "trial"),
+            field("reason", "asked for it"),
+        ];
+        for _ in 0..2 {
+            assert_eq!(browser.post(&format!("{path}/grants"), &form).await.status, 303);
+        }
+        assert_eq!(house.available(&ada).await, "5");
+        form[2].1 = "6".to_owned();
+        let seen = browser.post(&format!("{path}/grants"), &form).await;
+        assert_eq!(seen.status, 400, "the same form with another amount");
+
+        let fields = [("credits", "5"), ("kind", "trial"), ("reason", "  ")];
+        let seen = browser.send(&path, &format!("{path}/grants"), &fields).await;
+        assert_eq!(seen.status, 400);
+        assert!(seen.html.contains("reason must have"), "{}", seen.html);
+        assert_eq!(house.available(&ada).await, "5");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adjustment_takes_no_more_than_the_lot_has_and_a_void_takes_the_rest() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada-1", "ada@example.com").await;
+        let mut browser = house.operators_browser().await;
+        let path = format!("/console/customers/{}", ada.id);
+        let (adjust, why) = (format!("{path}/adjustments"), ("reason", "miscounted"));
+        browser.send(&path, &adjust, &[("credits", "100"), ("from", "add"), why]).await;
+        assert_eq!(house.available(&ada).await, "100");
+        let html = browser.get(&path).await.html;
+        let (_, rest) = html.split_once("value=\"grt_").expect("a lot to take from");
+        let lot = format!("grt_{}", rest.split('"').next().unwrap());
+
+        let seen = browser.send(&path, &adjust, &[("credits", "100.5"), ("from", &lot), why]).await;
+        assert_eq!(seen.status, 400);
+        assert!(seen.html.contains("at most 100"), "{}", seen.html);
+        let seen = browser.send(&path, &adjust, &[("credits", "30"), ("from", &lot), why]).await;
+        assert_eq!(seen.status, 303);
+        assert_eq!(house.available(&ada).await, "70");
+
+        let void = format!("/console/grants/{lot}/void");
+        let seen = browser.send(&void, &void, &[why]).await;
+        assert_eq!((seen.status, &seen.location), (303, &path));
+        assert_eq!(house.available(&ada).await, "0");
+        let seen = browser.send(&void, &void, &[why]).await;
+        assert_eq!(seen.status, 400, "a grant is voided once");
+        let audit = browser.get("/console/audit").await.html;
+        for action in ["wallet.add", "wallet.take", "grant.void", "refused"] {
+            assert!(audit.contains(action), "{action}");
+        }
+        house.bench.assert_verified().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_an_operator_sees_anything_of_the_console() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada-1", CUSTOMER.0).await;
+        ensure_user(&house.app, CUSTOMER.0, "Ada", CUSTOMER.1, Some(ada.id)).await.expect("a user");
+        let with = app::accounts::Credentials {
+            email: CUSTOMER.0.to_owned(),
+            password: CUSTOMER.1.to_owned(),
+            role: app::accounts::Role::Customer,
+            user_agent: String::new(),
+            earlier: None,
+        };
+        let customers = app::accounts::sign_in(&house.app, with).await.expect("a customer's session");
+        let mut browser = house.browser();
+        // The very token under either name: what counts is whose session it is.
+        for cookie in ["scrip_session", "scrip_operator"] {
+            browser.jar.insert(cookie.to_owned(), customers.token.clone());
+        }
+        let own = format!("/console/customers/{}", ada.id);
+        for path in
+            ["/console", "/console/customers", &own, "/console/webhooks", "/console/mails", "/console/audit"]
+        {
+            let seen = browser.get(path).await;
+            assert_eq!(seen.status, 303, "{path}");
+            assert!(seen.location.starts_with("/console/sign-in"), "{path}");
+            assert!(!seen.html.contains("Lovelace"), "{path}");
+        }
+        let fields = [("email", CUSTOMER.0), ("password", CUSTOMER.1)];
+        let seen = browser.send("/console/sign-in", "/console/sign-in", &fields).await;
+        assert_eq!(seen.status, 400, "a customer's password opens no console");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_without_its_token_changes_nothing() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada-1", "ada@example.com").await;
+        let mut browser = house.operators_browser().await;
+        let path = format!("/console/customers/{}", ada.id);
+        let act = kernel::new_uuid().to_string();
+        let form: Vec<(String, String)> =
+            [("act", act.as_str()), ("credits", "5"), ("kind", "promo"), ("reason", "x"), ("from", "add")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec();
+        for action in ["grants", "adjustments"] {
+            assert_eq!(browser.post(&format!("{path}/{action}"), &form).await.status, 403, "{action}");
+        }
+        for action in ["/console/verification", "/console/sign-out"] {
+            assert_eq!(browser.post(action, &form).await.status, 403, "{action}");
+        }
+        assert_eq!(house.available(&ada).await, "0");
+        assert_eq!(browser.get("/console").await.status, 200, "still signed in");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_opens_and_the_check_turns_green() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let mut browser = house.operators_browser().await;
+        assert!(browser.get("/console").await.html.contains("No check has run yet."));
+        let seen = browser.send("/console", "/console/verification", &[]).await;
+        assert_eq!(seen.location, "/console");
+        assert!(browser.get("/console").await.html.contains(">green<"));
+        for page in ["customers", "webhooks", "work", "schedules", "mails", "unpaid", "audit"] {
+            assert_eq!(browser.get(&format!("/console/{page}")).await.status, 200, "{page}");
+        }
+        for unknown in ["customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "work/1"] {
+            assert_eq!(browser.get(&format!("/console/{unknown}")).await.status, 404, "{unknown}");
+        }
+        let seen = browser.send("/console", "/console/sign-out", &[]).await;
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/sign-in"));
+        assert_eq!(browser.get("/console").await.status, 303);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lot_is_announced_once_in_each_of_its_periods_and_a_low_wallet_once() {
+    for house in houses().await {
+        let ada = house.customer("ada-1", "ada@example.com").await;
+        let day = 86_400;
+        let grant = app::grants::NewGrant {
+            customer: CustomerRef::Id(ada.id),
+            credits: Credits::whole(500),
+            kind: GrantKind::Purchase,
+            expires_at: Some(house.bench.clock.now().plus_seconds(60 * day)),
+            priority: None,
+            reason: None,
+            paid: None,
+        };
+        let keyed = app::Keyed { key: IdempotencyKey::new("g").unwrap(), hash: [1; 32] };
+        app::grants::create(&house.app, &Principal::system(), grant, &keyed).await.expect("a grant");
+        // A scan reads projections; an engine that stops leaves them at the journal's head.
+        house.bench.engine.stop().await;
+        let (transport, sent) = mail::Transport::memory();
+        let mut subjects = Vec::new();
+        for days in [29, 2, 22, 2, 4, 0] {
+            house.bench.clock.advance_seconds(days * day);
+            for _ in 0..2 {
+                app::notices::scan(&house.app).await.expect("a scan");
+                send_due(&house.app, &transport).await.expect("a run");
+            }
+            subjects.extend(sent.lock().unwrap().drain(..).map(|mail| mail.letter.subject));
+        }
+        let expected =
+            ["in 29 days", "in 7 days", "within a day"].map(|when| format!("500 credits expire {when}"));
+        assert_eq!(subjects, expected, "{}", house.bench.name);
+
+        let engine = house.bench.another_engine(EngineConfig::default()).await;
+        engine.submit(command(ada.wallet, "use", debit(451))).await.expect("a debit");
+        engine.stop().await;
+        for _ in 0..2 {
+            app::notices::scan(&house.app).await.expect("a scan");
+        }
+        send_due(&house.app, &transport).await.expect("a run");
+        let sent: Vec<String> = sent.lock().unwrap().drain(..).map(|mail| mail.letter.subject).collect();
+        assert_eq!(sent, ["49 credits left"], "{}", house.bench.name);
+    }
+}

@@ -41,6 +41,10 @@ pub struct Bed {
 impl Bed {
     pub fn postgres(wallets: usize) -> Bed {
         let cluster = Cluster::start().expect("the benchmark needs PostgreSQL's server programs");
+        for durability in ["fsync", "synchronous_commit", "full_page_writes"] {
+            let value = cluster.sql("postgres", &format!("SHOW {durability}"));
+            assert_eq!(value.trim(), "on", "{durability}: only durable debits are compared");
+        }
         // Checkpoints by size would fall into one case or another; both schemas profit.
         cluster.sql("postgres", "ALTER SYSTEM SET max_wal_size = '8GB'");
         cluster.sql("postgres", "SELECT pg_reload_conf()");

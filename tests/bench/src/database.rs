@@ -2,6 +2,8 @@
 //! by set-based statements, so that the journal, the projections and `verify` agree about all of them
 //! whatever columns the tables have.
 
+use std::time::{Duration, Instant};
+
 use kernel::{CustomerId, WalletId, bucket_of, new_uuid};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, Statement, Value,
@@ -12,6 +14,8 @@ use store::{Dialect, Store, cold};
 /// The demo's own customer, whose one debit shows what a receipt's facts look like.
 pub const DEMO_CUSTOMER: &str = "demo";
 const ROWS_PER_STATEMENT: usize = 5_000;
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// What the benchmark needs to know of a loaded database.
 pub struct Loaded {
@@ -97,6 +101,17 @@ pub async fn grow(store: &Store, debits: u64) {
 /// How many commands the journal has.
 pub async fn commands(store: &Store) -> u64 {
     count(store, "SELECT count(*) AS n FROM postings WHERE line = 0").await
+}
+
+/// Waits until the wallets' rows are where the journal is; answers how long that took.
+pub async fn settle(store: &Store) -> Duration {
+    let begin = Instant::now();
+    let behind = "SELECT (SELECT count(*) FROM postings WHERE line = 0) - (SELECT CAST(sum(seq) AS bigint) FROM wallets) AS n";
+    while count(store, behind).await > 0 {
+        assert!(begin.elapsed() < SETTLES_WITHIN, "the projections stay behind the journal");
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    }
+    begin.elapsed()
 }
 
 pub async fn count(store: &Store, sql: &str) -> u64 {

@@ -42,7 +42,8 @@ impl fmt::Display for Machine {
 
 /// The checkout that this program was built from.
 pub fn repository() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    path.canonicalize().unwrap_or(path)
 }
 
 /// The commit, and whether the checkout has changes beside it.

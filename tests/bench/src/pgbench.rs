@@ -10,7 +10,12 @@ use crate::spread::{Spread, ZIPF_EXPONENT};
 /// More connections make PostgreSQL slower, and the cluster takes 300.
 pub const MAX_CLIENTS: usize = 64;
 
-/// Transactions per second.
+pub struct Ran {
+    pub per_second: f64,
+    pub transactions: f64,
+}
+
+/// Runs for whole seconds, one at least: pgbench knows no parts of them.
 pub fn run(
     cluster: &Cluster,
     database: &str,
@@ -18,7 +23,7 @@ pub fn run(
     (spread, accounts): (Spread, usize),
     callers: usize,
     measured: Duration,
-) -> f64 {
+) -> Ran {
     let script = folder.join("debit.sql");
     std::fs::write(&script, text(spread, accounts)).expect("the folder is ours");
     let clients = callers.min(MAX_CLIENTS).to_string();
@@ -33,8 +38,12 @@ pub fn run(
     let said = String::from_utf8_lossy(&output.stdout);
     let failed = || format!("pgbench: {said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}", failed());
-    let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    rate.unwrap_or_else(|| panic!("{}", failed()))
+    let number = |label: &str| {
+        let found =
+            said.lines().find_map(|line| line.strip_prefix(label)?.split([' ', '/']).next()?.parse().ok());
+        found.unwrap_or_else(|| panic!("{}", failed()))
+    };
+    Ran { per_second: number("tps = "), transactions: number("number of transactions actually processed: ") }
 }
 
 fn text(spread: Spread, accounts: usize) -> String {

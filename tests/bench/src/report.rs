@@ -184,7 +184,8 @@ impl Report {
              *Naive* is what a founder writes by hand: one transaction per debit, with a row lock, a lot update and an \
              entry with a unique key, by PostgreSQL's pgbench (prepared statements, 64 connections at most) or behind a \
              small HTTP server with 16 connections. Scrip is the shipped executable over its real API, with limits, \
-             idempotency and receipts, and logs at `warn`. SQLite is `synchronous=FULL` on both sides. After each case \
+             idempotency and receipts, and logs at `warn`; when it writes \
+             on after its last answer, that time counts. SQLite is `synchronous=FULL` on both sides. After each case \
              the journal had grown by exactly what was acknowledged, and after each round `scrip verify` agreed:\n\n{}\n\n\
              ## Goals\n\n{goals}\n## All cases\n\n\
              Bulk is counted in items, hold + capture in pairs, and compared with one naive debit. CPU is per operation.\n\n{}",

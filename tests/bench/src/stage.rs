@@ -113,15 +113,10 @@ impl<'a> Stage<'a> {
     }
 
     fn pgbench(&mut self, case: Case, measured: Duration) -> Sample {
-        let database = match self.naive_http {
-            Some(_) => format!("naive_{}", self.copy_of("http")),
-            None => {
-                self.start_naive_http();
-                format!("naive_{}", self.copy_of("http"))
-            }
-        };
+        self.start_naive_http();
+        let database = format!("naive_{}", self.copy_of("http"));
         let before = self.spent(NAIVE_SERVER);
-        let per_second = pgbench::run(
+        let ran = pgbench::run(
             self.bed.cluster(),
             &database,
             self.bed.folder.path(),
@@ -130,9 +125,8 @@ impl<'a> Stage<'a> {
             measured,
         );
         let after = self.spent(NAIVE_SERVER);
-        let transactions = per_second * measured.as_secs_f64();
-        let database_us = (after.database - before.database) as f64 / transactions;
-        let pace = Pace { per_second, ..Pace::default() };
+        let database_us = (after.database - before.database) as f64 / ran.transactions;
+        let pace = Pace { per_second: ran.per_second, ..Pace::default() };
         Sample { pace, database_us, ..Sample::default() }
     }
 
@@ -145,7 +139,7 @@ impl<'a> Stage<'a> {
         let (tally, window) = http::run(&target, case, chooser, measured, tag);
         let after = self.spent(NAIVE_SERVER);
         grown_by(case, was, entries(), tally.acknowledged);
-        sample(tally, window, &before, &after)
+        sample(tally, window, Duration::ZERO, &before, &after)
     }
 
     fn naive(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
@@ -158,7 +152,7 @@ impl<'a> Stage<'a> {
         let calls = in_process::naive(naive.clone(), chooser, case.callers, measured, tag);
         let before = self.spent("");
         let (tally, window) = self.bed.runtime.block_on(calls);
-        sample(tally, window, &before, &self.spent(""))
+        sample(tally, window, Duration::ZERO, &before, &self.spent(""))
     }
 
     fn engine(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
@@ -171,9 +165,10 @@ impl<'a> Stage<'a> {
         let before = self.spent("");
         let calls = in_process::engine(debits, chooser, case.callers, measured, tag);
         let (tally, window) = bed.runtime.block_on(calls);
+        let settling = bed.runtime.block_on(database::settle(&store));
         let after = self.spent("");
         grown_by(case, was, bed.runtime.block_on(database::commands(&store)), tally.acknowledged);
-        sample(tally, window, &before, &after)
+        sample(tally, window, settling, &before, &after)
     }
 
     fn scrip(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
@@ -183,9 +178,10 @@ impl<'a> Stage<'a> {
         let commands = || bed.runtime.block_on(database::commands(&store));
         let (was, before) = (commands(), self.spent(SCRIP_SERVER));
         let (tally, window) = http::run(&target, case, chooser, measured, tag);
+        let settling = bed.runtime.block_on(database::settle(&store));
         let after = self.spent(SCRIP_SERVER);
         grown_by(case, was, commands(), tally.acknowledged);
-        sample(tally, window, &before, &after)
+        sample(tally, window, settling, &before, &after)
     }
 
     fn start_naive_http(&mut self) -> u16 {
@@ -213,6 +209,7 @@ impl ScripSide {
         let target = Target { port: server.port(), api_key: bed.api_key.clone() };
         http::touch_all(&target, bed.wallets.len(), "touch");
         let store = bed.runtime.block_on(Store::connect(url)).expect("the database opens");
+        bed.runtime.block_on(database::settle(&store));
         ScripSide { options, server, store, target }
     }
 }
@@ -228,13 +225,13 @@ impl EngineSide {
     }
 }
 
-fn sample(mut tally: Tally, window: Window, before: &Spent, after: &Spent) -> Sample {
+fn sample(mut tally: Tally, window: Window, settling: Duration, before: &Spent, after: &Spent) -> Sample {
     let each = |micros: u64| micros as f64 / tally.done.max(1) as f64;
     Sample {
         database_us: each(after.database - before.database),
         server_us: each(after.server.saturating_sub(before.server)),
         generator_us: each(after.generator - before.generator),
-        pace: tally.pace(window),
+        pace: tally.pace(window, settling),
     }
 }
 

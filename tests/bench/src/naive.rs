@@ -40,10 +40,12 @@ impl Naive {
         options
             .max_connections(if is_sqlite { 1 } else { POSTGRES_CONNECTIONS })
             .acquire_timeout(Duration::from_secs(30))
+            // No ping before each transaction: the peer is as fast as it can be.
+            .test_before_acquire(false)
             .sqlx_logging(false);
         if is_sqlite {
             // As durable as Scrip, with the same settings.
-            options.test_before_acquire(false).map_sqlx_sqlite_opts(|sqlite| {
+            options.map_sqlx_sqlite_opts(|sqlite| {
                 sqlite
                     .create_if_missing(true)
                     .pragma("journal_mode", "WAL")

@@ -15,7 +15,7 @@ const CALLERS: [usize; 4] = [1, 8, 64, 512];
 const BULK_CALLERS: [usize; 3] = [1, 8, 64];
 
 /// All of a quick run has to fit in 50 s: so much is left for its end on a slow machine.
-const QUICK_MEASURES_UNTIL: Duration = Duration::from_secs(38);
+const QUICK_MEASURES_UNTIL: Duration = Duration::from_secs(33);
 const QUICK_WALLETS: usize = 2_000;
 const QUICK_ROUNDS: usize = 3;
 /// Beside its measured time: warming up, connecting, counting.

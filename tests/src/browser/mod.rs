@@ -59,10 +59,6 @@ impl Browser {
         self.done(url, self.session.goto(url));
     }
 
-    pub fn reload(&self) {
-        self.done("a reload", self.session.refresh());
-    }
-
     pub fn url(&self) -> String {
         self.session.url().unwrap_or_default()
     }

@@ -44,10 +44,6 @@ impl Session {
         self.post("url", &json!({"url": url})).map(drop)
     }
 
-    pub fn refresh(&self) -> Result<(), Refusal> {
-        self.post("refresh", &json!({})).map(drop)
-    }
-
     pub fn url(&self) -> Result<String, Refusal> {
         self.get("url").map(text)
     }

@@ -48,9 +48,9 @@ pub fn router(app: App, base_url: &str) -> Router {
         .route("/console/webhooks", get(queues::events))
         .route("/console/webhooks/{id}", get(queues::event))
         .route("/console/webhooks/{id}/replay", post(queues::replay_event))
-        .route("/console/work", get(queues::work))
-        .route("/console/work/{id}", get(queues::one_work))
-        .route("/console/work/{id}/replay", post(queues::replay_work))
+        .route("/console/outbox", get(queues::work))
+        .route("/console/outbox/{id}", get(queues::one_work))
+        .route("/console/outbox/{id}/replay", post(queues::replay_work))
         .route("/console/schedules", get(queues::schedules))
         .route("/console/mails", get(mails::list))
         .route("/console/mails/{id}", get(mails::show))
@@ -71,7 +71,7 @@ const NAV: [(&str, &str); 8] = [
     ("Overview", "/console"),
     ("Customers", "/console/customers"),
     ("Webhooks", "/console/webhooks"),
-    ("Work", "/console/work"),
+    ("Work", "/console/outbox"),
     ("Schedules", "/console/schedules"),
     ("Mails", "/console/mails"),
     ("Unpaid usage", "/console/unpaid"),

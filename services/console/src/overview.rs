@@ -62,7 +62,7 @@ pub fn page(shell: Shell, overview: &Overview) -> OverviewPage {
         calm("Customers", overview.customers.to_string(), "/console/customers"),
         calm("Open holds", overview.open_holds.to_string(), "/console/customers"),
         failed("Failed gateway events", overview.failed_events, "/console/webhooks?state=failed"),
-        failed("Failed work", overview.failed_work, "/console/work?state=failed"),
+        failed("Failed work", overview.failed_work, "/console/outbox?state=failed"),
         failed("Failed mails", overview.failed_mails, "/console/mails?state=failed"),
     ];
     OverviewPage {

@@ -11,7 +11,7 @@ use crate::list::{Filter, ListQuery, Nothing};
 use crate::{Console, by, shell};
 
 const EVENTS: &str = "/console/webhooks";
-const WORK: &str = "/console/work";
+const WORK: &str = "/console/outbox";
 const SCHEDULES: &str = "/console/schedules";
 
 /// Events or work: the same list.

@@ -28,7 +28,7 @@ const OF_OPERATORS: &[&str] = &[
     "/console/customers/*",
     "/console/webhooks",
     "/console/webhooks/*",
-    "/console/work",
+    "/console/outbox",
     "/console/schedules",
     "/console/mails",
     "/console/mails/*",

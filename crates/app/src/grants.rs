@@ -1,4 +1,4 @@
-use chrono::{DateTime, Months};
+use billing::plus_months;
 use engine::EngineCommand;
 use kernel::{Credits, CustomerId, GrantId, Money, Timestamp, WalletId};
 use ledger::{Account, Command, DEFAULT_PRIORITY, Entry, EntryKind, GrantKind, LotTerms, Terms};
@@ -119,12 +119,6 @@ fn expiry(kind: GrantKind, now: Timestamp) -> Option<Timestamp> {
     (kind == GrantKind::Purchase).then(|| plus_months(now, PURCHASE_MONTHS))
 }
 
-/// The same day and time `months` later, on the last day of a shorter month.
-fn plus_months(at: Timestamp, months: u32) -> Timestamp {
-    let later = at.to_utc().checked_add_months(Months::new(months));
-    later.as_ref().map(DateTime::timestamp_micros).map_or(Timestamp::MAX, Timestamp::from_micros_saturating)
-}
-
 pub(crate) fn grant(wallet: WalletId, entry: &Entry) -> Result<Grant, AppError> {
     let (seq, terms) = match &entry.terms {
         Terms::Lot(terms) => (entry.seq, terms),
@@ -158,6 +152,5 @@ mod tests {
         let later = expiry(GrantKind::Purchase, at).map(|t| t.to_string());
         assert_eq!(later.as_deref(), Some("2029-02-28T10:00:00.500Z"));
         assert_eq!(expiry(GrantKind::Promo, at), None);
-        assert_eq!(plus_months(Timestamp::MAX, 12), Timestamp::MAX);
     }
 }

@@ -16,6 +16,19 @@ pub(crate) struct Memory {
     wallets: HashMap<WalletId, Known>,
     /// Wallets whose projections are behind their journals.
     behind: BTreeSet<WalletId>,
+    /// Those of them that a reader has to fold too much onto.
+    far_behind: BTreeSet<WalletId>,
+}
+
+/// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
+const ROWS_BEFORE_PROJECTING: i64 = 256;
+
+/// Which projections to write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Behind {
+    Any,
+    /// By [`ROWS_BEFORE_PROJECTING`] or more.
+    Far,
 }
 
 /// Wallets whose projections one transaction writes.
@@ -61,10 +74,12 @@ impl Memory {
         !self.behind.is_empty()
     }
 
-    /// Remembered wallets that a reader would have to fold at least `rows` rows onto.
-    fn behind_by(&self, rows: i64) -> Vec<WalletId> {
-        let is_far = |id: &&WalletId| self.wallets.get(id).is_some_and(|known| known.rows_ahead() >= rows);
-        self.behind.iter().filter(is_far).take(WALLETS_PER_PROJECTION).copied().collect()
+    fn to_project(&self, which: Behind) -> Vec<WalletId> {
+        let wallets = match which {
+            Behind::Any => &self.behind,
+            Behind::Far => &self.far_behind,
+        };
+        wallets.iter().take(WALLETS_PER_PROJECTION).copied().collect()
     }
 }
 
@@ -132,17 +147,19 @@ fn remember(writer: &mut Writer, gsn: i64, loaded: Loaded, touched: BTreeMap<Wal
     for (id, known) in wallets {
         if known.is_ahead() {
             memory.behind.insert(id);
+            if known.rows_ahead() >= ROWS_BEFORE_PROJECTING {
+                memory.far_behind.insert(id);
+            }
         }
         memory.wallets.insert(id, known);
     }
 }
 
-/// Writes projections of remembered wallets that are at least `rows` journal rows behind, in one
-/// transaction. True when there may be more. A lost fence or an error only drops the memory: the journal
+/// Writes projections of remembered wallets that are behind, in one transaction. True when there may be more. A lost fence or an error only drops the memory: the journal
 /// has everything.
-pub(crate) async fn project(writer: &mut Writer, rows: i64) -> Result<bool, StoreError> {
+pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, StoreError> {
     let Some(gsn) = writer.memory.gsn else { return Ok(false) };
-    let ids = writer.memory.behind_by(rows);
+    let ids = writer.memory.to_project(which);
     if ids.is_empty() {
         return Ok(false);
     }
@@ -156,6 +173,7 @@ pub(crate) async fn project(writer: &mut Writer, rows: i64) -> Result<bool, Stor
     writer.memory.gsn = Some(gsn + 1);
     for id in &ids {
         writer.memory.behind.remove(id);
+        writer.memory.far_behind.remove(id);
         if let Some(known) = writer.memory.wallets.get_mut(id) {
             *known = Known::projected(known.wallet.clone());
         }

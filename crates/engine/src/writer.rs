@@ -7,7 +7,7 @@ use kernel::Clock;
 use store::{Lane, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::batch::{self, Attempt, Memory};
+use crate::batch::{self, Attempt, Behind, Memory};
 use crate::config::EngineConfig;
 use crate::request::{Answer, EngineError, Request};
 
@@ -16,8 +16,6 @@ const BATCH_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// A lane without commands for this long writes its projections.
 const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
-/// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
-const ROWS_BEFORE_PROJECTING: i64 = 256;
 
 pub(crate) struct Pending {
     pub request: Request,
@@ -52,7 +50,7 @@ impl Writer {
                 match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
                     Ok(taken) => taken,
                     Err(_) => {
-                        self.project(1).await;
+                        self.project(Behind::Any).await;
                         continue;
                     }
                 }
@@ -60,23 +58,23 @@ impl Writer {
                 drained.await
             };
             if taken == 0 {
-                while self.memory.is_behind() && self.project(1).await {}
+                while self.memory.is_behind() && self.project(Behind::Any).await {}
                 return;
             }
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
             let pending = std::mem::take(&mut batch);
             self.settle(pending).await;
-            self.project(ROWS_BEFORE_PROJECTING).await;
+            self.project(Behind::Far).await;
             if self.memory.wallets() > self.config.remembered_wallets {
-                while self.memory.is_behind() && self.project(1).await {}
+                while self.memory.is_behind() && self.project(Behind::Any).await {}
                 self.memory.forget();
             }
         }
     }
 
-    /// Brings projections of wallets that are `rows` behind up to their heads. False when none were.
-    async fn project(&mut self, rows: i64) -> bool {
-        match batch::project(self, rows).await {
+    /// Brings projections up to their wallets' heads. False when none were.
+    async fn project(&mut self, which: Behind) -> bool {
+        match batch::project(self, which).await {
             Ok(is_done) => is_done,
             Err(error) => {
                 tracing::warn!(

@@ -318,10 +318,10 @@ async fn every_page_opens_and_the_check_turns_green() {
         let seen = browser.send("/console", "/console/verification", &[]).await;
         assert_eq!(seen.location, "/console");
         assert!(browser.get("/console").await.html.contains(">green<"));
-        for page in ["customers", "webhooks", "work", "schedules", "mails", "unpaid", "audit"] {
+        for page in ["customers", "webhooks", "outbox", "schedules", "mails", "unpaid", "audit"] {
             assert_eq!(browser.get(&format!("/console/{page}")).await.status, 200, "{page}");
         }
-        for unknown in ["customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "work/1"] {
+        for unknown in ["customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "outbox/1"] {
             assert_eq!(browser.get(&format!("/console/{unknown}")).await.status, 404, "{unknown}");
         }
         let seen = browser.send("/console", "/console/sign-out", &[]).await;

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod data;
 pub mod databases;
 mod guard;
+pub mod linear;
 pub mod places;
 pub mod process;
 pub mod random;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -172,6 +173,19 @@ impl Server {
         if self.ended().is_none() {
             self.child.kill().expect("our own child can be killed");
             self.status = self.child.wait().ok();
+        }
+    }
+
+    /// For a server that was told to kill itself: waits until it has done so.
+    pub fn wait_until_killed_by_itself(&mut self) {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                assert_eq!(status.signal(), Some(9), "it ended with {status}:\n{}", self.output());
+                return;
+            }
+            assert!(begin.elapsed() < READY_WITHIN, "the server does not die:\n{}", self.output());
+            std::thread::sleep(LOOK_AGAIN_AFTER);
         }
     }
 

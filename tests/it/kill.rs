@@ -94,8 +94,7 @@ fn assert_noticed(fault: &str, expected: FlawKind) {
 }
 
 fn on_postgres(folder: &ScratchDir, cluster: &Cluster) -> ServerOptions {
-    let mut options = ServerOptions::serve(EXECUTABLE, folder.path());
-    options.arguments.push("--demo".to_owned());
+    let options = ServerOptions::serve(EXECUTABLE, folder.path());
     options.env("SCRIP_DATABASE_URL", cluster.fresh_database())
 }
 

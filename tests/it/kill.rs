@@ -177,9 +177,7 @@ pub fn on_postgres(folder: &ScratchDir, cluster: &Cluster) -> ServerOptions {
 }
 
 pub fn at(folder: &ScratchDir, database: impl Into<String>) -> ServerOptions {
-    let mut options = ServerOptions::serve(EXECUTABLE, folder.path());
-    options.arguments.push("--demo".to_owned());
-    options.env("SCRIP_DATABASE_URL", database)
+    ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_DATABASE_URL", database)
 }
 
 fn first_of(flaws: &[bank::Flaw]) -> String {

@@ -38,12 +38,20 @@ impl ServerOptions {
     pub fn serve(executable: impl Into<PathBuf>, working_dir: impl Into<PathBuf>) -> ServerOptions {
         ServerOptions {
             executable: executable.into(),
-            // Play money on every database; without it a server on PostgreSQL asks for a gateway.
-            arguments: vec!["serve".to_owned(), "--sandbox".to_owned()],
+            // Play money on every database; without it a server on PostgreSQL asks for a gateway. The
+            // demo's customer and key, without the month of use that a first start writes.
+            arguments: ["serve", "--sandbox", "--demo=bare"].map(str::to_owned).to_vec(),
             environment: BTreeMap::new(),
             working_dir: working_dir.into(),
             port: free_port(),
         }
+    }
+
+    /// As somebody starts it who has read the README.
+    #[must_use]
+    pub fn as_shipped(mut self) -> ServerOptions {
+        self.arguments = vec!["serve".to_owned()];
+        self
     }
 
     #[must_use]

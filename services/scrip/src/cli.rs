@@ -47,12 +47,21 @@ pub struct Serve {
     /// Address to listen on, such as 127.0.0.1:8080
     #[arg(long)]
     pub listen: Option<SocketAddr>,
-    /// Add the demo catalogue, a demo customer and a test key also where they do not come by themselves
-    #[arg(long)]
-    pub demo: bool,
+    /// Add the demo also where it does not come by itself; `--demo=bare` leaves its history out
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "filled")]
+    pub demo: Option<Demo>,
     /// Take play money through the built-in sandbox gateway also where it does not start by itself
     #[arg(long)]
     pub sandbox: bool,
+}
+
+/// How much of the demo an empty installation gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Demo {
+    /// Catalogue, the customer `demo`, a test key, and five customers with thirty days of use
+    Filled,
+    /// Catalogue, the customer `demo` and a test key
+    Bare,
 }
 
 /// A part of Scrip that can run in a process of its own.

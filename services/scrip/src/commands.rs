@@ -73,13 +73,13 @@ pub async fn open_existing(settings: &Settings) -> Result<Store, String> {
 
 pub async fn open_app(
     settings: &Settings,
-    store: Store,
+    (store, clock): (Store, Clock),
     gateway: Option<PaymentGateway>,
     faults: Faults,
 ) -> Result<App, String> {
-    let engine = Engine::start(store.clone(), Clock::System, settings.engine(faults));
+    let engine = Engine::start(store.clone(), clock.clone(), settings.engine(faults));
     let engine = engine.await.map_err(|e| format!("engine: {}", chain(&e)))?;
-    Ok(App::open(store, Clock::System, engine, AppConfig { gateway, ..settings.app()? }))
+    Ok(App::open(store, clock, engine, AppConfig { gateway, ..settings.app()? }))
 }
 
 pub async fn migrate(settings: &Settings, lanes: Option<i64>) -> Result<ExitCode, String> {
@@ -151,7 +151,7 @@ pub async fn replay(settings: &Settings, options: Replay) -> Result<ExitCode, St
 pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
     let store = open_store(settings).await?;
     migrations::migrate(&store).await.map_err(|e| chain(&e))?;
-    let app = open_app(settings, store, None, Faults::default()).await?;
+    let app = open_app(settings, (store, Clock::System), None, Faults::default()).await?;
     match keys {
         Keys::List => {
             for key in app::keys::list(&app, &Principal::system()).await.map_err(|e| chain(&e))? {

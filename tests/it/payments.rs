@@ -465,6 +465,10 @@ impl Gateway for Slow {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn recent_returns(&self, _: Timestamp) -> Answer<'_, Vec<gateways::GatewayEvent>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn payment<'a>(&'a self, id: &'a billing::PaymentRef) -> Answer<'a, billing::Payment> {
         Box::pin(async move { Err(GatewayError::NotFound { id: id.0.clone() }) })
     }

@@ -465,6 +465,10 @@ impl Gateway for Slow {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn recent_returns(&self, _: Timestamp) -> Answer<'_, Vec<gateways::GatewayEvent>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn payment<'a>(&'a self, id: &'a billing::PaymentRef) -> Answer<'a, billing::Payment> {
         Box::pin(async move { Err(GatewayError::NotFound { id: id.0.clone() }) })
     }
@@ -548,6 +552,28 @@ fn a_server_without_a_gateway_refuses_to_start_unless_it_is_the_embedded_one() {
     options.arguments = vec!["serve".to_owned(), "--sandbox".to_owned()];
     assert_refused(&options.clone().env("SCRIP_STRIPE_SECRET_KEY", "sk_live_x"), "no live key");
     assert_refused(&options.env("SCRIP_STRIPE_API_BASE", "http://127.0.0.1:1/x"), "must end in");
+}
+
+/// rules.md, "Defaults": test cards buy credits, and the banner prints sign-ins; neither is for a network.
+#[test]
+fn the_sandbox_and_the_demo_are_refused_on_an_address_that_others_reach() {
+    let folder = ScratchDir::new("open-address");
+    let mut options = ServerOptions::serve(EXECUTABLE, folder.path());
+    options.arguments = vec!["serve".to_owned(), "--listen".to_owned(), "0.0.0.0:0".to_owned()];
+    for (flags, why) in [
+        (&["--sandbox"][..], "test cards"),
+        (&["--demo"], "--demo makes users"),
+        (&["--sandbox", "--demo"], "open to the network"),
+    ] {
+        let mut options = options.clone();
+        options.arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        assert_refused(&options, why);
+        // A gateway of the operator's does not make the demo's sign-ins safe.
+        assert_refused(&options.clone().env("SCRIP_STRIPE_SECRET_KEY", "sk_test_x"), why);
+        options.arguments = ["serve"].iter().chain(flags).map(|text| (*text).to_owned()).collect();
+        assert_refused(&options.env("SCRIP_CONSOLE_LISTEN", "0.0.0.0:0"), "the console is open");
+        assert!(!folder.path().join("scrip-data").exists(), "nothing was made: {flags:?}");
+    }
 }
 
 fn assert_refused(options: &ServerOptions, why: &str) {

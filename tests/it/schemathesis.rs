@@ -5,12 +5,11 @@ use std::process::Command;
 
 use tests::process::{Server, ServerOptions};
 use tests::scratch::ScratchDir;
+use tests::tool_folders;
 
 fn schemathesis() -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&on_path).chain([workspace.join("target/ci-venv/bin")]);
-    let found = folders.map(|folder| folder.join("schemathesis")).find(|file| file.is_file());
+    let found =
+        tool_folders().into_iter().map(|folder| folder.join("schemathesis")).find(|file| file.is_file());
     if found.is_none() {
         tests::missing("schemathesis not found (`just setup` installs it): the API was not fuzzed");
     }

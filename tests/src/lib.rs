@@ -19,6 +19,7 @@ pub mod wire;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 /// A port of 127.0.0.1 that nothing listened on a moment ago.
 pub fn free_port() -> u16 {
@@ -40,4 +41,11 @@ pub fn say(line: &str) {
 pub fn missing(line: &str) {
     assert!(!is_ci(), "{line}, and CI=true allows no gaps");
     say(line);
+}
+
+/// Where the tests' Python programs may lie: on the path, or where `just setup` puts them.
+pub fn tool_folders() -> Vec<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&on_path).chain([workspace.join("target/ci-venv/bin")]).collect()
 }

@@ -151,6 +151,17 @@ impl Shop {
         answer.header("location").expect("a redirect says where")
     }
 
+    /// A call of Stripe's API at the sandbox, as the merchant's own dashboard makes it: Scrip hears of it
+    /// from the webhook only.
+    pub async fn at_gateway(&self, method: &str, path: &str, form: &str) -> Value {
+        let bearer = format!("Bearer {STRIPE_KEY}");
+        let head =
+            [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let answer = self.send(method, &format!("{}{path}", sandbox::MOUNT), &head, form).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.document()
+    }
+
     pub async fn available(&self, customer: &str) -> String {
         self.balances(customer).await[0].clone()
     }

@@ -42,6 +42,7 @@ pub async fn check(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> R
     )?;
     leaves_a_declined_checkout_open(gateway, shopper, run).await?;
     refunds_once_per_key(gateway, &payment, run).await?;
+    lists_what_went_back(gateway, &payment).await?;
     tells_of_a_dispute(gateway, shopper, run).await
 }
 
@@ -121,11 +122,31 @@ async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) 
     rule(matches!(refused, Err(GatewayError::Refused { .. })), "more than was paid is refused")
 }
 
+async fn lists_what_went_back(gateway: &dyn Gateway, paid: &Payment) -> Result<(), String> {
+    let events = gateway.recent_returns(Timestamp::EPOCH).await.map_err(told)?;
+    let about: Vec<_> = events.iter().filter_map(|event| gateway.subject(event)).collect();
+    rule(about.len() == events.len(), "every event about a return says what to read again")?;
+    let own = about.iter().filter(|subject| **subject == Subject::Payment(paid.id.clone()));
+    rule(own.count() >= 2, "each refund has its event")?;
+    let ordered = events.is_sorted_by_key(|event| event.created);
+    rule(ordered, "returns are listed oldest first")?;
+    let mut ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    rule(ids.len() == events.len(), "an event is listed once")?;
+    let later = Timestamp::MAX.plus_seconds(-366 * 86_400);
+    let none = gateway.recent_returns(later).await.map_err(told)?;
+    rule(none.is_empty(), "nothing is listed from before the instant")
+}
+
 async fn tells_of_a_dispute(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> Result<(), String> {
     let (_, payment) = bought(gateway, shopper, run, Card::Disputed).await?;
     let dispute = payment.disputes.first().ok_or("a payment lists its disputes")?;
     rule(dispute.state == DisputeState::Open, "a new dispute is open")?;
-    rule(dispute.amount_minor == PRICE.amount, "a dispute is about the amount")
+    rule(dispute.amount_minor == PRICE.amount, "a dispute is about the amount")?;
+    let events = gateway.recent_returns(Timestamp::EPOCH).await.map_err(told)?;
+    let is_told = events.iter().any(|e| gateway.subject(e) == Some(Subject::Payment(payment.id.clone())));
+    rule(is_told, "a dispute has its event")
 }
 
 /// A checkout paid with `card`, and its payment.

@@ -21,6 +21,10 @@ pub trait Gateway: Send + Sync {
     /// All checkouts made at `since` or later, newest first: what a reconciler compares with ours.
     fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Checkout>>;
 
+    /// What happened to money after it was paid, at `since` or later, oldest first: refunds and disputes,
+    /// and every later move of theirs. As an event each, whether or not it was delivered.
+    fn recent_returns(&self, since: Timestamp) -> Answer<'_, Vec<GatewayEvent>>;
+
     /// A payment with its refunds and disputes. The id of a charge finds the payment it belongs to.
     fn payment<'a>(&'a self, id: &'a PaymentRef) -> Answer<'a, Payment>;
 

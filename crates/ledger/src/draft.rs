@@ -83,7 +83,17 @@ impl Draft {
     }
 
     /// Gives credits back to their lot: available again, or expired or revoked at once.
+    ///
+    /// Credits of a lot that was clawed back pay the wallet's debt first, up to what was clawed back of
+    /// it, and even when they would expire or be revoked: the clawback made a debt of what it could not
+    /// reach, and must not leave the same credits both owed and spendable, nor owed and lost. What a
+    /// grant or a reversal has paid since is no debt any more, so nothing is paid twice.
+    /// An entry calls this once for a lot.
     pub fn give_back(&mut self, from: Account, amount: Credits, lot: Seq) -> Result<(), Refusal> {
+        let taken_back = self.wallet.lots.get(&lot).map_or(Credits::ZERO, |l| l.terms.clawed_back);
+        let pays_debt = amount.min(taken_back).min(self.wallet.debt);
+        self.moves(from, Account::Debt, pays_debt, Some(lot))?;
+        let amount = amount.minus_or_zero(pays_debt);
         let to = match self.wallet.lots.get(&lot) {
             Some(l) if l.terms.voided => Account::Revoked,
             Some(l) if l.terms.is_expired(self.effective_at()) => Account::Expired,

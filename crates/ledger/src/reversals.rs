@@ -8,9 +8,9 @@ use crate::entry::{Account, Entry, EntryKind, Line, Terms};
 use crate::refusal::Refusal;
 use crate::wallet::{GrantKind, LotTerms};
 
-/// Undoes the spending lines of `receipt`: credits return to their very lots (expired or voided ones
-/// pass them on at once), debt shrinks, uncovered work is uncovered no more. Debt that a grant has paid
-/// meanwhile comes back as a lot of its own.
+/// Undoes the spending lines of `receipt`: its own debt shrinks, uncovered work is uncovered no more, and
+/// credits return to their very lots, once for each (expired or voided ones pass them on at once, clawed
+/// back ones pay debt first). Debt that a grant has paid meanwhile comes back as a lot of its own.
 pub(crate) fn reverse(draft: &mut Draft, receipt: &Entry, lots: &[(Seq, LotTerms)]) -> Result<(), Refusal> {
     if !matches!(receipt.kind, EntryKind::Capture | EntryKind::Debit) {
         return Err(Refusal::UnknownReceipt);
@@ -26,19 +26,29 @@ pub(crate) fn reverse(draft: &mut Draft, receipt: &Entry, lots: &[(Seq, LotTerms
         terms.insert(own, refund_lot(paid_since));
     }
     draft.open(EntryKind::Reverse, now, None, Terms::Reverse { receipt: receipt.seq, lots: terms });
-    for line in spent {
-        match (line.from, line.lot) {
-            (Account::Uncovered, _) => draft.moves(Account::Spent, Account::Uncovered, line.amount, None)?,
-            (Account::Available | Account::Held, Some(lot)) => {
-                draft.give_back(Account::Spent, line.amount, lot)?;
-            }
-            _ => {}
-        }
-    }
     draft.moves(Account::Spent, Account::Debt, still_owed, None)?;
+    for line in spent.iter().filter(|line| line.from == Account::Uncovered) {
+        draft.moves(Account::Spent, Account::Uncovered, line.amount, None)?;
+    }
+    for (lot, amount) in by_lot(&spent)? {
+        draft.give_back(Account::Spent, amount, lot)?;
+    }
     draft.moves(Account::Spent, Account::Available, paid_since, Some(own))?;
     draft.close();
     Ok(())
+}
+
+/// What each lot paid, from what it had held and from what was available, in the order in which they paid.
+fn by_lot(spent: &[&Line]) -> Result<Vec<(Seq, Credits)>, Refusal> {
+    let mut paid: Vec<(Seq, Credits)> = Vec::new();
+    for line in spent.iter().filter(|line| matches!(line.from, Account::Available | Account::Held)) {
+        let Some(lot) = line.lot else { continue };
+        match paid.iter_mut().find(|(seq, _)| *seq == lot) {
+            Some((_, sum)) => *sum = sum.checked_add(line.amount).ok_or(Refusal::TooLarge)?,
+            None => paid.push((lot, line.amount)),
+        }
+    }
+    Ok(paid)
 }
 
 /// The terms of every lot that gets credits back, so that a fold needs no lot that it has forgotten.

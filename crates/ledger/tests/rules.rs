@@ -430,10 +430,10 @@ fn a_reversal_returns_credits_to_their_very_lots_and_takes_back_debt_and_uncover
     assert_eq!(story.balances(), (0, 0, 5));
     let reversal = story.at(100).reverse(receipt);
     let expected = [
+        (Spent, Debt, 5, None),
+        (Spent, Uncovered, 2, None),
         (Spent, Expired, 3, Some(a)),
         (Spent, Available, 3, Some(b)),
-        (Spent, Uncovered, 2, None),
-        (Spent, Debt, 5, None),
     ];
     assert_eq!(story.postings(reversal), expected);
     assert_eq!(story.balances(), (3, 0, 0));
@@ -547,6 +547,83 @@ fn a_clawback_takes_what_is_left_of_its_grant_and_the_rest_becomes_debt() {
     story.does(claw(5));
     assert_eq!(story.balances(), (10, 0, 7));
     assert_eq!(story.refusal(claw(1)), Refusal::ClawbackTooLarge { asked: cr(1), left: cr(0) });
+}
+
+#[test]
+fn credits_that_come_back_to_a_clawed_back_lot_pay_debt_first() {
+    let mut story = Story::new();
+    let bought = story.grant(paid(1_000, lot(10)));
+    let other = story.grant(lot(5));
+    let hold = story.hold(12);
+    assert_eq!(story.lots_of(hold), [(other, 5), (bought, 7)]);
+    story.does(Command::Clawback { grant: bought, credits: cr(10) });
+    assert_eq!(story.balances(), (0, 12, 7));
+    let row = story.void(hold);
+    assert_eq!(
+        story.postings(row),
+        [(Held, Available, 5, Some(other)), (Held, Debt, 7, Some(bought))],
+        "only the lot that was clawed back pays"
+    );
+    assert_eq!(story.balances(), (5, 0, 0));
+}
+
+#[test]
+fn a_release_a_lapse_and_a_reversal_pay_debt_in_the_same_way() {
+    let clawed = || {
+        let mut story = Story::new();
+        let bought = story.grant(paid(1_000, until(1_000, lot(10))));
+        let hold = story.hold_for(6, 2_000);
+        (story, bought, hold)
+    };
+    let claw = |bought, credits| Command::Clawback { grant: bought, credits: cr(credits) };
+
+    let (mut story, bought, hold) = clawed();
+    story.does(claw(bought, 8));
+    let row = story.capture(hold, 1);
+    let lines =
+        [(Held, Spent, 1, Some(bought)), (Held, Debt, 4, Some(bought)), (Held, Available, 1, Some(bought))];
+    assert_eq!(story.postings(row), lines, "a final capture");
+    assert_eq!(story.balances(), (1, 0, 0));
+
+    // The lot has expired before the hold lapses; what it owes is paid, only the rest expires.
+    let (mut story, bought, _) = clawed();
+    story.does(claw(bought, 8));
+    assert_eq!(story.balances_at(1_999), (0, 6, 4));
+    assert_eq!(story.balances_at(2_000), (0, 0, 0));
+    story.at(2_000).grant(lot(1));
+    let lapse = story.journal.iter().find(|e| e.kind == EntryKind::Lapse).expect("a lapse").seq;
+    assert_eq!(story.postings(lapse), [(Held, Debt, 4, Some(bought)), (Held, Expired, 2, Some(bought))]);
+
+    // All of it is spent, part of it by a hold, when the purchase is disputed; then the work is undone.
+    let (mut story, bought, hold) = clawed();
+    let receipt = story.capture(hold, 10);
+    story.does(claw(bought, 10));
+    assert_eq!(story.balances(), (0, 0, 10));
+    let row = story.reverse(receipt);
+    assert_eq!(story.postings(row), [(Spent, Debt, 10, Some(bought))], "once for a lot");
+    assert_eq!(story.balances(), (0, 0, 0));
+}
+
+#[test]
+fn credits_that_come_back_pay_no_more_debt_than_was_clawed_back_or_is_owed() {
+    let mut story = Story::new();
+    let bought = story.grant(paid(1_000, lot(10)));
+    let hold = story.hold(8);
+    story.does(Command::Clawback { grant: bought, credits: cr(3) });
+    assert_eq!(story.balances(), (0, 8, 1));
+    story.debit(5, WhenShort::Overdraft { limit: cr(100) });
+    assert_eq!(story.balances(), (0, 8, 6));
+    story.void(hold);
+    assert_eq!(story.balances(), (5, 0, 3), "three were clawed back");
+    // A grant has paid the debt before: then there is none, and everything comes back.
+    let mut story = Story::new();
+    let bought = story.grant(paid(1_000, lot(10)));
+    let hold = story.hold(8);
+    story.does(Command::Clawback { grant: bought, credits: cr(10) });
+    story.grant(lot(8));
+    assert_eq!(story.balances(), (0, 8, 0));
+    story.void(hold);
+    assert_eq!(story.balances(), (8, 0, 0));
 }
 
 #[test]

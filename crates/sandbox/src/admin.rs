@@ -1,4 +1,4 @@
-//! The sandbox's own routes: knobs and the clock. They take the same key as the API.
+//! The sandbox's own routes: knobs, the clock, and what banks do by themselves. They take the same key as the API.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::api::authenticate;
 use crate::error::ApiError;
+use crate::objects::dispute;
+use crate::work::{Work, public};
 use crate::{Knobs, Sandbox};
 
 /// A century: more than any test needs, less than what leaves the range of instants.
@@ -60,4 +62,31 @@ pub(crate) async fn advance(
     sandbox.0.clock.advance_seconds(advance.advance_seconds);
     sandbox.0.bell.notify_one();
     Ok(Json(json!({ "now": sandbox.0.clock.now() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Disputed {
+    payment_intent: String,
+}
+
+/// The holder of the card goes to the bank about a payment, long after it.
+pub(crate) async fn open_dispute(
+    State(sandbox): State<Sandbox>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    authenticate(&sandbox, &headers)?;
+    let disputed: Disputed = serde_json::from_slice(&body).map_err(|e| ApiError::invalid(e.to_string()))?;
+    let work = Work::write(&sandbox).await?;
+    let intent = work.need("payment_intent", &disputed.payment_intent).await?;
+    let mut charge = work.need("charge", intent["latest_charge"].as_str().unwrap_or_default()).await?;
+    if charge["paid"] != true || charge["refunded"] == true || charge["disputed"] == true {
+        return Err(ApiError::invalid(
+            "Only a paid charge that is neither refunded nor disputed is disputed.",
+        ));
+    }
+    let dispute = dispute::open(&work, &mut charge).await?;
+    work.commit().await?;
+    Ok(Json(public(&dispute)))
 }

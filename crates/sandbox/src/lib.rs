@@ -123,6 +123,7 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/sandbox.css", get(pages::style))
         .route("/_knobs", get(admin::knobs).post(admin::set_knobs))
         .route("/_clock", post(admin::advance))
+        .route("/_disputes", post(admin::open_dispute))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .with_state(sandbox)
 }

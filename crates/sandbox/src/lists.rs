@@ -7,6 +7,8 @@ use crate::work::{Work, parse, public};
 
 const LIMIT: i64 = 10;
 const LIMIT_MAX: i64 = 100;
+/// Kinds of events in one question.
+const TYPES_MAX: usize = 20;
 
 /// Newest first, with `limit`, `starting_after`, `created` and, where a kind hangs on a payment,
 /// `payment_intent`; on charges, refunds and disputes `charge` as well.
@@ -21,6 +23,7 @@ pub(crate) async fn list(work: &Work<'_>, kind: &str, url: &str, params: &Params
     (page.from, page.to) = created(params)?;
     page.after = after(work, kind, params).await?;
     let wanted = equalities(kind, params)?;
+    let types = types(params)?;
     let mut data = Vec::new();
     // What no column knows is compared here, page by page.
     while data.len() <= limit {
@@ -30,7 +33,8 @@ pub(crate) async fn list(work: &Work<'_>, kind: &str, url: &str, params: &Params
         page.after = Some((last.created_at, last.id.clone()));
         for row in &rows {
             let object = parse(row)?;
-            if wanted.iter().all(|(name, value)| object[*name] == *value) {
+            let is_of_a_type = types.is_empty() || types.iter().any(|kind| object["type"] == *kind);
+            if is_of_a_type && wanted.iter().all(|(name, value)| object[*name] == *value) {
                 data.push(public(&object));
             }
         }
@@ -47,7 +51,7 @@ fn filters(kind: &str) -> &'static [&'static str] {
         "refund" | "dispute" => &["limit", "starting_after", "created", "payment_intent", "charge"],
         "payment_intent" => &["limit", "starting_after", "created", "customer"],
         "customer" => &["limit", "starting_after", "created", "email"],
-        "event" => &["limit", "starting_after", "created", "type"],
+        "event" => &["limit", "starting_after", "created", "type", "types"],
         _ => &["limit", "starting_after", "created"],
     }
 }
@@ -55,12 +59,20 @@ fn filters(kind: &str) -> &'static [&'static str] {
 fn equalities<'a>(kind: &str, params: &'a Params) -> Result<Vec<(&'static str, &'a str)>, ApiError> {
     let mut wanted = Vec::new();
     for name in filters(kind) {
-        let is_column = ["limit", "starting_after", "created", "payment_intent"].contains(name);
+        let is_column = ["limit", "starting_after", "created", "payment_intent", "types"].contains(name);
         if let Some(value) = params.text(&format!("/{name}")).ok().flatten().filter(|_| !is_column) {
             wanted.push((*name, value));
         }
     }
     Ok(wanted)
+}
+
+fn types(params: &Params) -> Result<Vec<&str>, ApiError> {
+    let types: Vec<&str> = params.list("/types").iter().filter_map(Value::as_str).collect();
+    if types.len() > TYPES_MAX || (!types.is_empty() && params.has("/type")) {
+        return Err(ApiError::bad_param("types", "up to 20 kinds, and not together with type"));
+    }
+    Ok(types)
 }
 
 /// The bounds on `created` in microseconds, both inclusive; Stripe's are seconds.

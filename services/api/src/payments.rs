@@ -75,6 +75,12 @@ pub struct Checkout {
     /// The credits, once they are in the wallet.
     #[schema(value_type = Option<text::GrantId>)]
     grant: Option<kernel::GrantId>,
+    /// Money given back, or held back by the bank while it decides a dispute. Its share of the credits is
+    /// taken back with it.
+    #[schema(value_type = Money)]
+    returned: kernel::Money,
+    /// The bank holds money back at this moment, or has taken it for good.
+    is_disputed: bool,
     /// Why the money did not come.
     error: Option<String>,
     /// The gateway's id of the payment.
@@ -105,7 +111,7 @@ pub struct GatewayEvent {
     subject: Option<String>,
     api_version: Option<String>,
     livemode: bool,
-    /// How often it arrived.
+    /// How often it arrived; 0 when Scrip fetched what never came.
     deliveries: u32,
     /// When the gateway made it.
     #[schema(value_type = Option<Instant>)]
@@ -265,6 +271,8 @@ impl From<payments::Checkout> for Checkout {
             credits: checkout.credits,
             amount: checkout.amount,
             grant: checkout.grant,
+            returned: kernel::Money { amount: checkout.returned_minor, ..checkout.amount },
+            is_disputed: checkout.is_disputed,
             error: checkout.error,
             payment: checkout.payment,
             created_at: checkout.created_at,

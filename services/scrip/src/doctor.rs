@@ -1,5 +1,7 @@
 //! `scrip doctor`: one line a check, and what to do about what is wrong.
 
+mod gateway;
+
 use std::process::ExitCode;
 
 use kernel::Clock;
@@ -18,6 +20,11 @@ struct Findings {
 impl Findings {
     fn ok(&self, what: &str) {
         out!("ok    {what}");
+    }
+
+    /// Something that Scrip cannot see and the operator should know.
+    fn note(&self, what: &str) {
+        out!("note  {what}");
     }
 
     fn fail(&mut self, what: &str, advice: &str) {
@@ -43,6 +50,7 @@ pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
             "Another program listens there, or the address is not this machine's. Choose another: SCRIP_LISTEN",
         ),
     }
+    gateway::check(settings, &mut findings).await;
     out!("{} to look at", findings.failed);
     Ok(if findings.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -38,9 +38,8 @@ pub async fn payments(
     address: SocketAddr,
     store: &Store,
 ) -> Result<Payments, String> {
-    let by_itself = settings.is_embedded() && settings.listen.ip().is_loopback();
     let key = settings.stripe_secret_key();
-    if !options.sandbox && key.is_none() && !by_itself {
+    if !options.sandbox && key.is_none() && !settings.starts_sandbox() {
         return Err(
             "no payment gateway: set SCRIP_STRIPE_SECRET_KEY (and SCRIP_STRIPE_WEBHOOK_SECRET), or start \
             with --sandbox for play money. The sandbox starts by itself only on the embedded database with a \

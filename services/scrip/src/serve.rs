@@ -19,6 +19,7 @@ use crate::settings::Settings;
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
     settings.listen = options.listen.unwrap_or(settings.listen);
+    refuse_play_in_public(&settings, &options)?;
     let store = open_store(&settings).await?;
     migrations::migrate(&store).await.map_err(|e| format!("migrations: {}", chain(&e)))?;
     let (mut listener, address) = listen(settings.listen).await?;
@@ -26,7 +27,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let gateway = Some(payments.gateway.clone());
     let app = open_app(&settings, (store, Clock::System), gateway, faults).await?;
 
-    let by_itself = (settings.is_embedded() && settings.listen.ip().is_loopback()).then_some(Fill::Filled);
+    let by_itself = settings.starts_sandbox().then_some(Fill::Filled);
     let demo = match options.demo.or(by_itself) {
         Some(fill) => {
             if fill == Fill::Filled {
@@ -75,6 +76,27 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     store.close().await.map_err(|e| chain(&e))?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Test cards and sign-ins that a banner prints are for the machine that runs them.
+fn refuse_play_in_public(settings: &Settings, options: &Serve) -> Result<(), String> {
+    let flag = match (options.sandbox, options.demo.is_some()) {
+        (true, _) => "--sandbox lets everybody who reaches it buy credits with test cards",
+        (_, true) => "--demo makes users and a key for trying things out",
+        _ => return Ok(()),
+    };
+    if settings.is_local()? {
+        return Ok(());
+    }
+    Err(format!(
+        "{flag}, and {} is open to the network: listen on 127.0.0.1 (SCRIP_LISTEN, SCRIP_CONSOLE_LISTEN), or \
+        leave the flag out and set SCRIP_STRIPE_SECRET_KEY",
+        if settings.listen.ip().is_loopback() {
+            "the console".to_owned()
+        } else {
+            settings.listen.to_string()
+        }
+    ))
 }
 
 /// What works without being asked: the worker and the sandbox's deliveries.

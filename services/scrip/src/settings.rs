@@ -173,6 +173,16 @@ impl Settings {
         EngineConfig { queue: self.engine_queue, batch: self.engine_batch, faults, ..EngineConfig::default() }
     }
 
+    /// Whether nobody but this machine reaches what it serves.
+    pub fn is_local(&self) -> Result<bool, String> {
+        Ok(self.listen.ip().is_loopback() && self.console_listen()?.is_none_or(|own| own.ip().is_loopback()))
+    }
+
+    /// Play money and the demo come by themselves only where nobody could take them for real.
+    pub fn starts_sandbox(&self) -> bool {
+        self.is_embedded() && self.is_local().unwrap_or(false)
+    }
+
     /// What use cases are told of the settings.
     pub fn app(&self) -> Result<AppConfig, String> {
         Ok(AppConfig {

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use gateways::Subject;
+use gateways::{Gateway, Subject};
 use kernel::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use store::cold::{inbox, queue};
 use store::{Queue, StoreError};
 
@@ -13,6 +15,8 @@ use crate::{App, AppError, Page, PageRequest, Principal, Scope};
 
 /// Longer ids and kinds are cut; Stripe's have 255 characters at most.
 const TEXT_MAX_CHARS: usize = 255;
+/// Ids that are looked up together.
+const KNOWN_AT_ONCE: usize = 200;
 
 /// A stored event and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub struct GatewayEvent {
     /// The gateway's id of what is read again because of it.
     pub subject: Option<String>,
     pub received_at: Timestamp,
-    /// How often it arrived.
+    /// How often it arrived; 0 when the reconciler fetched what never came.
     pub deliveries: u32,
     pub state: WorkState,
     pub attempts: u32,
@@ -62,13 +66,56 @@ pub async fn receive(app: &App, payload: &[u8], signature: &str) -> Result<(), A
     let gateway = gateway(app)?;
     let bad = |e: gateways::EventError| AppError::Conflict { code: "bad_signature", detail: e.to_string() };
     let event = gateway.verify_event(payload, signature, app.now()).map_err(bad)?;
-    let subject = gateway.subject(&event).map(|subject| match subject {
+    let body = String::from_utf8_lossy(payload).replace('\0', "\u{fffd}");
+    let headers = to_json(&json!({ "stripe-signature": text(signature) }))?;
+    let row = inbox::Model { deliveries: 1, body, headers, ..row(app, gateway, &event)? };
+    store_once(app, row).await?;
+    app.bells().inbox.notify_one();
+    Ok(())
+}
+
+/// Stores what a gateway lists and no webhook brought, to be worked off as if it had; answers how many
+/// those were. A webhook that comes later finds its event here.
+pub(super) async fn fetch_missed(app: &App, listed: &[gateways::GatewayEvent]) -> Result<usize, AppError> {
+    let gateway = gateway(app)?;
+    let mut missed = Vec::new();
+    for ids in listed.chunks(KNOWN_AT_ONCE) {
+        let names = ids.iter().map(|event| text(&event.id)).collect();
+        let known: BTreeSet<String> = inbox::known(app.store().reader(), names).await?.into_iter().collect();
+        missed.extend(ids.iter().filter(|event| !known.contains(&text(&event.id))));
+    }
+    for event in &missed {
+        let body = json!({
+            "id": event.id,
+            "object": "event",
+            "api_version": event.api_version,
+            "created": event.created.map(Timestamp::unix_seconds),
+            "data": { "object": event.object, "previous_attributes": event.previous_attributes },
+            "livemode": event.livemode,
+            "type": event.kind,
+        });
+        let (body, headers) = (to_json(&body)?, "{}".to_owned());
+        let row =
+            inbox::Model { body: body.replace("\\u0000", "\u{fffd}"), headers, ..row(app, gateway, event)? };
+        let txn = app.store().write().await?;
+        inbox::insert_new(&txn, row).await?;
+        txn.commit().await.map_err(StoreError::from)?;
+    }
+    if !missed.is_empty() {
+        app.bells().inbox.notify_one();
+    }
+    Ok(missed.len())
+}
+
+/// A row without what only a delivery brings.
+fn row(app: &App, gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Result<inbox::Model, AppError> {
+    let subject = gateway.subject(event).map(|subject| match subject {
         Subject::Checkout(id) => StoredSubject::Checkout(id.0),
         Subject::Payment(id) => StoredSubject::Payment(id.0),
     });
     let now = app.now().micros();
     let is_waiting = subject.is_some();
-    let row = inbox::Model {
+    Ok(inbox::Model {
         id: text(&event.id),
         gateway: gateway.name().to_owned(),
         kind: text(&event.kind),
@@ -76,9 +123,9 @@ pub async fn receive(app: &App, payload: &[u8], signature: &str) -> Result<(), A
         api_version: event.api_version.as_deref().map(text),
         livemode: event.livemode,
         subject: subject.as_ref().map(to_json).transpose()?,
-        body: String::from_utf8_lossy(payload).replace('\0', "\u{fffd}"),
-        headers: to_json(&serde_json::json!({ "stripe-signature": text(signature) }))?,
-        deliveries: 1,
+        body: String::new(),
+        headers: String::new(),
+        deliveries: 0,
         received_at: now,
         effect: (!is_waiting).then(|| "events of this kind move no credits".to_owned()),
         state: if is_waiting { queue::WAITING } else { queue::IGNORED }.to_owned(),
@@ -87,10 +134,7 @@ pub async fn receive(app: &App, payload: &[u8], signature: &str) -> Result<(), A
         lease: None,
         done_at: (!is_waiting).then_some(now),
         error: None,
-    };
-    store_once(app, row).await?;
-    app.bells().inbox.notify_one();
-    Ok(())
+    })
 }
 
 /// Two deliveries that meet may collide on the key; the second try counts the other's.

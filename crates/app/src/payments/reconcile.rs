@@ -1,5 +1,5 @@
 //! Repairs what a lost webhook would have told: asks the gateway what became of purchases that are open
-//! here.
+//! here, and which refunds and disputes there were.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use gateways::Subject;
 use kernel::{CheckoutId, Timestamp};
 use store::cold::checkouts;
 
-use crate::payments::gateway;
 use crate::payments::observe::{Observed, observe};
+use crate::payments::{events, gateway};
 use crate::{App, AppError};
 
 /// Open purchases that one run compares; the oldest first, so none is always left out.
@@ -17,10 +17,29 @@ const PURCHASES_MAX: u64 = 5_000;
 /// The gateway's clock may be behind ours.
 const SKEW_SECONDS: i64 = 120;
 
-/// Compares purchases made in the last `reach_seconds`. Answers what it did, for the schedule's row.
+/// Compares purchases, refunds and disputes of the last `reach_seconds`. Answers what it did, for the
+/// schedule's row. Neither half waits for the other to succeed.
 pub(crate) async fn reconcile(app: &App, reach_seconds: i64) -> Result<String, AppError> {
+    let since = app.now().plus_seconds(-reach_seconds);
+    let (purchases, returns) = (reconcile_purchases(app, since).await, reconcile_returns(app, since).await);
+    Ok(format!("{}; {}", purchases?, returns?))
+}
+
+/// Refunds and disputes are found by the events about them, which become rows of the inbox like those
+/// that a webhook brings.
+async fn reconcile_returns(app: &App, since: Timestamp) -> Result<String, AppError> {
+    let from = since.plus_seconds(-SKEW_SECONDS);
+    let listed = gateway(app)?.recent_returns(from).await.map_err(unavailable)?;
+    let missed = events::fetch_missed(app, &listed).await?;
+    if missed > 0 {
+        tracing::warn!(missed, "the reconciler fetched events that no webhook brought");
+    }
+    Ok(format!("{} events about returns, {missed} of them new", listed.len()))
+}
+
+async fn reconcile_purchases(app: &App, since: Timestamp) -> Result<String, AppError> {
     let gateway = gateway(app)?;
-    let since = app.now().plus_seconds(-reach_seconds).micros();
+    let since = since.micros();
     let open = checkouts::unsettled(app.store().reader(), gateway.name(), since, PURCHASES_MAX).await?;
     let Some(oldest) = open.first() else { return Ok("no purchase is open".to_owned()) };
     let from = Timestamp::from_micros_saturating(oldest.created_at).plus_seconds(-SKEW_SECONDS);

@@ -8,14 +8,15 @@ use billing::{
     PaymentState, Refund, RefundRef, RefundState,
 };
 use kernel::{Currency, Money, Timestamp};
+use serde_json::Value;
 use stripe_shared::{
     Charge, CheckoutSession, CheckoutSessionPaymentStatus, CheckoutSessionStatus, DisputeStatus,
     PaymentIntent, PaymentIntentStatus,
 };
 use stripe_types::Expandable;
 
-use crate::GatewayError;
 use crate::stripe::envelope::from_unix;
+use crate::{GatewayError, GatewayEvent};
 
 /// Our reference in the metadata of checkout and payment.
 pub(super) const REFERENCE: &str = "scrip_reference";
@@ -121,6 +122,22 @@ pub(super) fn dispute(dispute: &stripe_shared::Dispute) -> Dispute {
         _ => DisputeState::Inquiry,
     };
     Dispute { id: DisputeRef(dispute.id.to_string()), amount_minor: dispute.amount, state }
+}
+
+/// The object stays as the event has it, in whatever version that was written.
+pub(super) fn event(event: &stripe_shared::Event) -> GatewayEvent {
+    let reread = |value: &miniserde::json::Value| {
+        serde_json::from_str(&miniserde::json::to_string(value)).unwrap_or(Value::Null)
+    };
+    GatewayEvent {
+        id: event.id.to_string(),
+        kind: event.type_.to_string(),
+        created: from_unix(event.created),
+        api_version: event.api_version.clone(),
+        livemode: event.livemode,
+        object: reread(&event.data.object),
+        previous_attributes: event.data.previous_attributes.as_ref().map_or(Value::Null, reread),
+    }
 }
 
 pub(super) fn stripe_currency(currency: Currency) -> stripe_types::Currency {

@@ -12,6 +12,7 @@ use stripe_checkout::checkout_session::{
 use stripe_client_core::{CustomizableStripeRequest, StripeRequest};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::dispute::ListDispute;
+use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::RetrievePaymentIntent;
 use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_types::RangeQueryTs;
@@ -22,6 +23,19 @@ use crate::{EventError, GatewayError, GatewayEvent, Subject};
 
 /// Objects a page; Stripe allows no more.
 const PAGE: i64 = 100;
+/// What Stripe says when money goes back or might. It takes up to twenty kinds in one question.
+const RETURNS: [&str; 10] = [
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+    "charge.refund.updated",
+    "charge.refunded",
+    "refund.created",
+    "refund.failed",
+    "refund.updated",
+];
 /// Pages of one list: more checkouts than a reconciler's period has.
 const PAGES_MAX: usize = 200;
 
@@ -67,6 +81,29 @@ impl Stripe {
             }
         }
         let reason = format!("more than {} checkouts since {since}", checkouts.len());
+        Err(GatewayError::Unexpected { reason })
+    }
+
+    /// Stripe keeps events for thirty days.
+    async fn recent_events(&self, since: Timestamp) -> Result<Vec<GatewayEvent>, GatewayError> {
+        let mut request = ListEvent::new()
+            .created(RangeQueryTs::gte(since.unix_seconds()))
+            .types(RETURNS.map(str::to_owned).to_vec())
+            .limit(PAGE);
+        let mut events = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.settings.retries.run("events", || request.send(&self.client)).await?;
+            let last = page.data.last().map(|event| event.id.to_string());
+            events.extend(page.data.iter().map(convert::event));
+            match last {
+                Some(last) if page.has_more => request = request.starting_after(last),
+                _ => {
+                    events.reverse();
+                    return Ok(events);
+                }
+            }
+        }
+        let reason = format!("more than {} events since {since}", events.len());
         Err(GatewayError::Unexpected { reason })
     }
 
@@ -125,6 +162,10 @@ impl Gateway for Stripe {
 
     fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Checkout>> {
         Box::pin(self.recent(since))
+    }
+
+    fn recent_returns(&self, since: Timestamp) -> Answer<'_, Vec<GatewayEvent>> {
+        Box::pin(self.recent_events(since))
     }
 
     fn payment<'a>(&'a self, id: &'a PaymentRef) -> Answer<'a, Payment> {

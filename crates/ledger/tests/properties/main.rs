@@ -62,6 +62,7 @@ fn a_model_with_any_flaw_is_noticed() {
         Flaw::AnOverdraftHasNoLimit,
         Flaw::AnExtensionMayShorten,
         Flaw::AReversalForgetsDebt,
+        Flaw::ReturnedCreditsIgnoreDebt,
     ] {
         assert!(is_noticed(decide, Some(flaw)), "{flaw:?} went unnoticed");
     }

@@ -68,6 +68,7 @@ pub enum Flaw {
     AnOverdraftHasNoLimit,
     AnExtensionMayShorten,
     AReversalForgetsDebt,
+    ReturnedCreditsIgnoreDebt,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -327,10 +328,11 @@ impl Model {
         let receipt = self.receipts.iter_mut().find(|r| r.seq == seq).ok_or("unknown receipt")?;
         receipt.reversed = true;
         let owed = receipt.owed;
-        let homes = self.homes(now);
-        self.move_all(|p| p.place == Place::Spent(seq), |p| homes(p.lot));
         let still = if self.flaw == Some(Flaw::AReversalForgetsDebt) { 0 } else { owed.min(self.debt) };
         self.debt -= still;
+        self.pay_debt_with(Place::Spent(seq));
+        let homes = self.homes(now);
+        self.move_all(|p| p.place == Place::Spent(seq), |p| homes(p.lot));
         if owed > still {
             self.lots.push(ModelLot {
                 seq: self.seq,
@@ -460,8 +462,12 @@ impl Model {
 
     /// What a hold has set aside, by lot, in the order in which the lots came to it.
     pub fn parts_of(&self, hold: i64) -> Vec<(i64, i128)> {
+        self.parts_at(Place::Held(hold))
+    }
+
+    fn parts_at(&self, place: Place) -> Vec<(i64, i128)> {
         let mut parts: Vec<(i64, i128)> = Vec::new();
-        for pile in self.piles.iter().filter(|p| p.place == Place::Held(hold)) {
+        for pile in self.piles.iter().filter(|p| p.place == place) {
             match parts.iter_mut().find(|(lot, _)| *lot == pile.lot) {
                 Some((_, micros)) => *micros += pile.micros,
                 None => parts.push((pile.lot, pile.micros)),
@@ -471,6 +477,7 @@ impl Model {
     }
 
     fn release(&mut self, hold: i64, instant: i64) {
+        self.pay_debt_with(Place::Held(hold));
         let homes = self.homes(instant);
         let elsewhere = (self.flaw == Some(Flaw::VoidReturnsToAnotherLot))
             .then(|| self.lots.iter().find(|l| homes(l.seq) == Place::Free).map(|l| l.seq))
@@ -479,6 +486,19 @@ impl Model {
             self.piles.iter_mut().filter(|p| p.place == Place::Held(hold)).for_each(|p| p.lot = lot);
         }
         self.move_all(|p| p.place == Place::Held(hold), |p| homes(p.lot));
+    }
+
+    /// Credits that are about to come back pay debt, as far as their lot was clawed back.
+    fn pay_debt_with(&mut self, place: Place) {
+        if self.flaw == Some(Flaw::ReturnedCreditsIgnoreDebt) {
+            return;
+        }
+        for (lot, micros) in self.parts_at(place) {
+            let clawed = self.lots.iter().find(|l| l.seq == lot).map_or(0, |l| l.clawed);
+            let pays = micros.min(clawed).min(self.debt);
+            self.take(lot, place, Place::PaidDebt, pays);
+            self.debt -= pays;
+        }
     }
 
     /// Where credits go that come back to a lot at `instant`.

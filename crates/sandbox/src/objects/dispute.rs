@@ -38,14 +38,15 @@ const EVIDENCE: [&str; 27] = [
     "uncategorized_text",
 ];
 
-/// The holder's bank takes the money back.
-pub(crate) async fn open(work: &Work<'_>, charge: &mut Value) -> Result<(), StoreError> {
+/// The holder's bank takes back what was not refunded before.
+pub(crate) async fn open(work: &Work<'_>, charge: &mut Value) -> Result<Value, StoreError> {
     let dispute = template(work, charge);
     charge["disputed"] = true.into();
     work.put(charge).await?;
     work.put(&dispute).await?;
     work.emit("charge.dispute.created", &dispute).await?;
-    work.emit("charge.dispute.funds_withdrawn", &dispute).await
+    work.emit("charge.dispute.funds_withdrawn", &dispute).await?;
+    Ok(dispute)
 }
 
 /// Evidence decides at once, as in Stripe's test mode: `winning_evidence` or `losing_evidence`.
@@ -97,13 +98,14 @@ async fn close(work: &Work<'_>, mut dispute: Value, status: &str) -> Result<Valu
 }
 
 fn template(work: &Work<'_>, charge: &Value) -> Value {
+    let of = |name: &str| charge[name].as_i64().unwrap_or(0);
     let mut evidence: Value = EVIDENCE.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
     evidence["enhanced_evidence"] = json!({});
     let brand = &charge["payment_method_details"]["card"]["brand"];
     json!({
         "id": ids::new("du_"),
         "object": "dispute",
-        "amount": charge["amount"],
+        "amount": of("amount") - of("amount_refunded"),
         "balance_transactions": [],
         "charge": charge["id"],
         "created": work.unix_now(),

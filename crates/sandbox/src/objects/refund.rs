@@ -64,7 +64,24 @@ async fn charge_of(work: &Work<'_>, params: &Params) -> Result<Value, ApiError> 
         }
     };
     let charge = work.need("charge", &charge).await?;
-    if charge["paid"] == true { Ok(charge) } else { Err(ApiError::invalid("This charge did not succeed.")) }
+    if charge["paid"] != true {
+        return Err(ApiError::invalid("This charge did not succeed."));
+    }
+    refuse_while_disputed(work, &charge).await?;
+    Ok(charge)
+}
+
+/// The bank has the money until it is decided, and for good when it is lost
+/// (<https://docs.stripe.com/error-codes#charge-disputed>).
+async fn refuse_while_disputed(work: &Work<'_>, charge: &Value) -> Result<(), ApiError> {
+    let payment = charge["payment_intent"].as_str().unwrap_or_default();
+    let disputes = work.behind("dispute", payment).await?;
+    if disputes.iter().all(|dispute| dispute["status"] == "won") {
+        return Ok(());
+    }
+    let id = charge["id"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(format!("Charge {id} has been charged back; cannot issue a refund."))
+        .code("charge_disputed"))
 }
 
 /// What was asked for; everything that is left when nothing was.

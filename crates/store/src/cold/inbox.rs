@@ -45,8 +45,7 @@ impl ActiveModelBehavior for ActiveModel {}
 /// False when the event is there already; then only its deliveries are counted.
 pub async fn insert(txn: &DatabaseTransaction, event: Model) -> Result<bool, StoreError> {
     let id = event.id.clone();
-    let insert = Entity::insert(ActiveModel::from(event)).on_conflict_do_nothing_on([Column::Id]);
-    if matches!(insert.exec_without_returning(txn).await?, TryInsertResult::Inserted(1)) {
+    if insert_new(txn, event).await? {
         return Ok(true);
     }
     Entity::update_many()
@@ -55,6 +54,18 @@ pub async fn insert(txn: &DatabaseTransaction, event: Model) -> Result<bool, Sto
         .exec(txn)
         .await?;
     Ok(false)
+}
+
+/// False when the event is there already; nothing happens then.
+pub async fn insert_new(txn: &DatabaseTransaction, event: Model) -> Result<bool, StoreError> {
+    let insert = Entity::insert(ActiveModel::from(event)).on_conflict_do_nothing_on([Column::Id]);
+    Ok(matches!(insert.exec_without_returning(txn).await?, TryInsertResult::Inserted(1)))
+}
+
+/// Which of `ids` are there.
+pub async fn known(db: &impl ConnectionTrait, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+    let query = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(ids));
+    Ok(query.into_tuple().all(db).await?)
 }
 
 pub async fn by_id(db: &impl ConnectionTrait, id: &str) -> Result<Option<Model>, StoreError> {

@@ -14,6 +14,8 @@ mod console;
 mod demo;
 mod engine;
 mod kill;
+mod operators;
+mod outage;
 mod parallel;
 mod payments;
 mod portal;

@@ -15,6 +15,8 @@ mod demo;
 mod doctor;
 mod engine;
 mod kill;
+mod operators;
+mod outage;
 mod parallel;
 mod payments;
 mod payments_returns;

@@ -22,6 +22,7 @@ pub mod holds;
 pub mod keys;
 pub mod mails;
 pub mod notices;
+mod outages;
 pub mod overview;
 pub mod pace;
 pub mod payments;

@@ -8,7 +8,7 @@ use engine::Faults;
 
 use crate::replay::{DEFAULT_CONCURRENCY, DEFAULT_FEATURE, DEFAULT_MODEL};
 use crate::settings::Settings;
-use crate::{commands, doctor, logs, serve};
+use crate::{commands, doctor, logs, operators, serve};
 
 /// Credits for AI products: quotes, holds, usage and an exact ledger.
 #[derive(Parser)]
@@ -37,6 +37,9 @@ enum Command {
     /// Make or revoke API keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Make or revoke those who sign in to the console
+    #[command(subcommand)]
+    Operators(Operators),
 }
 
 #[derive(clap::Args, Default)]
@@ -119,6 +122,26 @@ pub enum Keys {
     Revoke { id: String },
 }
 
+#[derive(Subcommand)]
+pub enum Operators {
+    /// Make an operator; prints a new password once, or takes yours from standard input
+    Create {
+        /// What they sign in with; an address that no customer signs in with
+        #[arg(long)]
+        email: String,
+        /// What the console calls them; the address when absent
+        #[arg(long)]
+        name: Option<String>,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Every operator, oldest first
+    List,
+    /// End an operator and all their sessions
+    Revoke { email: String },
+}
+
 pub async fn run(faults: Faults) -> ExitCode {
     let cli = Cli::parse();
     let done = match environment().and_then(|environment| Settings::read(&environment)) {
@@ -161,5 +184,6 @@ async fn dispatch(command: Command, settings: Settings, faults: Faults) -> Resul
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Replay(options) => commands::replay(&settings, options).await,
         Command::Keys(keys) => commands::keys(&settings, keys).await,
+        Command::Operators(operators) => operators::operators(&settings, operators).await,
     }
 }

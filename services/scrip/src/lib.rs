@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod gateway;
 mod logs;
+mod operators;
 pub mod replay;
 mod serve;
 mod server;

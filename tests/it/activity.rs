@@ -1,6 +1,7 @@
 //! The statement of a wallet: its identity holds in every month of any history, months tile it, its rows
 //! add up to it, and its closing is what the wallet was at that instant.
 
+use app::pace::pace;
 use app::statements::{Period, Row, Statement, statement};
 use app::{CustomerRef, PageRequest, Principal};
 use kernel::{Credits, Timestamp};
@@ -27,6 +28,47 @@ async fn opening_plus_all_that_happened_is_closing_in_every_month() {
         check_months(shop).await;
     })
     .await;
+}
+
+/// The bars and the sentence below them are made of the same days, and neither counts what was undone.
+#[tokio::test]
+async fn a_charge_that_was_undone_is_said_to_be_and_is_no_use() {
+    in_each_shop(async |shop| {
+        shop.customer("c").await;
+        shop.post("/v1/grants", &json!({"customer": "c", "credits": "100", "kind": "promo"})).await;
+        let hold = shop.post("/v1/holds", &json!({"customer": "c", "credits": "30"})).await.document();
+        let captured = format!("/v1/holds/{}/capture", hold["id"].as_str().unwrap());
+        let undone = shop.post(&captured, &json!({"credits": "30"})).await.document();
+        shop.clock.advance_seconds(DAY_SECONDS);
+        // gpt-4 in the demo's catalogue: 5 credits for 1,000 input tokens.
+        let work = json!({"customer": "c", "feature": "text.generate", "model": "gpt-4",
+            "quantities": {"input_tokens": 4_000}});
+        assert_eq!(shop.post("/v1/usage", &work).await.document()["credits"], "20");
+        shop.clock.advance_seconds(DAY_SECONDS);
+        let whole = |n: i64| Credits::whole(n);
+        assert_eq!(
+            days_and_pace(shop).await,
+            (vec![whole(30), whole(20), whole(0)], Credits::from_micros(16_666_666))
+        );
+        let receipt = format!("/v1/receipts/{}", undone["id"].as_str().unwrap());
+        assert_eq!(shop.get(&receipt).await.document()["reversed_by"], json!(null));
+        let reversal = shop.post(&format!("{receipt}/reverse"), &json!({})).await.document();
+        let told = shop.get(&receipt).await.document();
+        assert_eq!((&told["reversed_by"], &told["credits"]), (&reversal["id"], &json!("30")), "{told}");
+        assert_eq!(
+            days_and_pace(shop).await,
+            (vec![whole(0), whole(20), whole(0)], whole(10)),
+            "{}",
+            shop.name
+        );
+    })
+    .await;
+}
+
+/// Charged on the last three days, and per day.
+async fn days_and_pace(shop: &Shop) -> (Vec<Credits>, Credits) {
+    let pace = pace(&shop.app, &Principal::system(), &"c".into(), 3).await.unwrap();
+    (pace.days.iter().map(|day| day.charged).collect(), pace.per_day)
 }
 
 struct History<'s> {

@@ -1,7 +1,9 @@
 //! Bad input gets a problem of the 4xx kind, on every route of the OpenAPI document and never a 5xx.
 
+use app::payments;
 use serde_json::{Map, Value, json};
 use tests::test_app::{Reply, TestApp, fields_of, on_each_database, text, usage};
+use tests::till::GOOD;
 
 /// Bodies that no route takes.
 const NO_BODIES: [&[u8]; 26] = [
@@ -228,16 +230,22 @@ struct Ids {
     receipt: String,
     card: String,
     key: String,
+    checkout: String,
+    event: String,
 }
 
 impl Ids {
     async fn make(app: &TestApp) -> Ids {
         let id = |made: Value| text(&made, "/id");
+        let event = json!({"id": format!("evt_{}", kernel::new_uuid().simple()), "object": "pi_1"});
+        payments::receive(&app.app, event.to_string().as_bytes(), GOOD).await.expect("the till's own");
         Ids {
             grant: id(app.grant("demo", "1000000", &json!({})).await),
             hold: id(app.post("/v1/holds", &usage("demo", 100)).await.success(201)),
             receipt: id(app.use_credits("demo", 1).await),
             card: id(app.post("/v1/rate-cards", &json!({"document": catalog::DEMO})).await.success(201)),
+            checkout: id(app.post("/v1/checkouts", &bodies_of("/v1/checkouts")[0]).await.success(201)),
+            event: text(&event, "/id"),
             key: id(app.post("/v1/api-keys", &json!({"name": "k", "scopes": ["read"]})).await.success(201)),
         }
     }
@@ -249,6 +257,8 @@ impl Ids {
             "receipts" => &self.receipt,
             "rate-cards" => &self.card,
             "api-keys" => &self.key,
+            "checkouts" => &self.checkout,
+            "gateway-events" => &self.event,
             _ => "demo",
         };
         template.replace("{id}", id)
@@ -319,12 +329,24 @@ fn bodies_of(template: &str) -> Vec<Value> {
             "time": "2026-03-01T11:00:00Z", "datacontenttype": "application/json",
             "data": {"model": "gpt-4", "prompt_tokens": 10},
         }),
+        "/v1/checkouts" => {
+            let with = |more: Value| {
+                let mut body = json!({
+                    "customer": "demo", "success_url": "https://shop.example/thanks?s={CHECKOUT_SESSION_ID}",
+                    "cancel_url": "http://127.0.0.1:9/prices",
+                });
+                tests::test_app::merge(&mut body, &more);
+                body
+            };
+            return vec![with(json!({"pack": "pack_500", "quantity": 2})), with(json!({"credits": "20000"}))];
+        }
         "/v1/rate-cards" => json!({"document": catalog::DEMO}),
         "/v1/api-keys" => json!({"name": "n", "scopes": ["read"], "customer": null, "livemode": false}),
         "/v1/grants/{id}/void"
         | "/v1/holds/{id}/void"
         | "/v1/receipts/{id}/reverse"
         | "/v1/receipts/{id}/deliveries"
+        | "/v1/gateway-events/{id}/replay"
         | "/v1/rate-cards/{id}/publish" => json!({}),
         other => panic!("{other} is new: say here what a good body of it is"),
     };
@@ -451,9 +473,10 @@ async fn document(app: &TestApp) -> Value {
     app.call("GET", "/openapi.json").send().await.success(200)
 }
 
-/// (path, method)
-const PAYMENTS: [&str; 2] = ["/v1/checkouts", "/v1/gateway-events"];
+/// Its body is the gateway's own and is judged by its signature: `payments.rs` forges and alters it.
+const WEBHOOK: &str = "/webhooks/stripe";
 
+/// (path, method)
 fn operations(document: &Value) -> Vec<(String, String)> {
     let paths = document["paths"].as_object().expect("a document has paths");
     let of = |(path, item): (&String, &Value)| -> Vec<(String, String)> {
@@ -463,8 +486,7 @@ fn operations(document: &Value) -> Vec<(String, String)> {
             .map(|m| (path.clone(), m.clone()))
             .collect()
     };
-    // The stories run without a gateway; payments and their bad input have stories of their own.
-    let is_ours = |(path, _): &(String, String)| !PAYMENTS.iter().any(|prefix| path.starts_with(prefix));
+    let is_ours = |(path, _): &(String, String)| path != WEBHOOK;
     paths.iter().flat_map(of).filter(is_ours).collect()
 }
 

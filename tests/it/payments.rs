@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use app::payments::{self, NewRefund};
 use app::{Keyed, Principal, work};
 use gateways::stripe::TOLERANCE_SECONDS;
-use gateways::{Answer, EventError, Gateway, GatewayError, Subject};
-use kernel::{CheckoutId, IdempotencyKey, Timestamp};
+use kernel::{CheckoutId, IdempotencyKey};
 use sandbox::{Knobs, sign};
 use serde_json::{Value, json};
 use tests::cluster::postgres;
@@ -17,6 +16,7 @@ use tests::process::{Server, ServerOptions};
 use tests::random::SplitMix64;
 use tests::scratch::ScratchDir;
 use tests::shop::{SUCCESS, Shop, WEBHOOK_SECRET, in_each_shop};
+use tests::till::Till;
 use tests::wire::Wire;
 use tokio::sync::Semaphore;
 
@@ -425,79 +425,14 @@ fn json_files(folder: &std::path::Path) -> Vec<String> {
     found
 }
 
-/// A gateway that answers when it is let.
-struct Slow {
-    permits: Arc<Semaphore>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Gateway for Slow {
-    fn name(&self) -> &'static str {
-        "slow"
-    }
-
-    fn create_checkout<'a>(
-        &'a self,
-        key: &'a IdempotencyKey,
-        new: &'a billing::NewCheckout,
-    ) -> Answer<'a, billing::Checkout> {
-        Box::pin(async move {
-            self.asked.lock().unwrap().push(key.to_string());
-            self.permits.acquire().await.unwrap().forget();
-            Ok(billing::Checkout {
-                id: billing::CheckoutRef(format!("page_of_{}", new.reference)),
-                reference: Some(new.reference.clone()),
-                url: Some("https://pay.example/1".to_owned()),
-                state: billing::CheckoutState::Open,
-                payment: None,
-                amount: new.line.unit,
-                created: noon(),
-                metadata: new.metadata.clone(),
-            })
-        })
-    }
-
-    fn checkout<'a>(&'a self, id: &'a billing::CheckoutRef) -> Answer<'a, billing::Checkout> {
-        Box::pin(async move { Err(GatewayError::NotFound { id: id.0.clone() }) })
-    }
-
-    fn recent_checkouts(&self, _: Timestamp) -> Answer<'_, Vec<billing::Checkout>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn recent_returns(&self, _: Timestamp) -> Answer<'_, Vec<gateways::GatewayEvent>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn payment<'a>(&'a self, id: &'a billing::PaymentRef) -> Answer<'a, billing::Payment> {
-        Box::pin(async move { Err(GatewayError::NotFound { id: id.0.clone() }) })
-    }
-
-    fn refund<'a>(
-        &'a self,
-        _: &'a IdempotencyKey,
-        new: &'a billing::NewRefund,
-    ) -> Answer<'a, billing::Refund> {
-        Box::pin(async move { Err(GatewayError::NotFound { id: new.payment.0.clone() }) })
-    }
-
-    fn verify_event(&self, _: &[u8], _: &str, _: Timestamp) -> Result<gateways::GatewayEvent, EventError> {
-        Err(EventError::WrongSignature)
-    }
-
-    fn subject(&self, _: &gateways::GatewayEvent) -> Option<Subject> {
-        None
-    }
-}
-
 /// rules.md, "Idempotency": 409 after 10 s while the first call waits for the gateway, then its answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_in_flight_at_the_gateway_is_told_so_and_answered_later() {
     in_each_shop(async |shop| {
         shop.customer("sam").await;
-        let (permits, asked) = (Arc::new(Semaphore::new(0)), Arc::default());
-        let slow = Slow { permits: Arc::clone(&permits), asked: Arc::clone(&asked) };
-        let app = shop.process_with(payments::PaymentGateway::new(slow)).await;
+        let (permits, asked) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<String>>>::default());
+        let till = Till { permits: Some(Arc::clone(&permits)), asked: Arc::clone(&asked) };
+        let app = shop.process_with(payments::PaymentGateway::new(till)).await;
         let open = async || {
             let new = payments::NewCheckout {
                 customer: "sam".into(),

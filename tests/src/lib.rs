@@ -15,6 +15,7 @@ pub mod random;
 pub mod scratch;
 pub mod shop;
 pub mod test_app;
+pub mod till;
 pub mod wire;
 
 use std::io::Write;

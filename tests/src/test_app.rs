@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use app::payments::PaymentGateway;
 use app::{App, AppConfig, demo};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -19,6 +20,7 @@ use crate::cluster::postgres;
 use crate::databases::{noon, urls};
 use crate::guard::Guard;
 use crate::scratch::ScratchDir;
+use crate::till::Till;
 
 pub const BUY_URL: &str = "https://example.com/buy";
 const MAX_PAGES: usize = 100;
@@ -436,5 +438,6 @@ fn database_of(url: &str) -> &str {
 
 async fn open(store: Store, clock: Clock) -> App {
     let engine = Engine::start(store.clone(), clock.clone(), EngineConfig::default()).await;
-    App::open(store, clock, engine.expect("the engine starts"), AppConfig::default())
+    let config = AppConfig { gateway: Some(PaymentGateway::new(Till::default())), ..AppConfig::default() };
+    App::open(store, clock, engine.expect("the engine starts"), config)
 }

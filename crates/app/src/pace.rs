@@ -26,6 +26,7 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Day {
     pub begins_at: Timestamp,
+    /// To the wallet, debt included, less what was undone since: `per_day` is made of these.
     pub charged: Credits,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kernel::{Seq, Timestamp, WalletId, bucket_of};
 use ledger::{Account, Entry, EntryKind};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use crate::entities::{posting, reversal};
 use crate::{Store, StoreError, rows};
@@ -83,7 +83,8 @@ pub async fn moved(store: &Store, wallet: WalletId, first: Seq, last: Seq) -> Re
 }
 
 /// (days since 1970 in UTC, micro-credits charged to the wallet) of the entries `first..=last`, oldest
-/// first, days without use left out.
+/// first, days without use left out. A charge that was undone since is no use, on the day of the charge
+/// and on that of its reversal.
 pub async fn charged_per_day(
     store: &Store,
     wallet: WalletId,
@@ -98,6 +99,7 @@ pub async fn charged_per_day(
         .filter(posting::Column::Kind.is_in([EntryKind::Debit.as_str(), EntryKind::Capture.as_str()]))
         .filter(posting::Column::ToAccount.eq(Account::Spent.as_str()))
         .filter(posting::Column::FromAccount.ne(Account::Uncovered.as_str()))
+        .filter(posting::Column::Seq.not_in_subquery(reversals(wallet, first, last).into_query()))
         .group_by(Expr::col(Alias::new("day")))
         .order_by_asc(Expr::col(Alias::new("day")))
         .into_tuple()
@@ -112,13 +114,18 @@ pub async fn reversed(
     first: Seq,
     last: Seq,
 ) -> Result<BTreeSet<Seq>, StoreError> {
-    let rows = reversal::Entity::find()
+    let receipts: Vec<Seq> = reversals(wallet, first, last).into_tuple().all(&store.reads).await?;
+    Ok(receipts.into_iter().collect())
+}
+
+/// The receipts among `first..=last` that were undone.
+fn reversals(wallet: WalletId, first: Seq, last: Seq) -> Select<reversal::Entity> {
+    reversal::Entity::find()
+        .select_only()
+        .column(reversal::Column::Receipt)
         .filter(reversal::Column::Bucket.eq(bucket_of(wallet)))
         .filter(reversal::Column::Wallet.eq(wallet.uuid()))
         .filter(reversal::Column::Receipt.between(first, last))
-        .all(&store.reads)
-        .await?;
-    Ok(rows.into_iter().map(|row| row.receipt).collect())
 }
 
 fn range(wallet: WalletId, first: Seq, last: Seq) -> Select<posting::Entity> {

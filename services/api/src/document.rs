@@ -74,12 +74,20 @@ pub fn complete(openapi: &OpenApi) -> Value {
 
 /// Describes the errors that the operation names by their status, and those that its shape brings along.
 fn name_errors(method: &str, operation: &mut Value) {
-    let mut statuses = vec!["400", "401", "403", "500", "503"];
+    // Without a key nobody is refused for lack of one, and a foreign body may be of any type.
+    let is_open = operation.get("security").is_some_and(|security| *security == json!([{}]));
+    let mut statuses = vec!["400", "500", "503"];
+    if !is_open {
+        statuses.extend(["401", "403"]);
+    }
     if has_parameter(operation, "in", "path") {
         statuses.push("404");
     }
     if method == "post" {
-        statuses.extend(["413", "415"]);
+        statuses.push("413");
+    }
+    if method == "post" && !is_open {
+        statuses.push("415");
     }
     if has_parameter(operation, "name", "Idempotency-Key") {
         statuses.push("422");

@@ -16,7 +16,12 @@ pub fn curl(document: &Value, path: &str, method: &str, operation: &Value) -> St
     };
     let id = if names_a_customer(operation) { CUSTOMER } else { "$ID" };
     let mut lines = vec![format!("curl {verb}\"$URL{}\"", path.replace("{id}", id))];
-    lines.push("-H \"Authorization: Bearer $KEY\"".to_owned());
+    if operation["security"] != json!([{}]) {
+        lines.push("-H \"Authorization: Bearer $KEY\"".to_owned());
+    }
+    if parameters(operation).any(|p| p["name"] == "Stripe-Signature") {
+        lines.push("-H \"Stripe-Signature: $SIGNATURE\"".to_owned());
+    }
     if parameters(operation).any(|p| p["name"] == "Idempotency-Key" && p["required"] == true) {
         let name = operation["operationId"].as_str().unwrap_or_default().replace('_', "-");
         lines.push(format!("-H \"Idempotency-Key: {name}-1\""));

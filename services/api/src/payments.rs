@@ -32,8 +32,7 @@ pub fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(get))
         .routes(routes!(events))
         .routes(routes!(replay))
-        // Stripe's own format; its documentation is theirs.
-        .route("/webhooks/stripe", axum::routing::post(webhook))
+        .routes(routes!(webhook))
 }
 
 /// A purchase to be: a pack, or a custom amount of credits at the volume price.
@@ -90,6 +89,31 @@ pub struct Checkout {
     /// When it was paid, failed or expired.
     #[schema(value_type = Option<Instant>)]
     settled_at: Option<Timestamp>,
+}
+
+/// An event as Stripe writes it, in the API version of its endpoint. Members that are missing or unknown are
+/// no error: the body is kept as it came, and what it is about is read again from Stripe.
+#[derive(Deserialize, ToSchema)]
+#[allow(dead_code, reason = "documents what `webhook` receives")]
+#[schema(example = json!({"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}))]
+pub struct StripeEvent {
+    /// Stripe's id of the event; it is stored once.
+    id: Option<String>,
+    /// Such as `checkout.session.completed`.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    data: Option<serde_json::Value>,
+}
+
+/// The header that proves where an event comes from.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "documents what `webhook` reads")]
+struct StripeSignature {
+    /// `t=` the time of signing in seconds, `v1=` HMAC-SHA256 of time, dot and body under the endpoint's
+    /// signing secret; several `v1` while a secret is rotated. At most 300 seconds old.
+    #[param(rename = "Stripe-Signature", example = "t=1767225600,v1=5257a869e7ec")]
+    signature: String,
 }
 
 /// A verified event of a gateway and what came of it.
@@ -223,7 +247,15 @@ async fn replay(caller: Caller, State(api): State<Api>, Id(id): Id<EventId>, _: 
     ok(GatewayEvent::from(payments::replay(&api.app, &caller.0, &id.0).await?))
 }
 
-/// The raw body, byte for byte: the signature is over it. 200 once the event is stored.
+/// Receive an event of Stripe
+///
+/// Where Stripe's webhook endpoint points to; nobody else calls it. It takes no API key: the signature in
+/// `Stripe-Signature` is over the raw body, byte for byte. 200 means that the event is stored; what it
+/// causes shows among the gateway's events. Anything else means: send it again.
+#[utoipa::path(post, path = "/webhooks/stripe", tag = "Payments", operation_id = "receive_stripe_event",
+    security(()), params(StripeSignature),
+    request_body(content = StripeEvent, content_type = "application/json"),
+    responses((status = 200, description = "The event is stored, or was before.")))]
 async fn webhook(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let signature = parts.headers.get(SIGNATURE).and_then(|value| value.to_str().ok());

@@ -237,6 +237,7 @@ fn the_document_is_openapi_3_1_and_names_every_route() {
         "POST /v1/receipts/{id}/reverse",
         "POST /v1/usage",
         "POST /v1/usage/batch",
+        "POST /webhooks/stripe",
     ];
     assert_eq!(named, expected.map(str::to_owned).into());
 }

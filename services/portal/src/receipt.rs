@@ -76,7 +76,11 @@ pub fn view(shell: Shell, receipt: &Receipt, hold: Option<&Hold>, names: &Names)
         shell,
         heading,
         credits: credits(receipt.credits),
-        credits_words: if is_reversal { "credits given back" } else { "credits charged" },
+        credits_words: match (is_reversal, receipt.reversed_by) {
+            (true, _) => "credits given back",
+            (false, Some(_)) => "credits charged, then given back",
+            (false, None) => "credits charged",
+        },
         notes: notes(receipt),
         formula: price.map(|price| price.formula.clone()),
         lines: price.map(|price| price.breakdown.iter().map(line).collect()).unwrap_or_default(),
@@ -112,7 +116,7 @@ fn notes(receipt: &Receipt) -> Vec<Flash> {
     if receipt.reversed_by.is_some() {
         notes.push(Flash::new(
             Tone::Good,
-            "This charge was undone. Its credits went back to their very lots.",
+            "This charge was undone and no longer counts as use. Its credits went back to their very lots.",
         ));
     }
     notes

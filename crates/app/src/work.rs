@@ -31,11 +31,12 @@ const REACH_SECONDS: i64 = 2 * 3_600;
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
 
 /// Everything that recurs.
-pub const SCHEDULES: [Schedule; 5] = [
+pub const SCHEDULES: [Schedule; 6] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
+    Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
 ];
 
@@ -120,6 +121,7 @@ async fn run(app: &App, name: &str) -> Result<String, AppError> {
             let run = verification::run(app, &Principal::system()).await?;
             Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
         }
+        "seal" => seal(app).await.map(|rows| format!("{rows} journal rows sealed")),
         "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
         _ => {
             let found = notices::scan(app).await?;
@@ -127,6 +129,15 @@ async fn run(app: &App, name: &str) -> Result<String, AppError> {
             Ok(format!("{} expiring, {} low", found.expiring, found.low))
         }
     }
+}
+
+/// Seals the older half when the journal's hot table has grown beyond `hot_rows`; answers how many rows.
+async fn seal(app: &App) -> Result<u64, AppError> {
+    let limit = app.config().hot_rows;
+    if store::seal::hot_rows(app.store()).await? <= limit {
+        return Ok(0);
+    }
+    Ok(store::seal::seal(app.store(), limit / 2).await?)
 }
 
 /// Posts what time owes to wallets that nobody uses; answers to how many.

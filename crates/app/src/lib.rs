@@ -75,6 +75,8 @@ pub struct AppConfig {
     pub mail_from: mail::Sender,
     /// Where the pages are reached from outside, such as `https://credits.example.com`; for links in mails.
     pub public_url: String,
+    /// Journal rows beyond which the older half is sealed.
+    pub hot_rows: u64,
 }
 
 struct Inner {
@@ -160,6 +162,7 @@ impl Default for AppConfig {
             gateway: None,
             mail_from: mail::Sender::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
+            hot_rows: 1_000_000,
         }
     }
 }

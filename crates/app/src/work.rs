@@ -31,11 +31,12 @@ const REACH_SECONDS: i64 = 2 * 3_600;
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
 
 /// Everything that recurs. The last one tells operators of an outage, so it comes after what caught up.
-pub const SCHEDULES: [Schedule; 6] = [
+pub const SCHEDULES: [Schedule; 7] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
+    Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
     Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 },
 ];
@@ -121,6 +122,7 @@ async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppErro
             let run = verification::run(app, &Principal::system()).await?;
             Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
         }
+        "seal" => seal(app).await.map(|rows| format!("{rows} journal rows sealed")),
         "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
         "catch_up" => outages::tell(app, due_at).await,
         _ => {
@@ -129,6 +131,15 @@ async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppErro
             Ok(format!("{} expiring, {} low", found.expiring, found.low))
         }
     }
+}
+
+/// Seals the older half when the journal's hot table has grown beyond `hot_rows`; answers how many rows.
+async fn seal(app: &App) -> Result<u64, AppError> {
+    let limit = app.config().hot_rows;
+    if store::seal::hot_rows(app.store()).await? <= limit {
+        return Ok(0);
+    }
+    Ok(store::seal::seal(app.store(), limit / 2).await?)
 }
 
 /// Posts what time owes to wallets that nobody uses; answers to how many.

@@ -30,6 +30,12 @@ enum Command {
     },
     /// Recompute every balance, lot and hold from the journal; exit 1 on any difference
     Verify,
+    /// Move older journal rows out of the way of writers now, as the worker does by itself
+    Seal {
+        /// Rows to leave, those recorded last; by default half of hot_rows
+        #[arg(long)]
+        keep: Option<u64>,
+    },
     /// Check settings, database and clock, and say what to do about what is wrong
     Doctor,
     /// Send a recorded LLM trace through a running server and compare its journal with the trace
@@ -181,6 +187,7 @@ async fn dispatch(command: Command, settings: Settings, faults: Faults) -> Resul
         Command::Serve(options) => serve::serve(settings, options, faults).await,
         Command::Migrate { lanes } => commands::migrate(&settings, lanes).await,
         Command::Verify => commands::verify(&settings).await,
+        Command::Seal { keep } => commands::seal(&settings, keep).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Replay(options) => commands::replay(&settings, options).await,
         Command::Keys(keys) => commands::keys(&settings, keys).await,

@@ -124,6 +124,14 @@ pub async fn verify(settings: &Settings) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
+pub async fn seal(settings: &Settings, keep: Option<u64>) -> Result<ExitCode, String> {
+    let store = open_existing(settings).await?;
+    let keep = keep.unwrap_or(settings.hot_rows / 2);
+    let moved = store::seal::seal(&store, keep).await.map_err(|e| chain(&e))?;
+    out!("{moved} journal rows sealed");
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Sums over all wallets may exceed what one wallet can hold.
 fn credits(micros: i128) -> String {
     match i64::try_from(micros) {

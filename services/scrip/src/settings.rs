@@ -50,6 +50,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     engine_queue: usize,
     engine_batch: usize,
+    pub hot_rows: u64,
     #[serde(default)]
     events: Vec<Mapping>,
 }
@@ -190,6 +191,7 @@ impl Settings {
             gateway: None,
             mail_from: self.mail_from()?,
             public_url: self.public_url(self.listen),
+            hot_rows: self.hot_rows,
         })
     }
 

@@ -7,7 +7,7 @@ use tests::places::PLACES;
 use tests::process::ServerOptions;
 use tests::random::SplitMix64;
 use tests::scratch::ScratchDir;
-use tests::{is_ci, say};
+use tests::{free_port, is_ci, say};
 
 pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_scrip-under-test");
 pub const FAULT_VARIABLE: &str = "SCRIP_TEST_FAULT";
@@ -174,6 +174,11 @@ pub fn on_sqlite(folder: &ScratchDir) -> ServerOptions {
 
 pub fn on_postgres(folder: &ScratchDir, cluster: &Cluster) -> ServerOptions {
     at(folder, cluster.fresh_database())
+}
+
+/// Another process with the same database.
+pub fn beside(options: &ServerOptions) -> ServerOptions {
+    ServerOptions { port: free_port(), ..options.clone() }
 }
 
 pub fn at(folder: &ScratchDir, database: impl Into<String>) -> ServerOptions {

@@ -9,6 +9,7 @@
 mod activity;
 mod architecture;
 mod bad_input;
+mod breaking;
 mod browser;
 mod console;
 mod corruption;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "only tests use this crate")]
 
 pub mod bank;
+pub mod breaking;
 pub mod browser;
 pub mod cards;
 pub mod cluster;

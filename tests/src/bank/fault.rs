@@ -133,6 +133,13 @@ impl Servers {
         Arc::clone(&self.turned_away)
     }
 
+    /// Stopped properly, and started with one more variable from now on.
+    pub fn restart_with(&mut self, number: usize, name: &str, value: &str) {
+        self.running[number].stop();
+        self.options[number].environment.insert(name.to_owned(), value.to_owned());
+        self.restart(number);
+    }
+
     pub fn kill9(&mut self, number: usize) {
         self.running[number].kill9();
     }

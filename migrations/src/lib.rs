@@ -9,6 +9,7 @@ mod m0006_audit;
 mod m0007_verify_runs;
 mod m0010_payments;
 mod m0011_due_lots;
+mod m0014_retention;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_mails::Migration),
             Box::new(m0006_audit::Migration),
             Box::new(m0007_verify_runs::Migration),
+            Box::new(m0014_retention::Migration),
         ]
     }
 }

@@ -20,6 +20,7 @@ mod payments_returns;
 mod portal;
 mod postgres_cluster;
 mod readme;
+mod retention;
 mod rules_defaults;
 mod rules_errors;
 mod rules_grants;

@@ -32,6 +32,7 @@ mod principal;
 pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod retention;
 pub mod search;
 mod secret;
 pub mod statements;
@@ -74,6 +75,9 @@ pub struct AppConfig {
     pub mail_from: mail::Sender,
     /// Where the pages are reached from outside, such as `https://credits.example.com`; for links in mails.
     pub public_url: String,
+    /// How long first answers are kept that have no place in the journal;
+    /// [`retention::IDEMPOTENCY_DAYS_MIN`] or more.
+    pub idempotency_days: i64,
 }
 
 struct Inner {
@@ -159,6 +163,7 @@ impl Default for AppConfig {
             gateway: None,
             mail_from: mail::Sender::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
+            idempotency_days: retention::IDEMPOTENCY_DAYS_MIN,
         }
     }
 }

@@ -11,7 +11,7 @@ use store::{StoreError, Uuid};
 use tokio::sync::Notify;
 
 use crate::payments::{self, WorkState};
-use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, verification};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, retention, verification};
 
 /// Claims of one round of a queue.
 const ROUND: u64 = 64;
@@ -31,11 +31,12 @@ const REACH_SECONDS: i64 = 2 * 3_600;
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
 
 /// Everything that recurs.
-pub const SCHEDULES: [Schedule; 5] = [
+pub const SCHEDULES: [Schedule; 6] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
+    Schedule { name: "forget", cron: "41 4 * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
 ];
 
@@ -120,6 +121,7 @@ async fn run(app: &App, name: &str) -> Result<String, AppError> {
             let run = verification::run(app, &Principal::system()).await?;
             Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
         }
+        "forget" => retention::run(app).await,
         "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
         _ => {
             let found = notices::scan(app).await?;

@@ -30,7 +30,7 @@ enum Command {
     },
     /// Recompute every balance, lot and hold from the journal; exit 1 on any difference
     Verify,
-    /// Check settings, database and clock, and say what to do about what is wrong
+    /// Check settings, database, clock and gateway, and say what to do about what is wrong
     Doctor,
     /// Send a recorded LLM trace through a running server and compare its journal with the trace
     Replay(Replay),

@@ -26,6 +26,7 @@ mod plans;
 mod portal;
 mod postgres_cluster;
 mod readme;
+mod retention;
 mod rules_defaults;
 mod rules_errors;
 mod rules_grants;

@@ -6,7 +6,11 @@ use tests::test_app::{TestApp, on_each_database, text, usage};
 
 const SCOPES: [&str; 4] = ["read", "usage", "catalogue", "admin"];
 
+/// What a customer's key may begin; the holds of [`Owned`] are the merchant's.
+const JOBS: [&str; 4] = ["/v1/quotes", "/v1/holds", "/v1/usage", "/v1/usage/batch"];
+
 /// A customer with one of everything that has an id.
+#[derive(Clone)]
 struct Owned {
     customer: String,
     grant: String,
@@ -59,7 +63,7 @@ async fn anything_else_is_a_403_for_a_customers_key() {
         let key = app.customers_key("own").await;
         let before = app.postings("own").await;
         for (method, path, body, scope) in own.calls() {
-            if scope == "read" || path == "/v1/quotes" {
+            if scope == "read" || JOBS.contains(&path.as_str()) {
                 continue;
             }
             let call = app.call(method, &path).by(&key).key(&app.new_key());
@@ -68,6 +72,120 @@ async fn anything_else_is_a_403_for_a_customers_key() {
         }
         app.call("GET", "/v1/rate-cards/card_1").by(&key).send().await.problem(403, "forbidden");
         assert_eq!(app.postings("own").await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customers_key_runs_jobs_of_its_own() {
+    on_each_database(async |app| {
+        app.funded("own", "100").await;
+        let key = app.customers_key("own").await;
+        let post = async |path: &str, body: &Value| {
+            app.call("POST", path).by(&key).key(&app.new_key()).json(body).send().await
+        };
+        let quote = text(&post("/v1/quotes", &image("own")).await.success(201), "/id");
+        let held = post("/v1/holds", &json!({"customer": "own", "quote": quote})).await.success(201);
+        let path = format!("/v1/holds/{}", text(&held, "/id"));
+        post(&format!("{path}/extend"), &json!({"credits": "5"})).await.success(200);
+        let part = json!({"quantities": {"images": 1}, "final": false});
+        post(&format!("{path}/capture"), &part).await.success(200);
+        app.assert_wallet("own", ["90", "5", "0"]).await;
+        post(&format!("{path}/void"), &json!({})).await.success(200);
+        let receipt = post("/v1/usage", &usage("own", 2)).await.success(201);
+        post(&format!("/v1/receipts/{}/reverse", text(&receipt, "/id")), &json!({}))
+            .await
+            .problem(403, "forbidden");
+        let items = json!({"items": [usage("own", 1), usage("own", 1)]});
+        let batch = post("/v1/usage/batch", &items).await.success(200);
+        assert_eq!(batch["results"][1]["kind"], "debit", "{batch}");
+        app.assert_wallet("own", ["91", "0", "0"]).await;
+        // The merchant may end what the customer began.
+        let held = post("/v1/holds", &json!({"customer": "own", "credits": "10"})).await.success(201);
+        let path = format!("/v1/holds/{}/capture", text(&held, "/id"));
+        app.post(&path, &json!({"credits": "4"})).await.success(200);
+        app.assert_wallet("own", ["87", "0", "0"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customers_key_cannot_touch_the_merchants_jobs_nor_vouch_for_vendors_and_times() {
+    on_each_database(async |app| {
+        let own = Owned::make(app, "own").await;
+        let key = app.customers_key("own").await;
+        let post = async |path: &str, name: &str, body: &Value| {
+            app.call("POST", path).by(&key).key(name).json(body).send().await
+        };
+        let before = app.postings("own").await;
+        for (act, body) in [
+            ("extend", json!({"ttl_seconds": 900})),
+            ("capture", json!({"credits": "0"})),
+            ("void", json!({})),
+        ] {
+            let path = format!("/v1/holds/{}/{act}", own.hold);
+            post(&path, &app.new_key(), &body).await.problem(403, "forbidden");
+        }
+        for (member, value) in [("vendor_transaction", "v-1"), ("occurred_at", "2026-03-01T11:00:00Z")] {
+            let mut work = usage("own", 1);
+            work[member] = json!(value);
+            post("/v1/usage", "u", &work).await.names(member);
+        }
+        assert_eq!(app.postings("own").await, before);
+        let held = post("/v1/holds", "h", &json!({"customer": "own", "credits": "1"})).await.success(201);
+        let capture = format!("/v1/holds/{}/capture", text(&held, "/id"));
+        let vouched = json!({"credits": "1", "vendor_transaction": "v-1"});
+        post(&capture, "c", &vouched).await.names("vendor_transaction");
+        // A name that the customer used first is still free for the merchant, and the other way round.
+        for (name, first, second) in [("job-1", &key, &app.key), ("job-2", &app.key, &key)] {
+            let of = |by: &str, credits: u64| {
+                app.call("POST", "/v1/usage").by(by).key(name).json(&usage("own", credits))
+            };
+            let (one, two) = (of(first, 1).send().await, of(second, 2).send().await);
+            let (one, two) = (one.success(201), two.success(201));
+            assert_eq!((&one["credits"], &two["credits"]), (&json!("1"), &json!("2")), "{}", app.name);
+            for (by, credits, told) in [(first, 1, &one), (second, 2, &two)] {
+                let again = of(by, credits).send().await;
+                assert!(again.is_replayed() && again.document()["id"] == told["id"], "{again}");
+            }
+            of(&key, 3).send().await.problem(422, "idempotency_key_reused");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customers_key_can_do_nothing_to_another_customer() {
+    on_each_database(async |app| {
+        Owned::make(app, "own").await;
+        let other = Owned::make(app, "other").await;
+        let (key, theirs) = (app.customers_key("own").await, app.customers_key("other").await);
+        let begun = json!({"customer": "other", "credits": "1"});
+        let begun = app.call("POST", "/v1/holds").by(&theirs).key("theirs").json(&begun).send().await;
+        let begun = Owned { hold: text(&begun.success(201), "/id"), ..other.clone() };
+        let (before, own_before) = (app.postings("other").await, app.postings("own").await);
+        let name = || app.new_key();
+        for owned in [&other, &begun] {
+            for (method, path, body, _) in owned.calls() {
+                // The keys under which they were called before tell nothing either.
+                for key_of_call in [name(), "theirs".to_owned()] {
+                    let call = app.call(method, &path).by(&key).key(&key_of_call);
+                    let call = if method == "POST" { call.json(&body) } else { call };
+                    let reply = call.send().await;
+                    if path == "/v1/usage/batch" {
+                        assert_eq!(reply.success(200)["results"][0]["status"], 404, "{reply}");
+                    } else if path != "/v1/packs" {
+                        assert!([403, 404].contains(&reply.status), "{reply}");
+                        let told = String::from_utf8_lossy(&reply.body);
+                        assert!(!told.contains(&other.customer), "{reply}");
+                    }
+                }
+            }
+        }
+        let quote = json!({"customer": "own", "quote": other.quote});
+        app.call("POST", "/v1/holds").by(&key).key(&name()).json(&quote).send().await.names("quote");
+        assert_eq!(app.postings("other").await, before, "{}", app.name);
+        assert_eq!(app.postings("own").await, own_before, "{}", app.name);
     })
     .await;
 }

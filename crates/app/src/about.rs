@@ -44,9 +44,17 @@ pub(crate) struct HoldFacts {
     pub job: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// A key of the customer's own began it, so such a key may also end it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_customers: bool,
     /// On later entries of the hold only: when it was authorized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Of a debit, a capture, an unbilled or unrated report, or a reversal.

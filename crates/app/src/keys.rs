@@ -19,7 +19,7 @@ const SECRET_MAX_BYTES: usize = 128;
 pub struct NewApiKey {
     pub name: String,
     pub scopes: BTreeSet<Scope>,
-    /// Makes a `ck_` key: reads and quotes of this customer, whatever the scopes.
+    /// Makes a `ck_` key: reads, quotes and jobs of this customer, whatever the scopes.
     pub customer: Option<CustomerRef>,
     pub livemode: bool,
 }

@@ -33,6 +33,7 @@ mod principal;
 pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod retention;
 pub mod search;
 mod secret;
 pub mod statements;
@@ -77,6 +78,9 @@ pub struct AppConfig {
     pub public_url: String,
     /// Journal rows beyond which the older half is sealed.
     pub hot_rows: u64,
+    /// How long first answers are kept that have no place in the journal;
+    /// [`retention::IDEMPOTENCY_DAYS_MIN`] or more.
+    pub idempotency_days: i64,
 }
 
 struct Inner {
@@ -163,6 +167,7 @@ impl Default for AppConfig {
             mail_from: mail::Sender::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             hot_rows: 1_000_000,
+            idempotency_days: retention::IDEMPOTENCY_DAYS_MIN,
         }
     }
 }

@@ -2,9 +2,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use kernel::{ApiKeyId, CustomerId, WalletId};
+use kernel::{ApiKeyId, CustomerId, IdempotencyKey, WalletId};
+use sha2::{Digest, Sha256};
 
-use crate::{App, AppError, wallets};
+use crate::{App, AppError, Keyed, wallets};
+
+/// Begins the idempotency keys of calls by customers' keys; the rest is the digest of what they sent, so
+/// that every length fits.
+const OWN_KEYS: &str = "customer-key/";
 
 /// Who calls: an API key that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +63,35 @@ impl Principal {
         self.require_scope(scope)
     }
 
-    /// For what a customer's own key may do as well: reads and quotes of their own.
+    /// For what a customer's own key may do as well: reads, quotes and jobs of their own.
     pub(crate) fn require_own(&self, scope: Scope) -> Result<(), AppError> {
         if self.customer.is_some() { Ok(()) } else { self.require_scope(scope) }
     }
 
     fn require_scope(&self, scope: Scope) -> Result<(), AppError> {
         if self.scopes.contains(&scope) { Ok(()) } else { Err(AppError::Forbidden { needs: scope.needed() }) }
+    }
+
+    /// A customer's keys name their calls apart from the merchant's, in the same wallet: else one that was
+    /// used before would keep the merchant from charging under it.
+    pub(crate) fn named(&self, keyed: &Keyed) -> Result<Keyed, AppError> {
+        if self.customer.is_none() {
+            return Ok(keyed.clone());
+        }
+        let digest = Sha256::digest(keyed.key.as_str());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = IdempotencyKey::new(format!("{OWN_KEYS}{hex}"));
+        let key = key.map_err(|error| AppError::invalid("Idempotency-Key", error.to_string()))?;
+        Ok(Keyed { key, hash: keyed.hash })
+    }
+
+    /// What only the merchant can vouch for: ids of vendors, which are unique for ever, and when work was
+    /// done, which chooses its prices.
+    pub(crate) fn may_vouch(&self, field: &'static str, is_given: bool) -> Result<(), AppError> {
+        if self.customer.is_some() && is_given {
+            return Err(AppError::invalid(field, "is for a merchant's key (sk_…) only"));
+        }
+        Ok(())
     }
 
     /// A foreign object is one that is not there.

@@ -47,9 +47,12 @@ pub async fn report(
     new: NewUsage,
     keyed: &Keyed,
 ) -> Result<Done<Receipt>, AppError> {
-    by.require(Scope::Usage)?;
+    by.require_own(Scope::Usage)?;
     check(app, &new)?;
+    by.may_vouch("vendor_transaction", new.vendor_transaction.is_some())?;
+    by.may_vouch("occurred_at", new.occurred_at.is_some())?;
     let known = customers::in_body(app, by, &new.customer).await?;
+    let keyed = &by.named(keyed)?;
     let prepared = prepare(app, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
     Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })
@@ -74,7 +77,7 @@ async fn prepare(app: &App, known: Known, new: NewUsage, keyed: &Keyed) -> Resul
 
 /// All items at once to the engine; not all-or-nothing.
 pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> Result<BatchAnswer, AppError> {
-    by.require(Scope::Usage)?;
+    by.require_own(Scope::Usage)?;
     if !(1..=BATCH_MAX).contains(&items.len()) {
         return Err(AppError::invalid("items", format!("must be 1 to {BATCH_MAX}")));
     }

@@ -11,7 +11,7 @@ use store::{StoreError, Uuid};
 use tokio::sync::Notify;
 
 use crate::payments::{self, WorkState};
-use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, outages, verification};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, outages, retention, verification};
 
 /// Claims of one round of a queue.
 const ROUND: u64 = 64;
@@ -31,12 +31,13 @@ const REACH_SECONDS: i64 = 2 * 3_600;
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
 
 /// Everything that recurs. The last one tells operators of an outage, so it comes after what caught up.
-pub const SCHEDULES: [Schedule; 7] = [
+pub const SCHEDULES: [Schedule; 8] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
     Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
+    Schedule { name: "forget", cron: "41 4 * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
     Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 },
 ];
@@ -123,6 +124,7 @@ async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppErro
             Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
         }
         "seal" => seal(app).await.map(|rows| format!("{rows} journal rows sealed")),
+        "forget" => retention::run(app).await,
         "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
         "catch_up" => outages::tell(app, due_at).await,
         _ => {

@@ -38,7 +38,8 @@ pub struct NewApiKey {
     #[serde(default)]
     #[schema(schema_with = scopes)]
     scopes: Scopes,
-    /// Makes a customer's key (`ck_…`): reads and quotes of this customer, nothing else.
+    /// Makes a customer's key (`ck_…`): reads, quotes and jobs of this customer, nothing else. It ends the
+    /// holds that such a key began, not those of the merchant.
     customer: Option<CustomerRef>,
     /// Makes an `sk_live_…` key; `false` when absent.
     #[serde(default)]

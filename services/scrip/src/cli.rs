@@ -36,7 +36,7 @@ enum Command {
         #[arg(long)]
         keep: Option<u64>,
     },
-    /// Check settings, database and clock, and say what to do about what is wrong
+    /// Check settings, database, clock and gateway, and say what to do about what is wrong
     Doctor,
     /// Send a recorded LLM trace through a running server and compare its journal with the trace
     Replay(Replay),

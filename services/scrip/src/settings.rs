@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use app::AppConfig;
+use app::retention::IDEMPOTENCY_DAYS_MIN;
 use engine::{EngineConfig, Faults};
 use metering::Mapping;
 use serde::Deserialize;
@@ -26,6 +27,8 @@ const VARIABLES: [(&str, &str); 12] = [
     ("SCRIP_LOG", "log"),
     ("SCRIP_LOG_FORMAT", "log_format"),
 ];
+/// A century.
+const IDEMPOTENCY_DAYS_MAX: i64 = 36_500;
 const CONFIG_VARIABLE: &str = "SCRIP_CONFIG";
 /// Read by `scrip replay` for the key it calls with.
 pub const API_KEY_VARIABLE: &str = "SCRIP_API_KEY";
@@ -51,6 +54,7 @@ pub struct Settings {
     engine_queue: usize,
     engine_batch: usize,
     pub hot_rows: u64,
+    idempotency_days: i64,
     #[serde(default)]
     events: Vec<Mapping>,
 }
@@ -100,6 +104,12 @@ impl Settings {
             if !(1..=max).contains(&value) {
                 return Err(format!("{name} = {value}: must be 1 to {max}"));
             }
+        }
+        if !(IDEMPOTENCY_DAYS_MIN..=IDEMPOTENCY_DAYS_MAX).contains(&self.idempotency_days) {
+            return Err(format!(
+                "idempotency_days = {}: must be {IDEMPOTENCY_DAYS_MIN} to {IDEMPOTENCY_DAYS_MAX}",
+                self.idempotency_days
+            ));
         }
         if self.stripe_api_base().is_some_and(|base| !base.ends_with('/')) {
             return Err(format!("stripe_api_base = {:?}: must end in \"/\"", self.stripe_api_base));
@@ -192,6 +202,7 @@ impl Settings {
             mail_from: self.mail_from()?,
             public_url: self.public_url(self.listen),
             hot_rows: self.hot_rows,
+            idempotency_days: self.idempotency_days,
         })
     }
 
@@ -238,6 +249,20 @@ mod tests {
         let settings = settings.expect("valid");
         assert_eq!(settings.listen.port(), 9);
         assert!(!settings.is_embedded());
+    }
+
+    #[test]
+    fn keys_replay_for_90_days_at_least() {
+        let with = |days: i64| {
+            let mut settings = read(&[]).expect("defaults are valid");
+            assert_eq!(settings.idempotency_days, 90);
+            settings.idempotency_days = days;
+            settings.check()
+        };
+        assert_eq!(with(365).and_then(|s| s.app()).map(|app| app.idempotency_days), Ok(365));
+        for days in [-1, 0, 89, 36_501, i64::MAX] {
+            assert!(with(days).is_err_and(|e| e.contains("idempotency_days")), "{days}");
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@ use kernel::{Credits, HoldId, Quantities};
 use ledger::{CaptureCharge, Command, Refusal, WhenShort};
 use store::holds::HoldRecord;
 
-use super::{later_facts, read};
+use super::{later_facts, may_change, read};
 use crate::about::{ChargeFacts, HoldFacts, from_json, to_json};
 use crate::charge::{Receipt, receipt};
 use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, Done, Keyed, Priced, Principal, Scope, catalogue, pricing};
+use crate::{App, AppError, Done, Keyed, Priced, Principal, catalogue, pricing};
 
 /// How often a capture is priced anew because another one came in between.
 const PRICING_TRIES: u32 = 16;
@@ -46,8 +46,10 @@ pub async fn capture(
     capture: Capture,
     keyed: &Keyed,
 ) -> Result<Done<Receipt>, AppError> {
-    by.require(Scope::Usage)?;
+    may_change(app, by, id).await?;
     check(&capture)?;
+    by.may_vouch("vendor_transaction", capture.vendor_transaction.is_some())?;
+    let keyed = &by.named(keyed)?;
     if let Some(done) = attempt(app, id, &capture, keyed).await? {
         return Ok(done);
     }

@@ -85,15 +85,22 @@ pub async fn authorize(
     new: NewHold,
     keyed: &Keyed,
 ) -> Result<Done<Hold>, AppError> {
-    by.require(Scope::Usage)?;
+    by.require_own(Scope::Usage)?;
     check(&new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
-    let prepared = prepare(app, known, new, keyed).await;
+    let keyed = &by.named(keyed)?;
+    let prepared = prepare(app, by, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
     Ok(Done { value: answered(known.wallet, &answer.entry)?, replayed: answer.replayed })
 }
 
-async fn prepare(app: &App, known: Known, new: NewHold, keyed: &Keyed) -> Result<Request, AppError> {
+async fn prepare(
+    app: &App,
+    by: &Principal,
+    known: Known,
+    new: NewHold,
+    keyed: &Keyed,
+) -> Result<Request, AppError> {
     let planned = plan(app, known, &new).await?;
     let facts = HoldFacts {
         customer: known.id,
@@ -101,6 +108,7 @@ async fn prepare(app: &App, known: Known, new: NewHold, keyed: &Keyed) -> Result
         quote: planned.quote,
         job: new.job,
         subject: new.subject,
+        is_customers: by.customer.is_some(),
         created_at: None,
     };
     let ttl_seconds = new.ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS);
@@ -147,19 +155,33 @@ pub async fn extend(
     extension: Extension,
     keyed: &Keyed,
 ) -> Result<Done<Hold>, AppError> {
-    by.require(Scope::Usage)?;
+    may_change(app, by, id).await?;
     check_extension(&extension)?;
     let facts = later_facts(&read(app, id).await?)?;
     let credits = extension.credits.unwrap_or(Credits::ZERO);
     let command = Command::Extend { hold: id.seq, credits, ttl_seconds: extension.ttl_seconds };
-    apply(app, id.wallet, keyed, command, &facts).await
+    apply(app, id.wallet, &by.named(keyed)?, command, &facts).await
 }
 
 /// Gives a hold back to its very lots.
 pub async fn void(app: &App, by: &Principal, id: HoldId, keyed: &Keyed) -> Result<Done<Hold>, AppError> {
-    by.require(Scope::Usage)?;
+    may_change(app, by, id).await?;
     let facts = later_facts(&read(app, id).await?)?;
-    apply(app, id.wallet, keyed, Command::VoidHold { hold: id.seq }, &facts).await
+    apply(app, id.wallet, &by.named(keyed)?, Command::VoidHold { hold: id.seq }, &facts).await
+}
+
+/// A customer's key changes jobs that such a key began. What the merchant set aside for work of theirs is
+/// the merchant's to charge or give back.
+pub(crate) async fn may_change(app: &App, by: &Principal, id: HoldId) -> Result<(), AppError> {
+    by.require_own(Scope::Usage)?;
+    if by.customer.is_none() {
+        return Ok(());
+    }
+    by.may_see_wallet(app, id.wallet, "hold").await?;
+    if later_facts(&read(app, id).await?)?.is_customers {
+        return Ok(());
+    }
+    Err(AppError::Forbidden { needs: "a merchant's key (sk_…), as the one that began this job" })
 }
 
 pub(crate) async fn read(app: &App, id: HoldId) -> Result<HoldRecord, AppError> {

@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod queue;
 pub mod quotes;
 pub mod requests;
+pub mod retention;
 pub mod sandbox_objects;
 pub mod schedules;
 pub mod sessions;

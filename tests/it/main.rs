@@ -13,6 +13,7 @@ mod breaking;
 mod browser;
 mod console;
 mod engine;
+mod interleavings;
 mod kill;
 mod parallel;
 mod payments;

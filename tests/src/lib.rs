@@ -16,6 +16,7 @@ pub mod random;
 pub mod scratch;
 pub mod shop;
 pub mod test_app;
+pub mod torture;
 pub mod wire;
 
 use std::io::Write;

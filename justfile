@@ -30,3 +30,8 @@ ci:
 # cargo; first: cargo build --release -p scrip -p bench
 bench *ARGS:
     "${CARGO_TARGET_DIR:-target}/release/bench" {{ARGS}}
+
+# a bank under faults, long: `just torture --minutes 600`. Goes on where it ended; writes web/docs/reliability.md
+torture *ARGS:
+    cargo build --release -p tests --bins
+    "${CARGO_TARGET_DIR:-target}/release/torture" {{ARGS}}

@@ -1,8 +1,11 @@
 //! What is broken around a working server: its database, the way to it, its disk, its power, its twin.
 
+use sea_orm::ConnectionTrait;
+use store::Store;
 use tests::bank::{FlawKind, Kills};
 use tests::breaking::{Cuts, DatabaseKills, DiskFull, ForgetfulDisk, PowerCuts, Proxy, SmallDisk};
 use tests::cluster::{Cluster, postgres};
+use tests::databases::{benches, command, grant};
 use tests::is_ci;
 use tests::process::ServerOptions;
 use tests::scratch::ScratchDir;
@@ -98,7 +101,7 @@ fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_sql
     let Some(disk) = SmallDisk::mount(DISK_OF_SQLITE_MB) else { return };
     let folder = ScratchDir::new("full-sqlite");
     let server = on_disk(&folder, format!("sqlite://{}/scrip.db", disk.path().display()));
-    let mut fault = DiskFull { disk: &disk, cluster: None };
+    let mut fault = DiskFull { disk: &disk, cluster: None, refuses: true };
     let report = check("sqlite, full disk", &mut fault, (SHORTAGES, 0), vec![server]);
     assert!(report.turned_away > 0, "{report}");
 }
@@ -108,17 +111,35 @@ fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_pos
     let Some(disk) = SmallDisk::mount(DISK_OF_POSTGRES_MB) else { return };
     let Some(cluster) = Cluster::start_in(disk.path()) else { return };
     let folder = ScratchDir::new("full-postgres");
-    let mut fault = DiskFull { disk: &disk, cluster: Some(&cluster) };
+    let mut fault = DiskFull { disk: &disk, cluster: Some(&cluster), refuses: true };
     let server = on_postgres(&folder, &cluster);
     let report = check("postgres, full disk", &mut fault, (SHORTAGES, 0), vec![server]);
     assert!(report.turned_away > 0, "{report}");
+}
+
+/// As on a full disk, where the pool's own rollback then fails. What is acknowledged afterwards must not be
+/// part of a transaction that nobody commits.
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_takes_nothing_with_it() {
+    let bench = benches().await.into_iter().next().expect("sqlite is always there");
+    let wallet = bench.funded_wallet(1_000).await;
+    let txn = bench.store.write().await.expect("a transaction");
+    let twice = "INSERT OR ROLLBACK INTO lanes SELECT * FROM lanes";
+    txn.execute_unprepared(twice).await.expect_err("every lane is there already");
+    drop(txn);
+    // Given up properly; the transaction around it would stay.
+    drop(bench.store.write().await.expect("another transaction"));
+    let granted = bench.engine.submit(command(wallet, "after", grant(1))).await.expect("a grant");
+    let seen_by_others = Store::connect(&bench.url).await.expect("it opens again");
+    let found = store::journal::entry(&seen_by_others, wallet, granted.entry.seq).await.expect("a read");
+    assert_eq!(found, Some(granted.entry));
 }
 
 /// What was acknowledged early finds no space.
 #[test]
 fn a_server_that_answers_early_is_noticed_on_a_full_disk() {
     let Some(disk) = SmallDisk::mount(DISK_OF_SQLITE_MB) else { return };
-    let mut fault = DiskFull { disk: &disk, cluster: None };
+    let mut fault = DiskFull { disk: &disk, cluster: None, refuses: false };
     assert_noticed_on("answers_early on a full disk", &mut fault, FlawKind::Lost, |folder| {
         let name = kernel::new_uuid().simple();
         let server = on_disk(folder, format!("sqlite://{}/{name}.db", disk.path().display()));
@@ -139,7 +160,7 @@ fn two_servers_that_fight_for_the_same_wallets_agree_while_either_is_killed() {
 #[test]
 fn two_servers_that_ignore_the_fence_are_noticed() {
     let Some(cluster) = postgres() else { return };
-    assert_noticed_on("ignores_fence", &mut Kills, FlawKind::NotLinearizable, |folder| {
+    assert_noticed_on("ignores_fence", &mut Kills, FlawKind::Refused, |folder| {
         let first = on_postgres(folder, cluster).env(FAULT_VARIABLE, "ignores_fence");
         vec![beside(&first), first]
     });

@@ -17,6 +17,7 @@ pub mod scratch;
 pub mod shop;
 pub mod test_app;
 pub mod till;
+pub mod torture;
 pub mod wire;
 
 use std::io::Write;

@@ -1,11 +1,15 @@
+use std::pin::Pin;
 use std::time::Duration;
 
+use sea_orm::sqlx::{Connection, SqliteConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    IsolationLevel, SqliteTransactionMode, SqlxError, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::StoreError;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Which dialect a database speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +130,24 @@ fn options(url: &str, dialect: Dialect, connections: u32) -> ConnectOptions {
                 .pragma("synchronous", "FULL")
                 .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
         });
+        options.map_sqlx_sqlite_pool_opts(|pool| {
+            pool.before_acquire(|connection, _| has_no_transaction(connection))
+        });
     }
     options
+}
+
+/// On a full disk or an I/O error SQLite ends a transaction by itself; the pool's ROLLBACK then fails, it
+/// goes on counting one transaction that is not there, and every later one would be a savepoint in a
+/// transaction that nobody commits. Such a connection is closed, and a new one opened in its place.
+fn has_no_transaction(connection: &mut SqliteConnection) -> BoxFuture<'_, Result<bool, SqlxError>> {
+    Box::pin(async move {
+        if connection.is_in_transaction() {
+            // A rollback may still be on its way: wait until the connection has nothing more to do.
+            connection.ping().await?;
+        }
+        Ok(!connection.is_in_transaction())
+    })
 }
 
 /// The URL without its password, for errors and logs.

@@ -22,6 +22,8 @@ pub enum FlawKind {
     NotLinearizable,
     Balance,
     Verify,
+    /// The run itself came to no end.
+    BrokenOff,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +35,11 @@ pub struct Flaw {
 impl Flaw {
     pub(super) fn new(kind: FlawKind, what: impl Into<String>) -> Flaw {
         Flaw { kind, what: what.into() }
+    }
+
+    /// With what the run said last.
+    pub fn broken_off(what: impl Into<String>) -> Flaw {
+        Flaw::new(FlawKind::BrokenOff, what)
     }
 }
 

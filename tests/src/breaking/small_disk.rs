@@ -15,7 +15,7 @@ use crate::scratch::ScratchDir;
 
 const TURNS_AWAY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
-const LONGEST_SHORTAGE_MS: u64 = 500;
+const SHORTAGE_MS: u64 = 800;
 const BLOCK: [u8; 4096] = [1; 4096];
 
 /// A file system in memory that can be filled up. Unmounted with the value, and however the tests end.
@@ -29,6 +29,8 @@ pub struct SmallDisk {
 pub struct DiskFull<'a> {
     pub disk: &'a SmallDisk,
     pub cluster: Option<&'a Cluster>,
+    /// Whether somebody must be turned away; a server that is wrong on purpose may tell nobody.
+    pub refuses: bool,
 }
 
 impl SmallDisk {
@@ -81,11 +83,11 @@ impl Fault for DiskFull<'_> {
         let before = turned_away.load(Ordering::SeqCst);
         self.disk.fill();
         let begin = Instant::now();
-        while turned_away.load(Ordering::SeqCst) == before {
+        while self.refuses && turned_away.load(Ordering::SeqCst) == before {
             assert!(begin.elapsed() < TURNS_AWAY_WITHIN, "a full disk turns nobody away");
             thread::sleep(LOOK_AGAIN_AFTER);
         }
-        thread::sleep(Duration::from_millis(random.draw() % LONGEST_SHORTAGE_MS));
+        thread::sleep(Duration::from_millis(SHORTAGE_MS / 2 + random.draw() % SHORTAGE_MS));
         self.disk.free();
         if let Some(cluster) = self.cluster {
             cluster.restart_if_ended();

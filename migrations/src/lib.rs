@@ -9,6 +9,8 @@ mod m0006_audit;
 mod m0007_verify_runs;
 mod m0010_payments;
 mod m0011_due_lots;
+mod m0012_digests;
+mod m0013_sealed_postings;
 mod m0014_retention;
 
 use sea_orm_migration::prelude::*;
@@ -28,6 +30,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_mails::Migration),
             Box::new(m0006_audit::Migration),
             Box::new(m0007_verify_runs::Migration),
+            Box::new(m0012_digests::Migration),
+            Box::new(m0013_sealed_postings::Migration),
             Box::new(m0014_retention::Migration),
         ]
     }

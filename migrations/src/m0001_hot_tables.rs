@@ -13,7 +13,7 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in [
-            postings(),
+            postings("postings"),
             wallets(),
             lots(),
             holds(),
@@ -69,9 +69,10 @@ fn table(name: &'static str, key: &[&'static str], columns: Vec<ColumnDef>) -> T
     table
 }
 
-fn postings() -> TableCreateStatement {
+/// The journal as it was first, under this name.
+pub(crate) fn postings(name: &'static str) -> TableCreateStatement {
     table(
-        "postings",
+        name,
         &["bucket", "wallet", "seq", "line"],
         vec![
             small_integer("bucket"),

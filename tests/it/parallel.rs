@@ -112,8 +112,7 @@ impl Town {
     fn on_postgres(servers: usize) -> Option<Town> {
         let url = postgres()?.fresh_database();
         let folder = ScratchDir::new("parallel");
-        let mut options = ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_DATABASE_URL", url);
-        options.arguments.push("--demo".to_owned());
+        let options = ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_DATABASE_URL", url);
         Some(Town::start(options, servers, folder))
     }
 

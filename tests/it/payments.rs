@@ -468,8 +468,7 @@ fn a_killed_server_credits_every_purchase_once() {
     check_kills("sqlite", ServerOptions::serve(EXECUTABLE, folder.path()));
     let Some(cluster) = postgres() else { return };
     let folder = ScratchDir::new("kill-payments-postgres");
-    let mut options = ServerOptions::serve(EXECUTABLE, folder.path());
-    options.arguments.push("--demo".to_owned());
+    let options = ServerOptions::serve(EXECUTABLE, folder.path());
     check_kills("postgres", options.env("SCRIP_DATABASE_URL", cluster.fresh_database()));
 }
 

@@ -34,7 +34,7 @@ struct Tour {
 fn the_tour_does_what_the_readme_says() {
     let Some(bash) = bash() else { return };
     let folder = ScratchDir::new("readme");
-    let server = Server::start(&ServerOptions::serve(EXECUTABLE, folder.path()));
+    let server = Server::start(&ServerOptions::serve(EXECUTABLE, folder.path()).as_shipped());
     let blocks = blocks(&readme());
     assert!(blocks.len() > 10, "the README's tour was not found: {blocks:?}");
 
@@ -72,7 +72,7 @@ fn the_tour_does_what_the_readme_says() {
 fn the_tour_can_be_taken_again() {
     let Some(bash) = bash() else { return };
     let folder = ScratchDir::new("readme-again");
-    let server = Server::start(&ServerOptions::serve(EXECUTABLE, folder.path()));
+    let server = Server::start(&ServerOptions::serve(EXECUTABLE, folder.path()).as_shipped());
     let blocks = blocks(&readme());
     let first = take(&bash, &blocks, &server, folder.path());
     // The keys of the tour change with the second.

@@ -6,7 +6,7 @@ use tests::cards::{OVERAGE, card_with_plan, per_second};
 use tests::test_app::{Reply, TestApp, on_each_database, text, usage, work};
 
 /// A call with its key and what it was answered at first.
-struct Called {
+pub(crate) struct Called {
     path: String,
     key: String,
     body: Value,
@@ -285,7 +285,7 @@ async fn a_key_is_required_where_credits_move_and_taken_elsewhere() {
 }
 
 /// One success of every route, on a customer `c`.
-async fn every_kind_of_call(app: &TestApp) -> Vec<Called> {
+pub(crate) async fn every_kind_of_call(app: &TestApp) -> Vec<Called> {
     let mut calls = Vec::new();
     let mut call = async |path: &str, body: Value| {
         let key = format!("key-{}", calls.len());
@@ -325,7 +325,7 @@ async fn every_kind_of_call(app: &TestApp) -> Vec<Called> {
 }
 
 impl Called {
-    async fn assert_replayed_by(&self, app: &TestApp) {
+    pub(crate) async fn assert_replayed_by(&self, app: &TestApp) {
         let again = app.post_with(&self.path, &self.key, &self.body).await;
         assert_eq!(
             (again.status, &again.body),

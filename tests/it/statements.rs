@@ -7,8 +7,10 @@ use ::engine::{Engine, EngineCommand, EngineConfig, Request};
 use store::Store;
 use tests::databases::{authorize, benches, command, debit, grant};
 
-const HOT: [&str; 9] = [
+const HOT: [&str; 11] = [
     "postings",
+    "sealed_postings",
+    "journal",
     "wallets",
     "lots",
     "holds",
@@ -63,8 +65,8 @@ async fn every_hot_statement_names_the_bucket_and_uses_portable_shapes() {
         let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
         let mut store = Store::connect(&bench.url).await.expect("it opens");
         let log = seen.clone();
-        store.on_statement(move |sql| {
-            log.lock().expect("no panic holds it").insert(sql.to_owned());
+        store.on_statement(move |statement| {
+            log.lock().expect("no panic holds it").insert(statement.sql.clone());
         });
         let config = EngineConfig { remembered_wallets: 0, ..EngineConfig::default() };
         let engine = Engine::start(store.clone(), bench.clock.clone(), config).await.expect("it starts");

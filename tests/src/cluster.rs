@@ -59,12 +59,17 @@ struct Account {
 impl Cluster {
     /// A cluster of the caller's own, to be killed at will; see [`postgres`] for the shared one.
     pub fn start() -> Option<Cluster> {
+        Cluster::start_in(&std::env::temp_dir())
+    }
+
+    /// The same with its data below `parent`.
+    pub fn start_in(parent: &Path) -> Option<Cluster> {
         let Some(programs) = find_programs() else {
             missing("PostgreSQL not found: its tests did not run");
             return None;
         };
         let account = is_root().then(unprivileged_account);
-        let dir = ScratchDir::new("pg");
+        let dir = ScratchDir::inside(parent, "pg");
         if let Some(Account { uid, gid }) = account {
             std::os::unix::fs::chown(dir.path(), Some(uid), Some(gid)).expect("root may give folders away");
         }
@@ -119,6 +124,27 @@ impl Cluster {
             let _ = Command::new("kill").arg("-9").args(serving).stderr(Stdio::null()).status();
             let status = child.wait().expect("a killed child ends");
             assert_eq!(status.signal(), Some(9), "PostgreSQL had ended before: {}", self.log());
+        }
+    }
+
+    /// What `pg_ctl stop -m immediate` does: the server ends without a checkpoint, as after a power cut.
+    pub fn stop_immediately(&self) {
+        if let Some(mut child) = self.server().take() {
+            let asked = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
+            assert!(asked.is_ok_and(|status| status.success()), "SIGQUIT could not be sent");
+            child.wait().expect("a stopped child ends");
+        }
+    }
+
+    /// Starts a server again that ended by itself.
+    pub fn restart_if_ended(&self) {
+        let has_ended = match &mut *self.server() {
+            Some(child) => child.try_wait().expect("our own child can be asked").is_some(),
+            None => true,
+        };
+        if has_ended {
+            self.server().take();
+            self.restart();
         }
     }
 

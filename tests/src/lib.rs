@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "only tests use this crate")]
 
 pub mod bank;
+pub mod breaking;
 pub mod browser;
 pub mod cards;
 pub mod cluster;
 pub mod data;
 pub mod databases;
 mod guard;
+pub mod linear;
+pub mod places;
 pub mod process;
 pub mod random;
 pub mod scratch;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,12 +38,20 @@ impl ServerOptions {
     pub fn serve(executable: impl Into<PathBuf>, working_dir: impl Into<PathBuf>) -> ServerOptions {
         ServerOptions {
             executable: executable.into(),
-            // Play money on every database; without it a server on PostgreSQL asks for a gateway.
-            arguments: vec!["serve".to_owned(), "--sandbox".to_owned()],
+            // Play money on every database; without it a server on PostgreSQL asks for a gateway. The
+            // demo's customer and key, without the month of use that a first start writes.
+            arguments: ["serve", "--sandbox", "--demo=bare"].map(str::to_owned).to_vec(),
             environment: BTreeMap::new(),
             working_dir: working_dir.into(),
             port: free_port(),
         }
+    }
+
+    /// As somebody starts it who has read the README.
+    #[must_use]
+    pub fn as_shipped(mut self) -> ServerOptions {
+        self.arguments = vec!["serve".to_owned()];
+        self
     }
 
     #[must_use]
@@ -172,6 +181,19 @@ impl Server {
         if self.ended().is_none() {
             self.child.kill().expect("our own child can be killed");
             self.status = self.child.wait().ok();
+        }
+    }
+
+    /// For a server that was told to kill itself: waits until it has done so.
+    pub fn wait_until_killed_by_itself(&mut self) {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                assert_eq!(status.signal(), Some(9), "it ended with {status}:\n{}", self.output());
+                return;
+            }
+            assert!(begin.elapsed() < READY_WITHIN, "the server does not die:\n{}", self.output());
+            std::thread::sleep(LOOK_AGAIN_AFTER);
         }
     }
 

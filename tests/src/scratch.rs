@@ -7,8 +7,13 @@ pub struct ScratchDir(PathBuf);
 impl ScratchDir {
     /// `name` says whose it is, for somebody who finds it after a crash.
     pub fn new(name: &str) -> ScratchDir {
-        let path = std::env::temp_dir().join(format!("scrip-{name}-{}", kernel::new_uuid().simple()));
-        std::fs::create_dir(&path).expect("the temporary folder takes new folders");
+        ScratchDir::inside(&std::env::temp_dir(), name)
+    }
+
+    /// The same, elsewhere.
+    pub fn inside(parent: &Path, name: &str) -> ScratchDir {
+        let path = parent.join(format!("scrip-{name}-{}", kernel::new_uuid().simple()));
+        std::fs::create_dir(&path).expect("the folder takes new folders");
         ScratchDir(path)
     }
 

@@ -87,6 +87,11 @@ impl Wire {
 }
 
 impl Reply {
+    /// A part of an answer that has a status and a body of its own.
+    pub fn of(status: u16, body: &str) -> Reply {
+        Reply { status, is_replayed: false, body: body.to_owned() }
+    }
+
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }

@@ -23,15 +23,22 @@ pub struct Demo {
 
 pub async fn demo(app: &App) -> Result<Demo, AppError> {
     let system = Principal::system();
-    publish_catalogue(app, &system).await?;
+    catalogue(app).await?;
     let customer = customers::create(app, &system, demo_customer(), Some(&keyed("demo-customer")?)).await?;
     give_credits(app, &system, &customer.value).await?;
     let key = keys::create(app, &system, demo_key(), Some(&keyed("demo-api-key")?)).await?;
     Ok(Demo { customer: customer.value, secret: key.value.secret })
 }
 
-/// Leaves an installation alone that has a catalogue of its own.
-async fn publish_catalogue(app: &App, system: &Principal) -> Result<(), AppError> {
+/// No catalogue and no customer.
+pub async fn is_empty(app: &App) -> Result<bool, AppError> {
+    let customers = store::cold::customers::count(app.store().reader()).await?;
+    Ok(customers == 0 && catalogue::current(app).await?.is_none())
+}
+
+/// Publishes the demo's catalogue; leaves an installation alone that has one of its own.
+pub async fn catalogue(app: &App) -> Result<(), AppError> {
+    let system = &Principal::system();
     if catalogue::current(app).await?.is_some() {
         return Ok(());
     }

@@ -22,6 +22,7 @@ pub mod holds;
 pub mod keys;
 pub mod mails;
 pub mod notices;
+mod outages;
 pub mod overview;
 pub mod pace;
 pub mod payments;
@@ -78,6 +79,8 @@ pub struct AppConfig {
     /// How long first answers are kept that have no place in the journal;
     /// [`retention::IDEMPOTENCY_DAYS_MIN`] or more.
     pub idempotency_days: i64,
+    /// Journal rows beyond which the older half is sealed.
+    pub hot_rows: u64,
 }
 
 struct Inner {
@@ -164,6 +167,7 @@ impl Default for AppConfig {
             mail_from: mail::Sender::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             idempotency_days: retention::IDEMPOTENCY_DAYS_MIN,
+            hot_rows: 1_000_000,
         }
     }
 }

@@ -59,7 +59,7 @@ pub async fn scan(app: &App) -> Result<Scan, AppError> {
 }
 
 /// One mail to each operator about a period, once per `name` (such as `catch-up:<instant>`).
-pub async fn digest(
+pub(crate) async fn digest(
     app: &App,
     name: &str,
     operators: &[String],

@@ -11,7 +11,7 @@ use store::{StoreError, Uuid};
 use tokio::sync::Notify;
 
 use crate::payments::{self, WorkState};
-use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, retention, verification};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, outages, retention, verification};
 
 /// Claims of one round of a queue.
 const ROUND: u64 = 64;
@@ -30,14 +30,16 @@ const SETTLED_ROUNDS: u32 = 20;
 const REACH_SECONDS: i64 = 2 * 3_600;
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
 
-/// Everything that recurs.
-pub const SCHEDULES: [Schedule; 6] = [
+/// Everything that recurs. The last one tells operators of an outage, so it comes after what caught up.
+pub const SCHEDULES: [Schedule; 8] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
     Schedule { name: "forget", cron: "41 4 * * *", lease_seconds: 3_600 },
+    Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
+    Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 },
 ];
 
 /// Rung when there is new work, so that it need not wait for the next look.
@@ -103,7 +105,7 @@ pub async fn schedules_round(app: &App) -> Result<usize, AppError> {
     for schedule in SCHEDULES {
         jobs::prepare(app.store(), schedule, app.now()).await?;
         let Some(turn) = jobs::begin(app.store(), schedule, app.now()).await? else { continue };
-        let result = run(app, schedule.name).await.map_err(|error| chain(&error));
+        let result = run(app, schedule.name, turn.due_at).await.map_err(|error| chain(&error));
         if let Err(error) = &result {
             tracing::error!(schedule = schedule.name, error, "a schedule failed");
         }
@@ -113,7 +115,7 @@ pub async fn schedules_round(app: &App) -> Result<usize, AppError> {
     Ok(ran)
 }
 
-async fn run(app: &App, name: &str) -> Result<String, AppError> {
+async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppError> {
     match name {
         "reconcile" => payments::reconcile(app, REACH_SECONDS).await,
         "reconcile_long" => payments::reconcile(app, LONG_REACH_SECONDS).await,
@@ -122,13 +124,24 @@ async fn run(app: &App, name: &str) -> Result<String, AppError> {
             Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
         }
         "forget" => retention::run(app).await,
+        "seal" => seal(app).await.map(|rows| format!("{rows} journal rows sealed")),
         "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
+        "catch_up" => outages::tell(app, due_at).await,
         _ => {
             let found = notices::scan(app).await?;
             app.bells().mails.notify_one();
             Ok(format!("{} expiring, {} low", found.expiring, found.low))
         }
     }
+}
+
+/// Seals the older half when the journal's hot table has grown beyond `hot_rows`; answers how many rows.
+async fn seal(app: &App) -> Result<u64, AppError> {
+    let limit = app.config().hot_rows;
+    if store::seal::hot_rows(app.store()).await? <= limit {
+        return Ok(0);
+    }
+    Ok(store::seal::seal(app.store(), limit / 2).await?)
 }
 
 /// Posts what time owes to wallets that nobody uses; answers to how many.

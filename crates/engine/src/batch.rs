@@ -6,6 +6,7 @@ use kernel::{Seq, Timestamp, WalletId};
 use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
 use store::{Batch, Known, LaneTx, StoreError, UsedKey};
 
+use crate::config::Place;
 use crate::request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
 use crate::writer::Writer;
 
@@ -89,6 +90,7 @@ pub(crate) async fn attempt(
     requests: &[Request],
 ) -> Result<Option<Attempt>, StoreError> {
     let txn = writer.store.begin_lane().await?;
+    writer.config.faults.reach(Place::BeforeFence);
     let is_claimed = writer.memory.gsn.is_none();
     let gsn = match writer.memory.gsn {
         Some(gsn) => gsn,
@@ -115,10 +117,13 @@ pub(crate) async fn attempt(
         tracing::error!(%broken, "a decision would break an invariant and was refused");
     }
     if writes {
+        writer.config.faults.reach(Place::AfterFence);
         txn.append(&deciding.batch()).await?;
+        writer.config.faults.reach(Place::BeforeCommit);
     }
     let touched = std::mem::take(&mut deciding.wallets);
     txn.commit().await?;
+    writer.config.faults.reach(Place::AfterCommit);
     let moved = writes && !is_claimed && !ignores_fence;
     remember(writer, if moved { gsn + 1 } else { gsn }, loaded, touched);
     Ok(Some(Attempt::Done(answers)))
@@ -169,6 +174,7 @@ pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, 
         writer.memory.forget();
         return Ok(false);
     }
+    writer.config.faults.reach(Place::InProjections);
     txn.commit().await?;
     writer.memory.gsn = Some(gsn + 1);
     for id in &ids {

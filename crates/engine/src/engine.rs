@@ -40,6 +40,10 @@ struct Routes {
 impl Engine {
     /// Reads the lane map, which `migrate` made, and starts a writer for each lane.
     pub async fn start(store: Store, clock: Clock, config: EngineConfig) -> Result<Engine, EngineError> {
+        let clock = if config.faults.stops_the_clock { Clock::manual(clock.now()) } else { clock };
+        if config.faults.syncs_lazily {
+            store.sync_lazily().await.map_err(|error| EngineError::Unavailable(Arc::new(error)))?;
+        }
         let inner = Inner {
             store,
             clock,

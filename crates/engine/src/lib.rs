@@ -10,6 +10,6 @@ mod engine;
 mod request;
 mod writer;
 
-pub use config::{EngineConfig, Faults};
+pub use config::{EngineConfig, Faults, Place};
 pub use engine::Engine;
 pub use request::{Answer, EngineCommand, EngineError, KeyedInput, Request};

@@ -20,6 +20,8 @@ pub struct Turn {
     schedule: Schedule,
     token: Uuid,
     began_at: Timestamp,
+    /// When it should have begun; long before now after an outage.
+    pub due_at: Timestamp,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +53,9 @@ pub async fn prepare(store: &Store, schedule: Schedule, now: Timestamp) -> Resul
 pub async fn begin(store: &Store, schedule: Schedule, now: Timestamp) -> Result<Option<Turn>, ScheduleError> {
     let token = new_uuid();
     let until = now.plus_seconds(schedule.lease_seconds);
-    let is_ours = schedules::claim(store, schedule.name, token, (now.micros(), until.micros())).await?;
-    Ok(is_ours.then_some(Turn { schedule, token, began_at: now }))
+    let due_at = schedules::claim(store, schedule.name, token, (now.micros(), until.micros())).await?;
+    let due_at = due_at.map(Timestamp::from_micros_saturating);
+    Ok(due_at.map(|due_at| Turn { schedule, token, began_at: now, due_at }))
 }
 
 /// However many times were missed, the next run is the first one after now: an outage catches up once.

@@ -3,9 +3,9 @@
 use kernel::{Credits, Seq, WalletId, bucket_of};
 use ledger::{Entry, Hold, Lot};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Value};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Value};
 
-use crate::entities::{hold, lot, reversal, snapshot, vendor_transaction};
+use crate::entities::{posting, reversal, snapshot, vendor_transaction};
 use crate::known::Known;
 use crate::lane_tx::LaneTx;
 use crate::sql::{rows_per_statement, with_rows};
@@ -29,9 +29,10 @@ impl LaneTx {
     pub async fn append(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
         let mut postings = Vec::with_capacity(batch.entries.len());
         for (wallet, entry) in &batch.entries {
-            postings.extend(rows::postings(*wallet, entry)?);
+            postings
+                .extend(rows::postings(*wallet, entry)?.into_iter().map(IntoActiveModel::into_active_model));
         }
-        self.insert(postings, 20).await?;
+        self.insert::<posting::ActiveModel>(postings, 21).await?;
         let vendor =
             batch.vendor_transactions.iter().map(|(wallet, name, seq)| vendor_transaction::ActiveModel {
                 bucket: Set(bucket_of(*wallet)),
@@ -121,7 +122,7 @@ impl LaneTx {
         for Known { wallet, ahead } in wallets {
             for (seq, lot) in &ahead.lots {
                 if *seq > ahead.projected_seq {
-                    new.push(new_lot(wallet.id, *seq, lot));
+                    new.push(rows::lot_row(wallet.id, *seq, lot).into_active_model());
                 } else {
                     changed.push(changed_lot(wallet.id, *seq, lot));
                 }
@@ -158,7 +159,7 @@ impl LaneTx {
         for Known { wallet, ahead } in wallets {
             for (seq, hold) in &ahead.holds {
                 if *seq > ahead.projected_seq {
-                    new.push(new_hold(wallet.id, *seq, hold)?);
+                    new.push(rows::hold_row(wallet.id, *seq, hold)?.into_active_model());
                 } else {
                     changed.push(changed_hold(wallet.id, *seq, hold)?);
                 }
@@ -214,25 +215,6 @@ fn all_there(table: &str, expected: u64, done: u64) -> Result<(), StoreError> {
     Err(StoreError::Corrupt(format!("{expected} rows of {table} should have changed, {done} did")))
 }
 
-fn new_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> lot::ActiveModel {
-    lot::ActiveModel {
-        bucket: Set(bucket_of(wallet)),
-        wallet: Set(wallet.uuid()),
-        seq: Set(seq),
-        kind: Set(lot.terms.kind.as_str().to_owned()),
-        granted: Set(lot.terms.granted.micros()),
-        priority: Set(lot.terms.priority),
-        expires_at: Set(lot.terms.expires_at.map(|at| at.micros())),
-        paid_minor: Set(lot.terms.paid.map(|paid| paid.amount)),
-        currency: Set(lot.terms.paid.map(|paid| paid.currency.to_string())),
-        clawed_back: Set(lot.terms.clawed_back.micros()),
-        voided: Set(lot.terms.voided),
-        remaining: Set(lot.remaining.micros()),
-        held: Set(lot.held.micros()),
-        is_open: Set(lot.is_open()),
-    }
-}
-
 fn changed_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> Vec<Value> {
     vec![
         bucket_of(wallet).into(),
@@ -244,21 +226,6 @@ fn changed_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> Vec<Value> {
         lot.held.micros().into(),
         lot.is_open().into(),
     ]
-}
-
-fn new_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<hold::ActiveModel, StoreError> {
-    Ok(hold::ActiveModel {
-        bucket: Set(bucket_of(wallet)),
-        wallet: Set(wallet.uuid()),
-        seq: Set(seq),
-        state: Set(hold.terms.state.as_str().to_owned()),
-        authorized: Set(hold.terms.authorized.micros()),
-        captured: Set(hold.terms.captured.micros()),
-        captures: Set(i64::from(hold.terms.captures)),
-        expires_at: Set(hold.terms.expires_at.micros()),
-        progress: Set(hold.terms.progress.clone()),
-        lots: Set(rows::hold_lots(hold)?),
-    })
 }
 
 fn changed_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, StoreError> {

@@ -49,7 +49,7 @@ pub async fn of_job(store: &Store, job: &str, limit: u64) -> Result<Vec<Found>, 
 }
 
 async fn find(store: &Store, rest: &str, values: Vec<Value>) -> Result<Vec<Found>, StoreError> {
-    let sql = format!("SELECT wallet, seq, kind, recorded_at, about FROM postings WHERE line = 0 {rest}");
+    let sql = format!("SELECT wallet, seq, kind, recorded_at, about FROM journal WHERE line = 0 {rest}");
     let rows = store.reads.query_all_raw(statement(store.dialect, &sql, values)).await?;
     rows.iter().map(|row| found(FoundRow::from_query_result(row, "")?)).collect()
 }

@@ -2,7 +2,9 @@
 
 use kernel::{Seq, Timestamp, WalletId, bucket_of};
 use ledger::{Entry, EntryKind, Line};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
 use crate::entities::{posting, reversal};
 use crate::{Store, StoreError, rows};
@@ -21,6 +23,14 @@ pub struct Row {
     pub line: Line,
 }
 
+/// All rows of the journal, sealed ones too. What is newer than a projection is never sealed and is read
+/// from `postings` alone.
+pub(crate) fn all() -> Select<posting::Entity> {
+    let mut rows = posting::Entity::find();
+    QuerySelect::query(&mut rows).from_clear().from_as("journal", "postings");
+    rows
+}
+
 /// The whole entry, or `None` when the wallet has none with this seq.
 pub async fn entry(store: &Store, wallet: WalletId, seq: Seq) -> Result<Option<Entry>, StoreError> {
     entry_in(&store.reads, wallet, seq).await
@@ -31,7 +41,7 @@ pub(crate) async fn entry_in(
     wallet: WalletId,
     seq: Seq,
 ) -> Result<Option<Entry>, StoreError> {
-    let postings = posting::Entity::find()
+    let postings = all()
         .filter(posting::Column::Bucket.eq(bucket_of(wallet)))
         .filter(posting::Column::Wallet.eq(wallet.uuid()))
         .filter(posting::Column::Seq.eq(seq))
@@ -43,7 +53,7 @@ pub(crate) async fn entry_in(
 
 /// The entry that a key (as it is stored) led to.
 pub async fn entry_by_key(store: &Store, wallet: WalletId, key: &str) -> Result<Option<Entry>, StoreError> {
-    let first = posting::Entity::find()
+    let first = all()
         .filter(posting::Column::Bucket.eq(bucket_of(wallet)))
         .filter(posting::Column::Wallet.eq(wallet.uuid()))
         .filter(posting::Column::IdempotencyKey.eq(key))
@@ -68,7 +78,7 @@ pub async fn page(
     before: Option<(Seq, i16)>,
     limit: u64,
 ) -> Result<Vec<Row>, StoreError> {
-    let mut query = posting::Entity::find()
+    let mut query = all()
         .filter(posting::Column::Bucket.eq(bucket_of(wallet)))
         .filter(posting::Column::Wallet.eq(wallet.uuid()));
     if let Some((seq, line)) = before {

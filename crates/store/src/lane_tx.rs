@@ -159,7 +159,7 @@ impl LaneTx {
         let keys: Vec<Vec<Value>> = at.iter().map(|(id, seq)| seq_key(*id, *seq)).collect();
         let mut by_wallet: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
         for chunk in keys.chunks(rows_per_statement(3)) {
-            for row in self.at_seq::<posting::Entity>(chunk, "postings").await? {
+            for row in self.at_seq::<posting::Entity>(chunk, "journal").await? {
                 by_wallet.entry(WalletId::from_uuid(row.wallet)).or_default().push(row);
             }
         }
@@ -171,7 +171,7 @@ impl LaneTx {
         Ok(entries)
     }
 
-    /// Which of the keys were used, and by which entry.
+    /// Which of the keys were used, and by which entry, sealed or not.
     pub async fn used_keys(
         &self,
         keys: &BTreeSet<(WalletId, String)>,
@@ -184,6 +184,9 @@ impl LaneTx {
                 &["bucket", "wallet", "name"],
                 chunk,
                 "SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN postings t \
+                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.idempotency_key = v.name \
+                 UNION ALL \
+                 SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN sealed_postings t \
                  ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.idempotency_key = v.name",
             );
             for row in KeyRow::find_by_statement(found).all(&self.txn).await? {

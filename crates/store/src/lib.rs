@@ -7,6 +7,7 @@
 mod append;
 pub mod cold;
 mod connect;
+pub mod digests;
 pub mod due;
 pub mod entities;
 mod error;
@@ -18,7 +19,9 @@ mod known;
 mod lane_tx;
 pub mod lanes;
 pub mod notices;
+mod pages;
 mod rows;
+pub mod seal;
 mod sql;
 pub mod statement;
 pub mod verify;

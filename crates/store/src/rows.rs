@@ -2,11 +2,11 @@
 
 use kernel::{Credits, Money, Seq, Timestamp, WalletId, bucket_of};
 use ledger::{CallWindow, Entry, Hold, HoldTerms, Key, Line, Lot, LotTerms, Terms, Wallet};
-use sea_orm::ActiveValue::Set;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::StoreError;
+use crate::digests::digest;
 use crate::entities::{hold, lot, posting, wallet};
 
 fn corrupt(what: impl std::fmt::Display) -> StoreError {
@@ -25,38 +25,50 @@ fn instant(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt(format!("{micros} is not an instant")))
 }
 
-/// The rows of an entry; its key, terms and facts sit on line 0.
-pub(crate) fn postings(wallet: WalletId, entry: &Entry) -> Result<Vec<posting::ActiveModel>, StoreError> {
+/// The rows of an entry; its key, terms, facts and digest sit on line 0.
+pub(crate) fn postings(wallet: WalletId, entry: &Entry) -> Result<Vec<posting::Model>, StoreError> {
     let terms = match &entry.terms {
         Terms::None => None,
         terms => Some(to_json(terms)?),
     };
     let row = |(n, line): (usize, &Line)| {
         let first = n == 0;
-        Ok(posting::ActiveModel {
-            bucket: Set(bucket_of(wallet)),
-            wallet: Set(wallet.uuid()),
-            seq: Set(entry.seq),
-            line: Set(i16::try_from(n).map_err(corrupt)?),
-            kind: Set(entry.kind.as_str().to_owned()),
-            recorded_at: Set(entry.recorded_at.micros()),
-            effective_at: Set(entry.effective_at.micros()),
-            from_account: Set(line.from.as_str().to_owned()),
-            to_account: Set(line.to.as_str().to_owned()),
-            amount: Set(line.amount.micros()),
-            lot: Set(line.lot),
-            lot_remaining: Set(line.lot_remaining.map(Credits::micros)),
-            balance_after: Set(line.available_after.micros()),
-            held_after: Set(line.held_after.micros()),
-            debt_after: Set(line.debt_after.micros()),
-            hold: Set(entry.hold),
-            idempotency_key: Set(entry.key.as_ref().filter(|_| first).map(|k| k.text.clone())),
-            input_hash: Set(entry.key.as_ref().filter(|_| first).map(|k| k.hash.to_vec())),
-            terms: Set(terms.clone().filter(|_| first)),
-            about: Set(entry.about.clone().filter(|_| first)),
+        Ok(posting::Model {
+            bucket: bucket_of(wallet),
+            wallet: wallet.uuid(),
+            seq: entry.seq,
+            line: i16::try_from(n).map_err(corrupt)?,
+            kind: entry.kind.as_str().to_owned(),
+            recorded_at: entry.recorded_at.micros(),
+            effective_at: entry.effective_at.micros(),
+            from_account: line.from.as_str().to_owned(),
+            to_account: line.to.as_str().to_owned(),
+            amount: line.amount.micros(),
+            lot: line.lot,
+            lot_remaining: line.lot_remaining.map(Credits::micros),
+            balance_after: line.available_after.micros(),
+            held_after: line.held_after.micros(),
+            debt_after: line.debt_after.micros(),
+            hold: entry.hold,
+            idempotency_key: entry.key.as_ref().filter(|_| first).map(|k| k.text.clone()),
+            input_hash: entry.key.as_ref().filter(|_| first).map(|k| k.hash.to_vec()),
+            terms: terms.clone().filter(|_| first),
+            about: entry.about.clone().filter(|_| first),
+            digest: None,
         })
     };
-    entry.lines.iter().enumerate().map(row).collect()
+    let mut rows = entry.lines.iter().enumerate().map(row).collect::<Result<Vec<_>, StoreError>>()?;
+    let digest = digest(&rows);
+    if let Some(first) = rows.first_mut() {
+        first.digest = Some(digest);
+    }
+    Ok(rows)
+}
+
+/// Lines count from 0 without gaps.
+pub(crate) fn order(entry: &[posting::Model]) -> Result<(), &'static str> {
+    let in_order = entry.iter().enumerate().all(|(n, row)| i16::try_from(n) == Ok(row.line));
+    if in_order { Ok(()) } else { Err("has a gap between its lines") }
 }
 
 /// Entries of rows in the order (seq, line); every entry must be whole.
@@ -120,6 +132,54 @@ pub(crate) fn wallet(row: &wallet::Model) -> Result<Wallet, StoreError> {
         debt: Credits::from_micros(row.debt),
         calls,
         ..Wallet::new(WalletId::from_uuid(row.wallet))
+    })
+}
+
+pub(crate) fn wallet_row(wallet: &Wallet) -> Result<wallet::Model, StoreError> {
+    Ok(wallet::Model {
+        bucket: bucket_of(wallet.id),
+        wallet: wallet.id.uuid(),
+        seq: wallet.seq,
+        recorded_at: wallet.recorded_at.micros(),
+        posting_rows: wallet.rows,
+        available: wallet.available.micros(),
+        held: wallet.held.micros(),
+        debt: wallet.debt.micros(),
+        calls: to_json(&wallet.calls)?,
+    })
+}
+
+pub(crate) fn lot_row(wallet: WalletId, seq: Seq, lot: &Lot) -> lot::Model {
+    lot::Model {
+        bucket: bucket_of(wallet),
+        wallet: wallet.uuid(),
+        seq,
+        kind: lot.terms.kind.as_str().to_owned(),
+        granted: lot.terms.granted.micros(),
+        priority: lot.terms.priority,
+        expires_at: lot.terms.expires_at.map(|at| at.micros()),
+        paid_minor: lot.terms.paid.map(|paid| paid.amount),
+        currency: lot.terms.paid.map(|paid| paid.currency.to_string()),
+        clawed_back: lot.terms.clawed_back.micros(),
+        voided: lot.terms.voided,
+        remaining: lot.remaining.micros(),
+        held: lot.held.micros(),
+        is_open: lot.is_open(),
+    }
+}
+
+pub(crate) fn hold_row(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<hold::Model, StoreError> {
+    Ok(hold::Model {
+        bucket: bucket_of(wallet),
+        wallet: wallet.uuid(),
+        seq,
+        state: hold.terms.state.as_str().to_owned(),
+        authorized: hold.terms.authorized.micros(),
+        captured: hold.terms.captured.micros(),
+        captures: i64::from(hold.terms.captures),
+        expires_at: hold.terms.expires_at.micros(),
+        progress: hold.terms.progress.clone(),
+        lots: hold_lots(hold)?,
     })
 }
 

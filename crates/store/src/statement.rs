@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use crate::entities::{posting, reversal};
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, journal, rows};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -47,8 +47,8 @@ pub async fn first_since(
     let (mut low, mut high) = (1, last + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        let key = (bucket_of(wallet), wallet.uuid(), middle, 0_i16);
-        let line = posting::Entity::find_by_id(key).one(&store.reads).await?;
+        let first_line = range(wallet, middle, middle).filter(posting::Column::Line.eq(0_i16));
+        let line = first_line.one(&store.reads).await?;
         match line {
             Some(line) if line.effective_at >= at.micros() => high = middle,
             _ => low = middle + 1,
@@ -129,7 +129,7 @@ fn reversals(wallet: WalletId, first: Seq, last: Seq) -> Select<reversal::Entity
 }
 
 fn range(wallet: WalletId, first: Seq, last: Seq) -> Select<posting::Entity> {
-    posting::Entity::find()
+    journal::all()
         .filter(posting::Column::Bucket.eq(bucket_of(wallet)))
         .filter(posting::Column::Wallet.eq(wallet.uuid()))
         .filter(posting::Column::Seq.between(first, last))

@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::entities::{hold, lot, posting, snapshot, wallet};
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, journal, rows};
 
 /// Makes the wallet's row. Wallets are only ever made here and then updated, never upserted.
 pub async fn create(txn: &DatabaseTransaction, id: WalletId) -> Result<(), StoreError> {
@@ -70,7 +70,7 @@ pub async fn read_as_of(store: &Store, id: WalletId, at: Timestamp) -> Result<Op
         Some(snapshot) => rows::from_json(&snapshot.state)?,
         None => Wallet::new(id),
     };
-    let later = posting::Entity::find()
+    let later = journal::all()
         .filter(posting::Column::Bucket.eq(bucket_of(id)))
         .filter(posting::Column::Wallet.eq(id.uuid()))
         .filter(posting::Column::Seq.gt(wallet.seq))

@@ -8,7 +8,7 @@ use engine::Faults;
 
 use crate::replay::{DEFAULT_CONCURRENCY, DEFAULT_FEATURE, DEFAULT_MODEL};
 use crate::settings::Settings;
-use crate::{commands, doctor, logs, serve};
+use crate::{commands, doctor, logs, operators, serve};
 
 /// Credits for AI products: quotes, holds, usage and an exact ledger.
 #[derive(Parser)]
@@ -30,6 +30,12 @@ enum Command {
     },
     /// Recompute every balance, lot and hold from the journal; exit 1 on any difference
     Verify,
+    /// Move older journal rows out of the way of writers now, as the worker does by itself
+    Seal {
+        /// Rows to leave, those recorded last; by default half of hot_rows
+        #[arg(long)]
+        keep: Option<u64>,
+    },
     /// Check settings, database, clock and gateway, and say what to do about what is wrong
     Doctor,
     /// Send a recorded LLM trace through a running server and compare its journal with the trace
@@ -37,6 +43,9 @@ enum Command {
     /// Make or revoke API keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Make or revoke those who sign in to the console
+    #[command(subcommand)]
+    Operators(Operators),
 }
 
 #[derive(clap::Args, Default)]
@@ -47,12 +56,21 @@ pub struct Serve {
     /// Address to listen on, such as 127.0.0.1:8080
     #[arg(long)]
     pub listen: Option<SocketAddr>,
-    /// Add the demo catalogue, a demo customer and a test key also where they do not come by themselves
-    #[arg(long)]
-    pub demo: bool,
+    /// Add the demo also where it does not come by itself; `--demo=bare` leaves its history out
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "filled")]
+    pub demo: Option<Demo>,
     /// Take play money through the built-in sandbox gateway also where it does not start by itself
     #[arg(long)]
     pub sandbox: bool,
+}
+
+/// How much of the demo an empty installation gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Demo {
+    /// Catalogue, the customer `demo`, a test key, and five customers with thirty days of use
+    Filled,
+    /// Catalogue, the customer `demo` and a test key
+    Bare,
 }
 
 /// A part of Scrip that can run in a process of its own.
@@ -110,6 +128,26 @@ pub enum Keys {
     Revoke { id: String },
 }
 
+#[derive(Subcommand)]
+pub enum Operators {
+    /// Make an operator; prints a new password once, or takes yours from standard input
+    Create {
+        /// What they sign in with; an address that no customer signs in with
+        #[arg(long)]
+        email: String,
+        /// What the console calls them; the address when absent
+        #[arg(long)]
+        name: Option<String>,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Every operator, oldest first
+    List,
+    /// End an operator and all their sessions
+    Revoke { email: String },
+}
+
 pub async fn run(faults: Faults) -> ExitCode {
     let cli = Cli::parse();
     let done = match environment().and_then(|environment| Settings::read(&environment)) {
@@ -149,8 +187,10 @@ async fn dispatch(command: Command, settings: Settings, faults: Faults) -> Resul
         Command::Serve(options) => serve::serve(settings, options, faults).await,
         Command::Migrate { lanes } => commands::migrate(&settings, lanes).await,
         Command::Verify => commands::verify(&settings).await,
+        Command::Seal { keep } => commands::seal(&settings, keep).await,
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Replay(options) => commands::replay(&settings, options).await,
         Command::Keys(keys) => commands::keys(&settings, keys).await,
+        Command::Operators(operators) => operators::operators(&settings, operators).await,
     }
 }

@@ -73,13 +73,13 @@ pub async fn open_existing(settings: &Settings) -> Result<Store, String> {
 
 pub async fn open_app(
     settings: &Settings,
-    store: Store,
+    (store, clock): (Store, Clock),
     gateway: Option<PaymentGateway>,
     faults: Faults,
 ) -> Result<App, String> {
-    let engine = Engine::start(store.clone(), Clock::System, settings.engine(faults));
+    let engine = Engine::start(store.clone(), clock.clone(), settings.engine(faults));
     let engine = engine.await.map_err(|e| format!("engine: {}", chain(&e)))?;
-    Ok(App::open(store, Clock::System, engine, AppConfig { gateway, ..settings.app()? }))
+    Ok(App::open(store, clock, engine, AppConfig { gateway, ..settings.app()? }))
 }
 
 pub async fn migrate(settings: &Settings, lanes: Option<i64>) -> Result<ExitCode, String> {
@@ -124,6 +124,14 @@ pub async fn verify(settings: &Settings) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
+pub async fn seal(settings: &Settings, keep: Option<u64>) -> Result<ExitCode, String> {
+    let store = open_existing(settings).await?;
+    let keep = keep.unwrap_or(settings.hot_rows / 2);
+    let moved = store::seal::seal(&store, keep).await.map_err(|e| chain(&e))?;
+    out!("{moved} journal rows sealed");
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Sums over all wallets may exceed what one wallet can hold.
 fn credits(micros: i128) -> String {
     match i64::try_from(micros) {
@@ -151,7 +159,7 @@ pub async fn replay(settings: &Settings, options: Replay) -> Result<ExitCode, St
 pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
     let store = open_store(settings).await?;
     migrations::migrate(&store).await.map_err(|e| chain(&e))?;
-    let app = open_app(settings, store, None, Faults::default()).await?;
+    let app = open_app(settings, (store, Clock::System), None, Faults::default()).await?;
     match keys {
         Keys::List => {
             for key in app::keys::list(&app, &Principal::system()).await.map_err(|e| chain(&e))? {

@@ -19,7 +19,16 @@ const SANDBOX_KEY: &str = "sk_test_sandbox";
 
 pub struct Payments {
     pub gateway: PaymentGateway,
-    sandbox: Option<Sandbox>,
+    sandbox: Option<BuiltIn>,
+}
+
+/// The sandbox of this process.
+struct BuiltIn {
+    sandbox: Sandbox,
+    config: SandboxConfig,
+    webhook_secret: String,
+    /// Whether our adapter talks to it, and not to another that the operator named.
+    is_called: bool,
 }
 
 /// Refuses to start where nobody could pay, and where play money would be taken for real.
@@ -61,7 +70,7 @@ async fn with_sandbox(
     }
     let config =
         SandboxConfig { secret_key: Some(key.clone()), public_origin: Some(settings.public_url(address)) };
-    let sandbox = Sandbox::new(store.clone(), Clock::System, config);
+    let sandbox = Sandbox::new(store.clone(), Clock::System, config.clone());
     let mut known = settings.stripe_webhook_secrets();
     if known.is_empty() {
         known.push(format!("whsec_{}{}", new_uuid().simple(), new_uuid().simple()));
@@ -71,8 +80,11 @@ async fn with_sandbox(
     let wired = sandbox.send_events_to(&format!("{own}/webhooks/stripe"), &newest).await;
     wired.map_err(|e| format!("sandbox: {}", chain(&e)))?;
     let mut stripe = StripeSettings::new(Secret::new(key), secrets(known));
-    stripe.api_base = Some(settings.stripe_api_base().unwrap_or_else(|| format!("{own}{}/", sandbox::MOUNT)));
-    Ok(Payments { gateway: adapter(stripe)?, sandbox: Some(sandbox) })
+    let named = settings.stripe_api_base();
+    let is_called = named.is_none();
+    stripe.api_base = Some(named.unwrap_or_else(|| format!("{own}{}/", sandbox::MOUNT)));
+    let built_in = BuiltIn { sandbox, config, webhook_secret: newest, is_called };
+    Ok(Payments { gateway: adapter(stripe)?, sandbox: Some(built_in) })
 }
 
 impl Payments {
@@ -83,15 +95,23 @@ impl Payments {
     /// Adds the sandbox's own pages and API, if it is the gateway.
     pub fn mounted(&self, services: Router) -> Router {
         match &self.sandbox {
-            Some(sandbox) => services.nest(sandbox::MOUNT, sandbox::router(sandbox.clone())),
+            Some(own) => services.nest(sandbox::MOUNT, sandbox::router(own.sandbox.clone())),
             None => services,
         }
+    }
+
+    /// The sandbox's objects under another clock, and what its events are signed with; `None` when our
+    /// adapter talks to somebody else.
+    pub fn sandbox_at(&self, store: &Store, clock: &Clock) -> Option<(Sandbox, String)> {
+        let own = self.sandbox.as_ref().filter(|own| own.is_called)?;
+        let sandbox = Sandbox::new(store.clone(), clock.clone(), own.config.clone());
+        Some((sandbox, own.webhook_secret.clone()))
     }
 
     /// Lets the sandbox deliver its events until `stop`.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         match self.sandbox {
-            Some(sandbox) => sandbox.run(stop).await,
+            Some(own) => own.sandbox.run(stop).await,
             None => stop.await,
         }
     }

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod gateway;
 mod logs;
+mod operators;
 pub mod replay;
 mod serve;
 mod server;
@@ -13,7 +14,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-pub use engine::Faults;
+pub use engine::{Faults, Place};
 
 /// Runs the command line. `faults` is empty in the shipped executable; the test package's own
 /// executable passes others to show that its checks would notice.

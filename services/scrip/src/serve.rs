@@ -5,11 +5,12 @@ use api::Parts;
 use app::App;
 use axum::Router;
 use engine::Faults;
+use kernel::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::cli::{Serve, Service};
+use crate::cli::{Demo as Fill, Serve, Service};
 use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
@@ -21,12 +22,21 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     refuse_play_in_public(&settings, &options)?;
     let store = open_store(&settings).await?;
     migrations::migrate(&store).await.map_err(|e| format!("migrations: {}", chain(&e)))?;
-    let (listener, address) = listen(settings.listen).await?;
+    let (mut listener, address) = listen(settings.listen).await?;
     let payments = gateway::payments(&settings, &options, address, &store).await?;
-    let app = open_app(&settings, store, Some(payments.gateway.clone()), faults).await?;
+    let gateway = Some(payments.gateway.clone());
+    let app = open_app(&settings, (store, Clock::System), gateway, faults).await?;
 
-    let has_demo = options.demo || settings.starts_sandbox();
-    let demo = if has_demo { Some(demo::prepare(&settings, &app).await?) } else { None };
+    let by_itself = settings.starts_sandbox().then_some(Fill::Filled);
+    let demo = match options.demo.or(by_itself) {
+        Some(fill) => {
+            if fill == Fill::Filled {
+                listener = demo::fill(&settings, &app, &payments, listener).await?;
+            }
+            Some(demo::prepare(&settings, &app).await?)
+        }
+        None => None,
+    };
 
     let console = match settings.console_listen()?.filter(|_| options.runs(Service::Console)) {
         Some(own) => Some(listen(own).await?),
@@ -70,7 +80,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
 
 /// Test cards and sign-ins that a banner prints are for the machine that runs them.
 fn refuse_play_in_public(settings: &Settings, options: &Serve) -> Result<(), String> {
-    let flag = match (options.sandbox, options.demo) {
+    let flag = match (options.sandbox, options.demo.is_some()) {
         (true, _) => "--sandbox lets everybody who reaches it buy credits with test cards",
         (_, true) => "--demo makes users and a key for trying things out",
         _ => return Ok(()),
@@ -196,11 +206,12 @@ fn banner(
         Some(Demo { customer, key, sign_ins, password }) => {
             let file = demo::key_file(settings);
             lines.push(format!("  API key    {key}   (a test key; kept in {})", file.display()));
-            lines.push(format!("  Customer   {customer}   (the demo customer, with credits)"));
-            let [customer, operator] = sign_ins;
-            lines.push(format!("  Sign in    {customer}   (portal)   {operator}   (console)"));
+            lines.push(format!("  Customer   {customer}   (of the tour in README.md, with 1,000 credits)"));
+            for (email, of) in sign_ins {
+                lines.push(format!("  Sign in    {email:<22} ({of})"));
+            }
             let file = demo::password_file(settings);
-            lines.push(format!("  Password   {password}   (of both; kept in {})", file.display()));
+            lines.push(format!("  Password   {password}   (of all; kept in {})", file.display()));
             lines.push("  Try        the tour in README.md, or: scrip replay TRACE".to_owned());
         }
         None => lines.push("  API key    make one with: scrip keys create --name NAME".to_owned()),

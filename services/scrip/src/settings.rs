@@ -54,6 +54,7 @@ pub struct Settings {
     engine_queue: usize,
     engine_batch: usize,
     idempotency_days: i64,
+    pub hot_rows: u64,
     #[serde(default)]
     events: Vec<Mapping>,
 }
@@ -201,6 +202,7 @@ impl Settings {
             mail_from: self.mail_from()?,
             public_url: self.public_url(self.listen),
             idempotency_days: self.idempotency_days,
+            hot_rows: self.hot_rows,
         })
     }
 

@@ -132,8 +132,7 @@ impl Bed {
     }
 
     pub fn options(&self, url: &str) -> ServerOptions {
-        let mut options = ServerOptions::serve(&self.scrip, self.folder.path());
-        options.arguments.push("--demo".to_owned());
+        let options = ServerOptions::serve(&self.scrip, self.folder.path());
         // A line per request on a terminal is not what is compared: the naive server writes none.
         options.env("SCRIP_DATABASE_URL", url).env("SCRIP_LOG", "warn")
     }

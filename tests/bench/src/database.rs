@@ -36,6 +36,8 @@ pub async fn fill(store: &Store, wallets: usize) -> Loaded {
     let names = |column: &str| match column {
         "bucket" => "s.bucket".to_owned(),
         "wallet" => "s.wallet".to_owned(),
+        // Of the row that was copied; each gets its own below.
+        "digest" => "NULL".to_owned(),
         "about" => format!("replace(t.about, '{}', s.customer_name)", CustomerId::from_uuid(first.id)),
         other => format!("t.{other}"),
     };
@@ -49,6 +51,7 @@ pub async fn fill(store: &Store, wallets: usize) -> Loaded {
         other => format!("t.{other}"),
     })
     .await;
+    store::digests::fill(store.writer(), store.dialect()).await.expect("every copy gets its digest");
     execute(store, "DROP TABLE bench_new", vec![]).await;
     execute(store, "ANALYZE", vec![]).await;
     let first = WalletId::from_uuid(first.wallet);
@@ -62,23 +65,27 @@ async fn debit(store: &Store) -> posting::Model {
 }
 
 /// Gives each of the wallets `debits` entries more, each a copy of the demo's debit, one after the other
-/// at its instant. Only for PostgreSQL, where journals grow large.
-pub async fn grow(store: &Store, debits: u64) {
+/// at its instant, in `postings` or `sealed_postings`. Only for PostgreSQL, where journals grow large.
+pub async fn grow(store: &Store, debits: u64, table: &str) {
     let debit = debit(store).await;
     let (amount, at) = (debit.amount, debit.recorded_at);
     let columns: Vec<String> = posting::Column::iter().map(|c| c.as_str().to_owned()).collect();
     for n in 1..=debits {
-        let values = columns.iter().map(|column| match column.as_str() {
+        let value = |column: &str| match column {
             "bucket" | "wallet" => format!("w.{column}"),
             "seq" => (n + 1).to_string(),
             "lot" => "1".to_owned(),
             "lot_remaining" | "balance_after" => format!("w.available - {n} * {amount}"),
             "idempotency_key" => format!("'k:grown-{n}'"),
             other => format!("t.{other}"),
+        };
+        let values = columns.iter().map(|column| match column.as_str() {
+            "digest" => digest(value),
+            other => value(other),
         });
         let values = values.collect::<Vec<_>>().join(", ");
         let sql = format!(
-            "INSERT INTO postings ({}) SELECT {values} FROM wallets w CROSS JOIN postings t \
+            "INSERT INTO {table} ({}) SELECT {values} FROM wallets w CROSS JOIN postings t \
              WHERE w.seq = 1 AND t.bucket = $1 AND t.wallet = $2 AND t.seq = $3",
             columns.join(", ")
         );
@@ -98,15 +105,35 @@ pub async fn grow(store: &Store, debits: u64) {
     }
 }
 
+/// The digest of an entry of one row as an expression of PostgreSQL; `verify` computes the same in Rust.
+fn digest(value: impl Fn(&str) -> String) -> String {
+    let short = |column: &str| format!("int2send(({})::smallint)", value(column));
+    let long = |column: &str| format!("int8send(({})::bigint)", value(column));
+    let maybe = |column: &str, bytes: String| {
+        let length = format!("int8send(octet_length({bytes})::bigint)");
+        format!("CASE WHEN ({}) IS NULL THEN int8send(-1) ELSE {length} || {bytes} END", value(column))
+    };
+    let number = |column: &str| maybe(column, long(column));
+    let text = |column: &str| maybe(column, format!("convert_to({}, 'UTF8')", value(column)));
+    let mut parts = vec![short("bucket"), format!("uuid_send({})", value("wallet")), short("line")];
+    let longs = ["seq", "recorded_at", "effective_at", "amount", "balance_after", "held_after", "debt_after"];
+    parts.extend(longs.map(long));
+    parts.extend(["lot", "lot_remaining", "hold"].map(number));
+    parts.extend(["kind", "from_account", "to_account", "idempotency_key", "terms", "about"].map(text));
+    parts.push(maybe("input_hash", value("input_hash")));
+    let whole = format!("substring(sha256({}) FROM 1 FOR 8)", parts.join(" || "));
+    format!("('x' || encode({whole}, 'hex'))::bit(64)::bigint")
+}
+
 /// How many commands the journal has.
 pub async fn commands(store: &Store) -> u64 {
-    count(store, "SELECT count(*) AS n FROM postings WHERE line = 0").await
+    count(store, "SELECT count(*) AS n FROM journal WHERE line = 0").await
 }
 
 /// Waits until the wallets' rows are where the journal is; answers how long that took.
 pub async fn settle(store: &Store) -> Duration {
     let begin = Instant::now();
-    let behind = "SELECT (SELECT count(*) FROM postings WHERE line = 0) - (SELECT CAST(sum(seq) AS bigint) FROM wallets) AS n";
+    let behind = "SELECT (SELECT count(*) FROM journal WHERE line = 0) - (SELECT CAST(sum(seq) AS bigint) FROM wallets) AS n";
     while count(store, behind).await > 0 {
         assert!(begin.elapsed() < SETTLES_WITHIN, "the projections stay behind the journal");
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;

@@ -55,7 +55,7 @@ fn prepare(rows: u64) -> Size {
     let bed = Bed::postgres(usize::try_from(wallets).expect("a count"));
     bed.runtime.block_on(async {
         let store = Store::connect(&bed.url(Schema::Scrip, "loaded")).await.expect("it opens");
-        database::grow(&store, debits).await;
+        database::grow(&store, debits, "postings").await;
         store.close().await.expect("it closes");
     });
     Size { rows: wallets * (debits + 1), bed, rates: Vec::new(), database_us: Vec::new() }

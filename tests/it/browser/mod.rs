@@ -16,6 +16,7 @@ const EXECUTABLE: &str = env!("CARGO_BIN_EXE_scrip-under-test");
 const PASSWORD: &str = "three sunny words";
 /// They sign in with the password of the demo.
 const DEMO_CUSTOMER: &str = "demo@example.com";
+const STUDIO: &str = "studio@example.com";
 const DEMO_OPERATOR: &str = "operator@example.com";
 const SUCCESS: &str = "4242 4242 4242 4242";
 
@@ -32,6 +33,14 @@ impl Visit {
         let browser = Browser::open()?;
         let folder = ScratchDir::new(&format!("pages-{name}"));
         let options = ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_LOG", "warn");
+        Some(Visit { browser, server: Server::start(&options), folder })
+    }
+
+    /// With the month of use that a first start writes.
+    fn start_as_shipped(name: &str) -> Option<Visit> {
+        let browser = Browser::open()?;
+        let folder = ScratchDir::new(&format!("pages-{name}"));
+        let options = ServerOptions::serve(EXECUTABLE, folder.path()).as_shipped();
         Some(Visit { browser, server: Server::start(&options), folder })
     }
 

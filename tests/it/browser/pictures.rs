@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::walk::live;
-use super::{SUCCESS, Visit};
+use super::{STUDIO, Visit};
 
 const FOLDER_VARIABLE: &str = "SCRIP_TEST_SCREENSHOTS";
 
@@ -16,31 +15,21 @@ fn the_readmes_pictures_are_taken_when_asked_for() {
         folder
     };
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    let Some(visit) = Visit::start("pictures") else { return };
+    let Some(visit) = Visit::start_as_shipped("pictures") else { return };
     let browser = &visit.browser;
     let take = |name: &str| browser.photograph(&folder.join(format!("{name}.png")));
 
-    visit.sign_in_as_demo();
-    visit.go("/buy");
-    browser.push("Buy 500 credits for $45.00");
-    browser.until_at("Pay 45.00 USD");
-    browser.fill("Card number", SUCCESS);
-    browser.fill("Expiry (MM / YY)", "12 / 34");
-    browser.fill("Security code", "123");
-    browser.push("Pay 45.00 USD");
-    browser.until_at("Thank you");
-    live(&mut visit.merchant());
-    visit.go("/");
+    visit.sign_in("/sign-in", STUDIO);
+    browser.until_at("Balance");
     take("portal-balance");
+    visit.go("/activity");
     browser.follow("SDXL, Image generation");
     browser.text_of(".formula");
     take("portal-receipt");
 
     visit.sign_in_as_operator();
-    browser.push("Verify now");
-    browser.see("green");
     take("console-overview");
-    visit.go("/console/customers?q=demo%40example.com");
+    visit.go("/console/customers?q=northlight");
     browser.click_first("main td a, main th a");
     browser.see("Lots in burn order");
     take("console-customer");

@@ -6,42 +6,62 @@ use kernel::{Credits, GrantId, HoldId, ReceiptId, Seq, WalletId};
 use serde_json::Value;
 
 use super::operation::{Effect, Record};
-use super::{Flaw, FlawKind, Holder};
+use super::shared::Holder;
+use super::{Flaw, FlawKind, due};
 use crate::process::ServerOptions;
 use crate::wire::Wire;
 
 /// The largest that the contract allows.
 const PAGE: usize = 100;
-const MAX_PAGES: usize = 5_000;
+const MAX_PAGES: usize = 50_000;
 
 /// One command as the journal has it.
-#[derive(Default)]
-struct Entry {
-    kind: String,
-    hold: Option<String>,
-    effect: Effect,
-    /// The key of the acknowledged operation that it is.
-    claimed_by: Option<String>,
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    pub kind: String,
+    pub hold: Option<String>,
+    pub effective_at: String,
+    /// As if nothing that came back to an expired lot had expired at once.
+    pub effect: Effect,
+    /// The lot of its first line.
+    pub lot: Option<String>,
+    /// What time has done and nobody has written yet.
+    pub is_unwritten: bool,
+    /// The key of the acknowledged operation that it is or follows from.
+    pub claimed_by: Option<String>,
 }
 
-type Journal = BTreeMap<Seq, Entry>;
+/// What is left of a lot at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lot {
+    pub left: Effect,
+    pub expired: i64,
+}
 
-/// Every acknowledged operation is there exactly once, as it was asked for, nothing else is, and the
-/// balances are what they add up to. The number of entries.
+#[derive(Default)]
+pub struct Journal {
+    pub entries: BTreeMap<Seq, Entry>,
+    pub lots: BTreeMap<String, Lot>,
+    /// By kind and hold: only a void and a lapse are looked up so, and a hold has one of them at most.
+    pub of_holds: BTreeMap<(String, String), Vec<Seq>>,
+}
+
+/// Every acknowledged operation is there exactly once, as it was asked for, time has done what it must,
+/// nothing else is there, and the balances are what they add up to. The number of entries.
 pub fn journal(wire: &mut Wire, holders: &[Holder], records: &[Record], flaws: &mut Vec<Flaw>) -> usize {
     let mut entries = 0;
     for (number, holder) in holders.iter().enumerate() {
         let mut journal = read_journal(wire, &holder.customer);
         let own: Vec<&Record> = records.iter().filter(|record| record.operation.wallet == number).collect();
         for record in &own {
-            if let Err(flaw) = claim(&mut journal, holder.wallet, record) {
-                flaws.push(flaw);
-            }
+            let claimed = claim(&mut journal, holder.wallet, record);
+            let claimed = claimed.and_then(|()| due::claim(&mut journal, record));
+            flaws.extend(claimed.err());
         }
         flaws.extend(unclaimed(&holder.customer, &journal));
         flaws.extend(gap(&holder.customer, &journal));
-        flaws.extend(wrong_balance(wire, holder, &own));
-        entries += journal.len();
+        flaws.extend(wrong_balance(wire, holder, &own, &journal));
+        entries += journal.entries.len();
     }
     entries
 }
@@ -73,18 +93,18 @@ fn claim(journal: &mut Journal, wallet: WalletId, record: &Record) -> Result<(),
         Flaw::new(FlawKind::Lost, what)
     };
     let id = record.first.text("id");
-    let found = match operation.kind {
-        "void" => journal.iter_mut().find(|(_, e)| e.kind == "void" && e.hold.as_ref() == Some(&id)),
-        _ => seq_of(&id, wallet).and_then(|seq| journal.range_mut(seq..=seq).next()),
+    let seq = match operation.kind {
+        "void" => journal.of_holds.get(&("void".to_owned(), id)).and_then(|seqs| seqs.first().copied()),
+        _ => seq_of(&id, wallet),
     };
-    let (seq, entry) = found.ok_or_else(|| lost("the journal has no such entry"))?;
+    let found = seq.and_then(|seq| journal.entries.get_mut(&seq));
+    let entry = found.ok_or_else(|| lost("the journal has no such entry"))?;
     if let Some(other) = &entry.claimed_by {
-        return Err(lost(&format!("entry {seq} is already that of {other}")));
+        return Err(lost(&format!("its entry is already that of {other}")));
     }
     entry.claimed_by = Some(operation.key.clone());
     if entry.kind != operation.kind || entry.effect != operation.effect {
-        let (kind, effect) = (&entry.kind, entry.effect);
-        let what = format!("{} {operation:?}, but entry {seq} is a {kind} of {effect:?}", operation.key);
+        let what = format!("{} {operation:?}, but the journal has {entry:?}", operation.key);
         return Err(Flaw::new(FlawKind::WrittenDifferently, what));
     }
     Ok(())
@@ -102,22 +122,26 @@ fn seq_of(id: &str, wallet: WalletId) -> Option<Seq> {
 }
 
 fn unclaimed(customer: &str, journal: &Journal) -> Vec<Flaw> {
-    let left = journal.iter().filter(|(_, entry)| entry.claimed_by.is_none());
+    let left = journal.entries.iter().filter(|(_, entry)| entry.claimed_by.is_none());
     left.map(|(seq, entry)| {
-        let what = format!("entry {seq} of {customer} ({} {:?}) is nobody's", entry.kind, entry.effect);
-        Flaw::new(FlawKind::ChargedTwice, what)
+        let by_time = matches!(entry.kind.as_str(), "lapse" | "expire");
+        let kind = if by_time { FlawKind::NotInTime } else { FlawKind::ChargedTwice };
+        Flaw::new(kind, format!("entry {seq} of {customer} is nobody's: {entry:?}"))
     })
     .collect()
 }
 
 fn gap(customer: &str, journal: &Journal) -> Option<Flaw> {
-    let (seq, _) = (1..).zip(journal.keys()).find(|(expected, seq)| expected != *seq)?;
+    let (seq, _) = (1..).zip(journal.entries.keys()).find(|(expected, seq)| expected != *seq)?;
     Some(Flaw::new(FlawKind::Lost, format!("the journal of {customer} has no entry {seq}")))
 }
 
-fn wrong_balance(wire: &mut Wire, holder: &Holder, own: &[&Record]) -> Option<Flaw> {
+/// By the clients' log, and by what time has taken from it.
+fn wrong_balance(wire: &mut Wire, holder: &Holder, own: &[&Record], journal: &Journal) -> Option<Flaw> {
     let mut expected = Effect::default();
     own.iter().for_each(|record| expected += record.operation.effect);
+    own.iter().for_each(|record| expected += due::given_back(record));
+    expected.available -= journal.lots.values().map(|lot| lot.expired).sum::<i64>();
     let wallet = read(wire, &format!("/v1/customers/{}/wallet", holder.customer));
     let found = Effect { available: micros(&wallet["available"]), held: micros(&wallet["held"]) };
     let debt = micros(&wallet["debt"]);
@@ -130,33 +154,63 @@ fn wrong_balance(wire: &mut Wire, holder: &Holder, own: &[&Record]) -> Option<Fl
 }
 
 fn read_journal(wire: &mut Wire, customer: &str) -> Journal {
-    let mut journal = Journal::new();
+    let mut journal = Journal::default();
     let mut cursor = String::new();
     for _ in 0..MAX_PAGES {
         let page = read(wire, &format!("/v1/customers/{customer}/postings?limit={PAGE}{cursor}"));
         for line in page["data"].as_array().expect("a page has its data") {
-            add(&mut journal, line);
+            journal.add(line);
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => return journal,
+            None => {
+                journal.index();
+                return journal;
+            }
         }
     }
     panic!("{customer} has more than {MAX_PAGES} pages");
 }
 
-fn add(journal: &mut Journal, line: &Value) {
-    let entry = journal.entry(line["seq"].as_i64().expect("a posting has a seq")).or_default();
-    entry.kind = line["kind"].as_str().unwrap_or_default().to_owned();
-    entry.hold = line["hold"].as_str().map(str::to_owned);
-    let amount = micros(&line["amount"]);
-    for (account, sign) in [(&line["from"], -1), (&line["to"], 1)] {
-        match account.as_str() {
-            Some("available") => entry.effect.available += sign * amount,
-            Some("held") => entry.effect.held += sign * amount,
-            _ => {}
+impl Journal {
+    fn add(&mut self, line: &Value) {
+        let text = |member: &str| line[member].as_str().map(str::to_owned);
+        let entry = self.entries.entry(line["seq"].as_i64().expect("a posting has a seq")).or_default();
+        entry.kind = text("kind").unwrap_or_default();
+        entry.effective_at = text("effective_at").unwrap_or_default();
+        entry.hold = text("hold");
+        entry.is_unwritten = line["is_posted"].as_bool() != Some(true);
+        entry.lot = text("lot");
+        let (from, to) = (text("from").unwrap_or_default(), text("to").unwrap_or_default());
+        let amount = micros(&line["amount"]);
+        // What comes back to a lot that is gone is seen as available for no time.
+        let by_the_way = to == "expired" && from != "available";
+        let moved = Effect {
+            available: part(&to, "available", amount) - part(&from, "available", amount),
+            held: part(&to, "held", amount) - part(&from, "held", amount),
+        };
+        entry.effect += moved;
+        if by_the_way {
+            entry.effect.available += amount;
+        }
+        if let Some(lot) = text("lot") {
+            let lot = self.lots.entry(lot).or_default();
+            lot.left += moved;
+            lot.expired += part(&to, "expired", amount);
         }
     }
+
+    fn index(&mut self) {
+        for (seq, entry) in &self.entries {
+            if let (Some(hold), "void" | "lapse") = (&entry.hold, entry.kind.as_str()) {
+                self.of_holds.entry((entry.kind.clone(), hold.clone())).or_default().push(*seq);
+            }
+        }
+    }
+}
+
+fn part(account: &str, wanted: &str, amount: i64) -> i64 {
+    if account == wanted { amount } else { 0 }
 }
 
 fn read(wire: &mut Wire, path: &str) -> Value {
@@ -165,7 +219,7 @@ fn read(wire: &mut Wire, path: &str) -> Value {
     reply.json()
 }
 
-fn micros(credits: &Value) -> i64 {
+pub fn micros(credits: &Value) -> i64 {
     let credits: Credits = serde_json::from_value(credits.clone()).expect("credits are decimal strings");
     credits.micros()
 }

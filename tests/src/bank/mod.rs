@@ -1,246 +1,99 @@
-//! A bank whose tellers never forget: they move credits over HTTP while the server is killed again and
+//! A bank whose tellers never forget: they move credits over HTTP while something is broken again and
 //! again, retry with the same keys, and in the end compare their own log with the server's journal.
 
 mod audit;
+mod due;
+mod fault;
+mod flaw;
 mod operation;
+mod reader;
+mod report;
+mod settling;
+mod shared;
 mod teller;
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kernel::WalletId;
-
-use crate::cluster::Cluster;
-use crate::process::{Server, ServerOptions};
+use crate::process::ServerOptions;
 use crate::random::SplitMix64;
 use crate::wire::Wire;
-use operation::Record;
-use teller::{Log, Teller};
+pub use fault::{Fault, Kills, NoFault, Places, Servers};
+pub use flaw::{Flaw, FlawKind};
+pub use operation::Effect;
+use operation::LONGEST_SHORT_TTL_SECONDS;
+pub use report::Report;
+use shared::{Closing, Shared};
+use teller::Teller;
 
-const TELLERS: usize = 12;
-const WALLETS: usize = 6;
-/// Kills come at a random moment of this span after the first write.
-const LONGEST_LIFE_MS: u64 = 500;
-const FIRST_WRITE_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
+const TELLERS: usize = 16;
+const WALLETS: usize = 24;
+/// Sets of operations that the search for an order may try, for each wallet.
+const MAX_SETS: usize = 2_000_000;
+/// Lots and holds with an end have it soon after the last teller stopped.
+const ALL_IS_DUE_AFTER: Duration = Duration::from_secs(LONGEST_SHORT_TTL_SECONDS.unsigned_abs() + 2);
 
 pub struct Plan<'a> {
-    /// How to start the server, on a new database.
-    pub options: ServerOptions,
-    pub victim: Victim<'a>,
+    /// How to start the servers, all on one new database.
+    pub servers: Vec<ServerOptions>,
+    pub fault: &'a mut dyn Fault,
     pub random: SplitMix64,
-    pub kills: usize,
-    /// Whether tellers also ask for what was acknowledged before; without, only kills cause retries.
+    pub strikes: usize,
+    /// Goes on until so many operations were acknowledged, if the strikes are over before.
+    pub operations: usize,
+    /// Whether tellers also ask for what was acknowledged before; without, only faults cause retries.
     pub repeats: bool,
 }
 
-/// What is killed with SIGKILL and started again.
-#[derive(Clone, Copy, Debug)]
-pub enum Victim<'a> {
-    Server,
-    /// The database under a server that stays.
-    Database(&'a Cluster),
-}
-
-/// What a run did that found no flaw.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    pub kills: usize,
-    pub acknowledged: usize,
-    pub refused: usize,
-    /// Acknowledged operations of which an attempt had no answer.
-    pub cut_off: usize,
-    /// Operations of which an attempt without an answer had happened, as the next one told.
-    pub had_happened: usize,
-    /// Times that an acknowledged operation was asked for again.
-    pub repeats: u64,
-    pub entries: usize,
-    /// The first line of `scrip verify`.
-    pub verified: String,
-    pub took: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlawKind {
-    /// Acknowledged, but the journal does not have it.
-    Lost,
-    /// In the journal, but no answer told of it.
-    ChargedTwice,
-    /// A repetition was not answered as the first time.
-    AnsweredDifferently,
-    /// In the journal as something other than what was asked for.
-    WrittenDifferently,
-    /// Refused although nothing forbids it.
-    Refused,
-    /// Answered with a server error, or never.
-    Unanswered,
-    Balance,
-    Verify,
-}
-
-#[derive(Clone, Debug)]
-pub struct Flaw {
-    pub kind: FlawKind,
-    pub what: String,
-}
-
-/// A customer of the bank with one wallet.
-struct Holder {
-    customer: String,
-    wallet: WalletId,
-}
-
-/// What the tellers and the killer know together.
-struct Shared {
-    holders: Vec<Holder>,
-    is_closing: AtomicBool,
-    /// How many times the server was killed.
-    life: AtomicUsize,
-    /// New writes that were acknowledged in each life of the server.
-    acknowledged: Vec<AtomicU64>,
-}
-
-/// Ends the tellers also when the killer fails, so that its failure is seen.
-struct Closing<'a>(&'a Shared);
-
-/// Opens the bank, kills its server as planned and checks everything that was promised.
+/// Opens the bank, lets the fault strike as planned and checks everything that was promised.
 ///
 /// # Errors
 ///
 /// Every promise that was broken.
-pub fn run(mut plan: Plan<'_>) -> Result<Report, Vec<Flaw>> {
+pub fn run(plan: Plan<'_>) -> Result<Report, Vec<Flaw>> {
+    let Plan { servers, fault, mut random, strikes, operations, repeats } = plan;
     let begin = Instant::now();
-    let mut server = Server::start(&plan.options);
-    let key = server.api_key().expect("the first start prints a key");
-    let mut wire = Wire::new(server.port(), &key);
-    let shared = Shared::open(&mut wire, plan.kills);
-    let randoms: Vec<SplitMix64> = (0..TELLERS).map(|_| plan.random.fork()).collect();
-    let killer = plan.random.fork();
-    let mut logs = vec![Teller::new(&shared, &plan, &key, 0, plan.random.clone()).fund()];
+    let mut servers = Servers::start(servers);
+    let key = servers.api_key();
+    let retries = fault.server_retries();
+    let shared = Shared::open(&mut Wire::new(servers.port(0), &key), WALLETS, strikes, servers.turned_away());
+    let ports = servers.ports();
+    let mut teller = |number| Teller::new(&shared, &ports, &key, number, random.fork(), repeats, retries);
+    let mut logs = vec![teller(0).fund()];
+    let tellers: Vec<Teller<'_>> = (1..=TELLERS).map(&mut teller).collect();
+    let mut striker = random.fork();
     thread::scope(|scope| {
         let _closing = Closing(&shared);
-        let tellers: Vec<_> = (1..)
-            .zip(randoms)
-            .map(|(number, random)| Teller::new(&shared, &plan, &key, number, random))
-            .map(|teller| scope.spawn(|| teller.work()))
-            .collect();
-        kill_repeatedly(&plan, killer, &shared, &mut server);
+        let tellers: Vec<_> = tellers.into_iter().map(|teller| scope.spawn(|| teller.work())).collect();
+        let readers: Vec<_> = ports.iter().map(|port| reader::Reader::new(&shared, *port, &key)).collect();
+        let readers: Vec<_> = readers.into_iter().map(|reader| scope.spawn(|| reader.work())).collect();
+        for life in 0..strikes {
+            shared.wait_for_a_write(life);
+            thread::sleep(fault.life(&mut striker));
+            // Before the fault: an answer that comes after it then belongs to the new life.
+            fault.strike(&mut servers, &mut striker);
+            shared.life.store(life + 1, Ordering::SeqCst);
+        }
+        shared.wait_for_a_write(strikes);
+        shared.wait_for_operations(operations);
         shared.is_closing.store(true, Ordering::SeqCst);
         logs.extend(tellers.into_iter().map(|teller| teller.join().expect("a teller does not panic")));
+        logs.extend(readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")));
     });
-    let mut report = Report { kills: plan.kills, ..Report::default() };
+    thread::sleep(ALL_IS_DUE_AFTER);
+    logs.push(Teller::new(&shared, &ports, &key, TELLERS + 1, random.fork(), repeats, retries).close());
     let mut flaws = Vec::new();
-    let records = report.add_up(logs, &mut flaws);
+    let mut report = Report { strikes, ..Report::default() };
+    let records = report.add_up(logs, WALLETS, &mut flaws);
+    report.turned_away = servers.turned_away().load(Ordering::SeqCst);
     // Read by a server that knows nothing but the database.
-    server.stop();
-    server = Server::start(&plan.options);
-    let mut wire = Wire::new(server.port(), &key);
+    servers.stop_all();
+    servers.start_first();
+    let mut wire = Wire::new(servers.port(0), &key);
     report.entries = audit::journal(&mut wire, &shared.holders, &records, &mut flaws);
-    server.stop();
-    report.verified = audit::verify(&plan.options, report.entries, &mut flaws);
+    servers.stop_all();
+    report.verified = audit::verify(servers.options(0), report.entries, &mut flaws);
     report.took = begin.elapsed();
     if flaws.is_empty() { Ok(report) } else { Err(flaws) }
-}
-
-/// Each kill comes after at least one acknowledged write since the start before it.
-fn kill_repeatedly(plan: &Plan<'_>, mut random: SplitMix64, shared: &Shared, server: &mut Server) {
-    for life in 0..plan.kills {
-        shared.wait_for_a_write(life);
-        thread::sleep(Duration::from_millis(random.draw() % LONGEST_LIFE_MS));
-        match plan.victim {
-            Victim::Server => server.kill9(),
-            Victim::Database(cluster) => cluster.kill9(),
-        }
-        shared.life.store(life + 1, Ordering::SeqCst);
-        match plan.victim {
-            Victim::Server => *server = Server::start(&plan.options),
-            Victim::Database(cluster) => cluster.restart(),
-        }
-    }
-    shared.wait_for_a_write(plan.kills);
-}
-
-impl Shared {
-    fn open(wire: &mut Wire, kills: usize) -> Shared {
-        Shared {
-            holders: (0..WALLETS).map(|number| holder(wire, number)).collect(),
-            is_closing: AtomicBool::new(false),
-            life: AtomicUsize::new(0),
-            acknowledged: (0..=kills).map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-
-    fn wait_for_a_write(&self, life: usize) {
-        let begin = Instant::now();
-        while self.acknowledged[life].load(Ordering::SeqCst) == 0 {
-            assert!(begin.elapsed() < FIRST_WRITE_WITHIN, "no write was acknowledged in life {life}");
-            thread::sleep(LOOK_AGAIN_AFTER);
-        }
-    }
-}
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.0.is_closing.store(true, Ordering::SeqCst);
-    }
-}
-
-fn holder(wire: &mut Wire, number: usize) -> Holder {
-    let customer = format!("holder-{number}");
-    let body = format!(
-        r#"{{"external_id": "{customer}", "kind": "individual", "name": "{customer}", "email": "{customer}@example.com"}}"#
-    );
-    let made = wire.post("/v1/customers", &customer, &body).expect("the server runs");
-    assert_eq!(made.status, 201, "{}", made.body);
-    let wallet = wire.get(&format!("/v1/customers/{customer}/wallet")).expect("the server runs");
-    let id = wallet.text("id").parse().unwrap_or_else(|_| panic!("a wallet has an id: {}", wallet.body));
-    Holder { customer, wallet: id }
-}
-
-impl Report {
-    fn add_up(&mut self, logs: Vec<Log>, flaws: &mut Vec<Flaw>) -> Vec<Record> {
-        let mut records = Vec::new();
-        for log in logs {
-            self.refused += log.refused;
-            self.repeats += log.repeats;
-            flaws.extend(log.flaws);
-            records.extend(log.records);
-        }
-        self.acknowledged = records.len();
-        self.cut_off = records.iter().filter(|record| record.unanswered > 0).count();
-        self.had_happened = records.iter().filter(|record| record.first.is_replayed).count();
-        records
-    }
-}
-
-impl Flaw {
-    fn new(kind: FlawKind, what: impl Into<String>) -> Flaw {
-        Flaw { kind, what: what.into() }
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.what)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} kills in {:.1} s; {} operations acknowledged, {} refused; {} were cut off, {} had happened before \
-             their answer; {} asked for again; verify: {}",
-            self.kills,
-            self.took.as_secs_f64(),
-            self.acknowledged,
-            self.refused,
-            self.cut_off,
-            self.had_happened,
-            self.repeats,
-            self.verified
-        )
-    }
 }

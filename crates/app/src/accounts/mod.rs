@@ -2,6 +2,7 @@
 //!
 //! Two kinds of users meet nowhere: a customer's user sees one customer, an operator's user all.
 
+mod operators;
 mod own_keys;
 mod passwords;
 mod profile;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 use crate::{AppError, Principal, Scope};
 
+pub use operators::{NewOperator, create_operator, operators, revoke_operator};
 pub use own_keys::{create_key, keys, revoke_key};
 pub(crate) use passwords::Workplaces;
 pub use passwords::new_password;

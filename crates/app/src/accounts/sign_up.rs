@@ -95,7 +95,7 @@ fn person(name: &str, email: &str) -> Result<NewCustomer, AppError> {
     })
 }
 
-fn user_row(
+pub(super) fn user_row(
     app: &App,
     email: &str,
     name: &str,

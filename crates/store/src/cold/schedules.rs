@@ -65,23 +65,26 @@ pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>, StoreError> {
     Ok(Entity::find().order_by_asc(Column::Name).all(db).await?)
 }
 
-/// Whether the run that is due is now ours, under `token` until `until`.
+/// Takes the run that is due, under `token` until `until`; answers when it was due. `None`: nothing is, or
+/// another process has it.
 pub async fn claim(
     store: &Store,
     name: &str,
     token: Uuid,
     (now, until): (i64, i64),
-) -> Result<bool, StoreError> {
+) -> Result<Option<i64>, StoreError> {
+    let row = Entity::find_by_id(name).one(store.reader()).await?;
+    let Some(due_at) = row.map(|row| row.next_run_at).filter(|at| *at <= now) else { return Ok(None) };
     let is_free = Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lte(now));
     let done = Entity::update_many()
         .col_expr(Column::Lease, Expr::value(token))
         .col_expr(Column::LeaseUntil, Expr::value(until))
         .filter(Column::Name.eq(name))
-        .filter(Column::NextRunAt.lte(now))
+        .filter(Column::NextRunAt.eq(due_at))
         .filter(is_free)
         .exec(store.writer())
         .await?;
-    Ok(done.rows_affected == 1)
+    Ok((done.rows_affected == 1).then_some(due_at))
 }
 
 /// The end of the run under `token`; nothing when the lease went to somebody else.

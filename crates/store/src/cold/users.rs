@@ -53,6 +53,18 @@ pub async fn of_customer(
     Ok(query.order_by_asc(Column::Id).limit(limit).all(db).await?)
 }
 
+/// Those with this role, oldest first.
+pub async fn of_role(db: &impl ConnectionTrait, role: &str, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find().filter(Column::Role.eq(role));
+    Ok(query.order_by_asc(Column::Id).limit(limit).all(db).await?)
+}
+
+/// Removes the user of this role; false when there is none.
+pub async fn remove(txn: &DatabaseTransaction, id: Uuid, role: &str) -> Result<bool, StoreError> {
+    let gone = Entity::delete_by_id(id).filter(Column::Role.eq(role)).exec(txn).await?;
+    Ok(gone.rows_affected == 1)
+}
+
 /// Counts one more try before it is judged, unless another was counted meanwhile: `false` then.
 pub async fn count_try(
     txn: &DatabaseTransaction,

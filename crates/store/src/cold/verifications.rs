@@ -29,6 +29,12 @@ pub async fn replace(txn: &DatabaseTransaction, link: Model) -> Result<(), Store
     Ok(())
 }
 
+/// Ends all links of a user.
+pub async fn forget(txn: &DatabaseTransaction, user: Uuid) -> Result<(), StoreError> {
+    Entity::delete_many().filter(Column::UserId.eq(user)).exec(txn).await?;
+    Ok(())
+}
+
 /// A link whose time is not over.
 pub async fn valid(
     db: &impl ConnectionTrait,

@@ -31,6 +31,8 @@ pub struct Model {
     pub input_hash: Option<Vec<u8>>,
     pub terms: Option<String>,
     pub about: Option<String>,
+    /// On line 0, over all rows of the entry.
+    pub digest: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,48 @@
+//! The whole in one: signals in, assessments out.
+
+use std::sync::Arc;
+
+use crate::book::Book;
+use crate::features::Features;
+use crate::model::Ensemble;
+use crate::score::Assessment;
+use crate::signal::{Millis, Signal, What};
+
+/// Hot state and the model in use.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    book: Book,
+    model: Option<Arc<Ensemble>>,
+}
+
+impl Watch {
+    /// Takes in a signal and assesses every wallet whose risk it may have changed, its own first. What was only
+    /// fetched makes nobody more suspicious and is not assessed.
+    pub fn take(&mut self, signal: &Signal) -> Vec<(u128, Assessment)> {
+        let touched = self.book.take(signal);
+        if matches!(signal.what, What::Fetched { .. }) {
+            return Vec::new();
+        }
+        touched.0.into_iter().filter_map(|wallet| Some((wallet, self.assess(wallet, signal.at)?))).collect()
+    }
+
+    /// The assessment as of now; none for a wallet of which nothing is known.
+    pub fn assess(&mut self, wallet: u128, now: Millis) -> Option<Assessment> {
+        Some(Assessment::of(self.features(wallet, now)?, self.model.as_deref()))
+    }
+
+    pub fn features(&mut self, wallet: u128, now: Millis) -> Option<Features> {
+        self.book.settle(wallet, now);
+        Some(Features::of(self.book.wallet(wallet)?, &self.book, now))
+    }
+
+    /// Puts another model in use. The state stays.
+    pub fn promote(&mut self, model: Option<Arc<Ensemble>>) {
+        self.model = model;
+    }
+
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+}

@@ -1,0 +1,100 @@
+//! A digest of each stored entry: it sits on line 0 and tells whether any column of any of its rows
+//! changed since they were written.
+
+use sea_orm::{ConnectionTrait, Value};
+use sha2::{Digest, Sha256};
+
+use crate::connect::Dialect;
+use crate::entities::posting;
+use crate::pages::Cursor;
+use crate::sql::with_rows;
+use crate::{StoreError, rows};
+
+/// Entries without digests are older than sealing.
+const HOT: &str = "postings";
+const ENTRIES_PER_STATEMENT: usize = 1_000;
+
+/// The first 64 bits of SHA-256 over every column of the entry's rows but the digest itself, texts with
+/// their lengths before them.
+pub(crate) fn digest(rows: &[posting::Model]) -> i64 {
+    let mut hash = Sha256::new();
+    for row in rows {
+        hash.update(row.bucket.to_be_bytes());
+        hash.update(row.wallet.as_bytes());
+        hash.update(row.line.to_be_bytes());
+        for number in [
+            row.seq,
+            row.recorded_at,
+            row.effective_at,
+            row.amount,
+            row.balance_after,
+            row.held_after,
+            row.debt_after,
+        ] {
+            hash.update(number.to_be_bytes());
+        }
+        for number in [row.lot, row.lot_remaining, row.hold] {
+            optional(&mut hash, number.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+        }
+        for text in [&row.kind, &row.from_account, &row.to_account] {
+            optional(&mut hash, Some(text.as_bytes()));
+        }
+        for text in [&row.idempotency_key, &row.terms, &row.about] {
+            optional(&mut hash, text.as_deref().map(str::as_bytes));
+        }
+        optional(&mut hash, row.input_hash.as_deref());
+    }
+    let whole: [u8; 32] = hash.finalize().into();
+    whole.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
+}
+
+fn optional(hash: &mut Sha256, bytes: Option<&[u8]>) {
+    let length = bytes.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+    hash.update(length.to_be_bytes());
+    hash.update(bytes.unwrap_or_default());
+}
+
+/// Gives entries that were written before there were digests theirs. A migration's; safe to run twice.
+pub async fn fill(db: &impl ConnectionTrait, dialect: Dialect) -> Result<(), StoreError> {
+    let mut cursor = Cursor::<posting::Model>::over_table(dialect, HOT, (i16::MIN, i16::MAX));
+    let (mut entry, mut found) = (Vec::new(), Vec::new());
+    while let Some(row) = cursor.next(db).await? {
+        if row.line == 0 && !entry.is_empty() {
+            found.extend(lacking(&std::mem::take(&mut entry)));
+        }
+        entry.push(row);
+        if found.len() == ENTRIES_PER_STATEMENT {
+            write(db, dialect, &std::mem::take(&mut found)).await?;
+        }
+    }
+    found.extend(lacking(&entry));
+    write(db, dialect, &found).await
+}
+
+fn lacking(entry: &[posting::Model]) -> Option<Vec<Value>> {
+    let first = entry.first().filter(|row| row.digest.is_none())?;
+    Some(vec![first.bucket.into(), first.wallet.into(), first.seq.into(), digest(entry).into()])
+}
+
+async fn write(db: &impl ConnectionTrait, dialect: Dialect, found: &[Vec<Value>]) -> Result<(), StoreError> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let update = format!(
+        "UPDATE {HOT} AS t SET digest = v.digest FROM v \
+         WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq AND t.line = 0"
+    );
+    db.execute_raw(with_rows(dialect, &["bucket", "wallet", "seq", "digest"], found, &update)).await?;
+    Ok(())
+}
+
+/// What is wrong with the digest of an entry's rows, in order of their lines.
+pub(crate) fn wrong(entry: &[posting::Model]) -> Option<&'static str> {
+    let (first, rest) = entry.split_first()?;
+    match first.digest {
+        None => Some("has no digest on its first line"),
+        Some(_) if rest.iter().any(|row| row.digest.is_some()) => Some("has a second digest"),
+        Some(said) if said != digest(entry) => Some("is not what was written: its digest differs"),
+        Some(_) => rows::order(entry).err(),
+    }
+}

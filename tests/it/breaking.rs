@@ -1,0 +1,152 @@
+//! What is broken around a working server: its database, the way to it, its disk, its power, its twin.
+
+use tests::bank::{FlawKind, Kills};
+use tests::breaking::{Cuts, DatabaseKills, DiskFull, ForgetfulDisk, PowerCuts, Proxy, SmallDisk};
+use tests::cluster::{Cluster, postgres};
+use tests::is_ci;
+use tests::process::ServerOptions;
+use tests::scratch::ScratchDir;
+
+use crate::kill::{EXECUTABLE, FAULT_VARIABLE, assert_noticed_on, at, beside, check, on_postgres};
+
+const DATABASE_KILLS: usize = 2;
+const DATABASE_KILLS_IN_CI: usize = 4;
+const CUTS: usize = 30;
+const CUTS_IN_CI: usize = 200;
+const POWER_CUTS: usize = 4;
+const POWER_CUTS_IN_CI: usize = 10;
+const SHORTAGES: usize = 2;
+const TWIN_KILLS: usize = 4;
+const TWIN_KILLS_IN_CI: usize = 15;
+/// A SQLite database of the bank; PostgreSQL begins with 40 MB of its own and writes ahead by 16 MB.
+const DISK_OF_SQLITE_MB: u32 = 64;
+const DISK_OF_POSTGRES_MB: u32 = 256;
+
+fn count(here: usize, in_ci: usize) -> usize {
+    if is_ci() { in_ci } else { here }
+}
+
+#[test]
+fn nothing_is_lost_when_postgres_itself_is_killed_or_stopped() {
+    let Some(cluster) = Cluster::start() else { return };
+    let folder = ScratchDir::new("kill-cluster");
+    let strikes = count(DATABASE_KILLS, DATABASE_KILLS_IN_CI);
+    let mut fault = DatabaseKills { cluster: &cluster, strikes: 0 };
+    check("postgres killed", &mut fault, (strikes, 0), vec![on_postgres(&folder, &cluster)]);
+    assert_eq!(fault.strikes, strikes);
+}
+
+/// What such a PostgreSQL has not written yet dies with it.
+#[test]
+fn a_postgres_that_answers_before_it_writes_is_noticed() {
+    let Some(cluster) = Cluster::start() else { return };
+    let mut fault = DatabaseKills { cluster: &cluster, strikes: 0 };
+    assert_noticed_on("synchronous_commit=off", &mut fault, FlawKind::Lost, |folder| {
+        vec![at(folder, cluster.fresh_database() + "?options=-c%20synchronous_commit%3Doff")]
+    });
+}
+
+#[test]
+fn a_connection_that_is_cut_at_commit_loses_nothing_and_charges_nothing_twice() {
+    let Some(cluster) = postgres() else { return };
+    let folder = ScratchDir::new("cuts");
+    let proxy = Proxy::start(cluster.port());
+    let strikes = count(CUTS, CUTS_IN_CI);
+    let server = at(&folder, proxy.in_front_of(&cluster.fresh_database()));
+    check("cuts at COMMIT", &mut Cuts { proxy: &proxy }, (strikes, 0), vec![server]);
+    assert!(proxy.cuts() >= strikes);
+}
+
+/// The server asks again itself when it loses a connection.
+#[test]
+fn a_server_that_ignores_keys_is_noticed_when_connections_are_cut() {
+    let Some(cluster) = postgres() else { return };
+    let proxy = Proxy::start(cluster.port());
+    assert_noticed_on(
+        "ignores_keys and cuts",
+        &mut Cuts { proxy: &proxy },
+        FlawKind::ChargedTwice,
+        |folder| {
+            let server = at(folder, proxy.in_front_of(&cluster.fresh_database()));
+            vec![server.env(FAULT_VARIABLE, "ignores_keys")]
+        },
+    );
+}
+
+#[test]
+fn a_power_cut_takes_nothing_that_was_acknowledged() {
+    let Some(mut disk) = ForgetfulDisk::mount() else { return };
+    let folder = ScratchDir::new("power");
+    let server = on_disk(&folder, disk.database());
+    let strikes = count(POWER_CUTS, POWER_CUTS_IN_CI);
+    let mut fault = PowerCuts { disk: &mut disk, canary: None };
+    check("sqlite, power cuts", &mut fault, (strikes, 0), vec![server]);
+}
+
+#[test]
+fn a_sqlite_that_does_not_wait_for_the_disk_is_noticed_in_a_power_cut() {
+    let Some(mut disk) = ForgetfulDisk::mount() else { return };
+    let database = disk.database();
+    let mut fault = PowerCuts { disk: &mut disk, canary: Some((FAULT_VARIABLE, "syncs_lazily")) };
+    assert_noticed_on("synchronous=NORMAL", &mut fault, FlawKind::Lost, |folder| {
+        vec![on_disk(folder, database.clone())]
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_sqlite() {
+    let Some(disk) = SmallDisk::mount(DISK_OF_SQLITE_MB) else { return };
+    let folder = ScratchDir::new("full-sqlite");
+    let server = on_disk(&folder, format!("sqlite://{}/scrip.db", disk.path().display()));
+    let mut fault = DiskFull { disk: &disk, cluster: None };
+    let report = check("sqlite, full disk", &mut fault, (SHORTAGES, 0), vec![server]);
+    assert!(report.turned_away > 0, "{report}");
+}
+
+#[test]
+fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_postgres() {
+    let Some(disk) = SmallDisk::mount(DISK_OF_POSTGRES_MB) else { return };
+    let Some(cluster) = Cluster::start_in(disk.path()) else { return };
+    let folder = ScratchDir::new("full-postgres");
+    let mut fault = DiskFull { disk: &disk, cluster: Some(&cluster) };
+    let server = on_postgres(&folder, &cluster);
+    let report = check("postgres, full disk", &mut fault, (SHORTAGES, 0), vec![server]);
+    assert!(report.turned_away > 0, "{report}");
+}
+
+/// What was acknowledged early finds no space.
+#[test]
+fn a_server_that_answers_early_is_noticed_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount(DISK_OF_SQLITE_MB) else { return };
+    let mut fault = DiskFull { disk: &disk, cluster: None };
+    assert_noticed_on("answers_early on a full disk", &mut fault, FlawKind::Lost, |folder| {
+        let name = kernel::new_uuid().simple();
+        let server = on_disk(folder, format!("sqlite://{}/{name}.db", disk.path().display()));
+        vec![server.env(FAULT_VARIABLE, "answers_early")]
+    });
+}
+
+#[test]
+fn two_servers_that_fight_for_the_same_wallets_agree_while_either_is_killed() {
+    let Some(cluster) = postgres() else { return };
+    let folder = ScratchDir::new("twins");
+    let first = on_postgres(&folder, cluster);
+    let twins = vec![beside(&first), first];
+    check("two servers", &mut Kills, (count(TWIN_KILLS, TWIN_KILLS_IN_CI), 0), twins);
+}
+
+/// Without the fence each decides by what it remembers.
+#[test]
+fn two_servers_that_ignore_the_fence_are_noticed() {
+    let Some(cluster) = postgres() else { return };
+    assert_noticed_on("ignores_fence", &mut Kills, FlawKind::NotLinearizable, |folder| {
+        let first = on_postgres(folder, cluster).env(FAULT_VARIABLE, "ignores_fence");
+        vec![beside(&first), first]
+    });
+}
+
+/// Embedded, but not where the working folder is.
+fn on_disk(folder: &ScratchDir, database: String) -> ServerOptions {
+    let server = ServerOptions::serve(EXECUTABLE, folder.path());
+    server.env("SCRIP_DATABASE_URL", database)
+}

@@ -1,0 +1,235 @@
+//! Sealed journal rows: out of the way of writers, and answered, read and verified as before.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use ::app::{App, AppConfig, work};
+use ::engine::EngineConfig;
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tests::databases::{Bench, benches, command, debit};
+use tests::random::SplitMix64;
+use tests::say;
+use tests::test_app::{TestApp, on_each_database, text, usage};
+
+use crate::rules_idempotency::every_kind_of_call;
+
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_scrip-under-test");
+
+#[tokio::test]
+async fn everything_reads_and_answers_as_before_when_every_row_is_sealed() {
+    on_each_database(async |app| {
+        let calls = every_kind_of_call(app).await;
+        app.clock.advance_seconds(60);
+        let before = shown(app).await;
+        let app = app.restarted().await; // every projection is written
+        seal_all(&app).await;
+        assert_eq!(shown(&app).await, before, "{}", app.name);
+        for call in &calls {
+            call.assert_replayed_by(&app).await;
+        }
+        assert_eq!(shown(&app).await, before, "{}: a replay moves nothing", app.name);
+        app.post_with(
+            "/v1/grants",
+            "key-of-usage",
+            &json!({"customer": "c", "credits": "1", "kind": "promo"}),
+        )
+        .await
+        .problem(422, "idempotency_key_reused");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn commands_go_on_from_sealed_grants_holds_and_receipts() {
+    on_each_database(async |first| {
+        first.customer("c").await;
+        let gift = text(&first.grant("c", "30", &json!({})).await, "/id");
+        first.grant("c", "20", &json!({"priority": 90})).await;
+        let hold = text(&first.hold("c", "10").await, "/id");
+        let receipt = text(&first.use_credits("c", 5).await, "/id");
+        let app = first.restarted().await;
+        seal_all(&app).await;
+        let capture = json!({"credits": "4"});
+        app.post(&format!("/v1/holds/{hold}/capture"), &capture).await.success(200);
+        app.post(&format!("/v1/receipts/{receipt}/reverse"), &json!({})).await.success(201);
+        app.assert_wallet("c", ["46", "0", "0"]).await;
+        app.post(&format!("/v1/grants/{gift}/void"), &json!({})).await.success(200);
+        app.assert_wallet("c", ["20", "0", "0"]).await;
+        app.post(&format!("/v1/receipts/{receipt}/reverse"), &json!({}))
+            .await
+            .problem(400, "already_reversed");
+        app.app.engine().stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customer_funded_between_two_tries_of_a_refused_hold_succeeds_sealed_or_not() {
+    on_each_database(async |first| {
+        first.funded("c", "5").await;
+        let (key, body) = ("job-1", json!({"customer": "c", "credits": "9"}));
+        first.post_with("/v1/holds", key, &body).await.problem(402, "insufficient_credits");
+        let app = first.restarted().await;
+        seal_all(&app).await;
+        app.post_with("/v1/holds", key, &body).await.problem(402, "insufficient_credits");
+        app.grant("c", "10", &json!({})).await;
+        let held = app.post_with("/v1/holds", key, &body).await;
+        held.success(201);
+        assert!(!held.is_replayed(), "{held}");
+        let app = app.restarted().await;
+        seal_all(&app).await;
+        let again = app.post_with("/v1/holds", key, &body).await;
+        assert!(again.is_replayed() && again.body == held.body, "{again}");
+        app.assert_wallet("c", ["6", "9", "0"]).await;
+        app.app.engine().stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_seal_at_once_while_two_others_write() {
+    for bench in benches().await {
+        let wallets = [bench.funded_wallet(5_000).await, bench.funded_wallet(5_000).await];
+        let other = bench.another_engine(EngineConfig::default()).await;
+        let before = spend(&bench, &wallets, "early", 300).await;
+        let second = store::Store::connect(&bench.url).await.expect("it opens again");
+        let sealing = async {
+            for _ in 0..4 {
+                let both = [store::seal::seal(&bench.store, 100), store::seal::seal(&second, 0)];
+                let sealed = join_all(both).await;
+                assert!(sealed.iter().all(Result::is_ok), "{}: {sealed:?}", bench.name);
+            }
+        };
+        let replays = join_all((0..300).map(|n| {
+            let request = command(wallets[n % 2], &format!("early-{n}"), debit(1));
+            other.submit(request)
+        }));
+        let ((), during, replayed) = tokio::join!(sealing, spend(&bench, &wallets, "late", 600), replays);
+        for (n, answer) in replayed.into_iter().enumerate() {
+            let answer = answer.expect("an answer");
+            assert!(answer.replayed, "{}: early-{n} was charged twice", bench.name);
+            assert_eq!(answer.entry.seq, before[&format!("early-{n}")], "{}", bench.name);
+        }
+        assert_eq!((before.len(), during.len()), (300, 600));
+        bench.engine.stop().await;
+        other.stop().await;
+        store::seal::seal(&bench.store, 0).await.expect("it seals");
+        assert_eq!(store::seal::hot_rows(&bench.store).await.expect("a count"), 0, "{}", bench.name);
+        let report = store::verify::verify(&bench.store).await.expect("verify reads on");
+        assert!(report.is_ok(), "{}: {:?}", bench.name, report.described);
+        assert_eq!(report.postings, 2 + 900, "{}", bench.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_keeps_the_hot_table_small() {
+    for bench in benches().await {
+        let wallet = bench.funded_wallet(1_000).await;
+        let config = AppConfig { hot_rows: 50, ..AppConfig::default() };
+        let app = App::open(bench.store.clone(), bench.clock.clone(), bench.engine.clone(), config);
+        work::schedules_round(&app).await.expect("schedules are made");
+        for n in 0..60 {
+            bench.clock.advance_seconds(1);
+            bench.engine.submit(command(wallet, &format!("d{n}"), debit(1))).await.expect("a debit");
+        }
+        bench.engine.stop().await;
+        let rows = store::seal::hot_rows(&bench.store).await.expect("a count");
+        assert_eq!(rows, 61, "{}: one grant, 60 debits", bench.name);
+        bench.clock.advance_seconds(60);
+        work::schedules_round(&app).await.expect("what is due runs");
+        let rows = store::seal::hot_rows(&bench.store).await.expect("a count");
+        assert_eq!(rows, 25, "{}: half of hot_rows, those recorded last", bench.name);
+        bench.assert_verified().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_that_is_killed_anywhere_loses_nothing_and_is_finished_by_the_next_run() {
+    let mut random = SplitMix64::announced("kills of scrip seal");
+    for bench in benches().await {
+        let wallets = [bench.funded_wallet(20_000).await, bench.funded_wallet(20_000).await];
+        let mut keys = spend(&bench, &wallets, "first", 3_000).await;
+        bench.engine.stop().await;
+        let (mut kills, mut half_way) = (0, 0);
+        let mut delay_ms = 30;
+        loop {
+            let mut sealing = start_sealing(&bench);
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            if let Some(status) = sealing.try_wait().expect("a child") {
+                assert!(status.success(), "{}", bench.name);
+                break;
+            }
+            sealing.kill().expect("it was running");
+            sealing.wait().expect("it ends");
+            kills += 1;
+            let rows = store::seal::hot_rows(&bench.store).await.expect("a count");
+            half_way += usize::from(rows > 0 && rows < 3_002);
+            bench.assert_verified().await;
+            delay_ms += random.below(25) as u64;
+        }
+        say(&format!("{}: {kills} kills of scrip seal, {half_way} with some rows sealed", bench.name));
+        assert!(kills > 0, "{}", bench.name);
+        assert_eq!(store::seal::hot_rows(&bench.store).await.expect("a count"), 0, "{}", bench.name);
+        let engine = bench.another_engine(EngineConfig::default()).await;
+        for (key, seq) in std::mem::take(&mut keys) {
+            let wallet = wallets[usize::from(key.ends_with(['1', '3', '5', '7', '9']))];
+            let answer = engine.submit(command(wallet, &key, debit(1))).await.expect("an answer");
+            assert!(answer.replayed && answer.entry.seq == seq, "{}: {key}", bench.name);
+        }
+        engine.stop().await;
+        bench.assert_verified().await;
+    }
+}
+
+/// One credit a time, in turns from both wallets; the seq of each by its key.
+async fn spend(
+    bench: &Bench,
+    wallets: &[kernel::WalletId; 2],
+    name: &str,
+    count: usize,
+) -> BTreeMap<String, i64> {
+    let calls = (0..count).map(|n| async move {
+        let key = format!("{name}-{n}");
+        let answer = bench.engine.submit(command(wallets[n % 2], &key, debit(1))).await.expect("a debit");
+        (key, answer.entry.seq)
+    });
+    join_all(calls).await.into_iter().collect()
+}
+
+fn start_sealing(bench: &Bench) -> std::process::Child {
+    let mut command = Command::new(EXECUTABLE);
+    for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("SCRIP_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(["seal", "--keep", "0"])
+        .env("SCRIP_DATABASE_URL", &bench.url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the executable starts")
+}
+
+async fn seal_all(app: &TestApp) {
+    let store = app.app.store();
+    let rows = store::seal::hot_rows(store).await.expect("a count");
+    assert_eq!(store::seal::seal(store, 0).await.expect("it seals"), rows, "{}", app.name);
+    assert_eq!(store::seal::hot_rows(store).await.expect("a count"), 0, "{}", app.name);
+}
+
+/// All that a customer can be shown.
+async fn shown(app: &TestApp) -> Vec<Value> {
+    let mut shown =
+        vec![app.wallet("c").await, app.wallet_as_of("c", 0).await, app.wallet_as_of("c", 30).await];
+    let lines = app.postings("c").await;
+    for line in &lines {
+        if let Some(receipt) = line["receipt"].as_str() {
+            shown.push(app.get(&format!("/v1/receipts/{receipt}")).await.success(200));
+        }
+    }
+    shown.push(app.post("/v1/quotes", &usage("c", 1)).await.success(201)["credits"].clone());
+    shown.extend(lines);
+    shown
+}

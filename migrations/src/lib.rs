@@ -11,6 +11,8 @@ mod m0010_payments;
 mod m0011_due_lots;
 mod m0012_digests;
 mod m0013_sealed_postings;
+mod m0020_password_resets;
+mod m0021_problems;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -31,6 +33,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_verify_runs::Migration),
             Box::new(m0012_digests::Migration),
             Box::new(m0013_sealed_postings::Migration),
+            Box::new(m0020_password_resets::Migration),
+            Box::new(m0021_problems::Migration),
         ]
     }
 }

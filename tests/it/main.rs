@@ -16,6 +16,7 @@ mod corruption;
 mod demo;
 mod doctor;
 mod engine;
+mod identity;
 mod kill;
 mod operators;
 mod outage;

@@ -108,7 +108,11 @@ impl Features {
             credits_hour: wallet.spent_hour.at(now).ln_1p(),
             credits_day: spent.ln_1p(),
             credits_week: wallet.spent_week.at(now).ln_1p(),
-            credits_per_use: if spent > 0.0 { (wallet.spent_squared_day.at(now) / spent).ln_1p() } else { 0.0 },
+            credits_per_use: if spent > 0.0 {
+                (wallet.spent_squared_day.at(now) / spent).ln_1p()
+            } else {
+                0.0
+            },
             surge: wallet.surge(now),
             uses_day: wallet.uses_day.at(now),
             near_day: outputs.near.at(now),
@@ -130,7 +134,11 @@ impl Features {
             trial_surprise: sign_up
                 .filter(|s| s.is_trial)
                 .map_or(0.0, |s| book.trial_surprise(s.address.network, now)),
-            burnt_early: if is_early && period.brought > 0.0 { period.spent_early / period.brought } else { 0.0 },
+            burnt_early: if is_early && period.brought > 0.0 {
+                period.spent_early / period.brought
+            } else {
+                0.0
+            },
             burnt_early_before: period.early_before,
             hour_share: wallet.spent_hour.at(now) / period.brought.max(SMALLEST_ALLOTMENT),
             cards_day: count(wallet.cards.count(DAY, now)),

@@ -112,7 +112,11 @@ impl Thresholds {
     /// The verdict on `score` for a wallet under `before`.
     #[must_use]
     pub fn verdict(&self, score: f64, before: Verdict) -> Verdict {
-        let steps = [(Verdict::Block, self.block), (Verdict::Restrict, self.restrict), (Verdict::Review, self.review)];
+        let steps = [
+            (Verdict::Block, self.block),
+            (Verdict::Restrict, self.restrict),
+            (Verdict::Review, self.review),
+        ];
         let holds = |verdict, from| score >= if before >= verdict { from * self.release } else { from };
         steps.into_iter().find(|(verdict, from)| holds(*verdict, *from)).map_or(Verdict::Allow, |(v, _)| v)
     }

@@ -52,7 +52,8 @@ pub fn evaluate(path: &Path) -> Result<Row, String> {
         let test = archive.positions(&format!("test_{split}"))?;
         let is_bad: Vec<bool> = test.iter().map(|i| labels[*i] == 1).collect();
         let rows = table.select(Axis(0), &test);
-        let (scores, fit_seconds, score_seconds, failed) = fit_and_score(&format!("{set}/{split}"), &train, &rows);
+        let (scores, fit_seconds, score_seconds, failed) =
+            fit_and_score(&format!("{set}/{split}"), &train, &rows);
         row.auc += roc_auc(&is_bad, &scores) / splits as f64;
         row.ap += average_precision(&is_bad, &scores) / splits as f64;
         row.fit_seconds += fit_seconds / splits as f64;

@@ -12,6 +12,8 @@ mod m0011_due_lots;
 mod m0012_digests;
 mod m0013_sealed_postings;
 mod m0014_retention;
+mod m0020_password_resets;
+mod m0021_problems;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -33,6 +35,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_digests::Migration),
             Box::new(m0013_sealed_postings::Migration),
             Box::new(m0014_retention::Migration),
+            Box::new(m0020_password_resets::Migration),
+            Box::new(m0021_problems::Migration),
         ]
     }
 }

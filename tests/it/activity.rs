@@ -12,7 +12,7 @@ use tests::shop::{Shop, in_each_shop};
 const STEPS: usize = 60;
 const DAY_SECONDS: i64 = 86_400;
 /// The shop's clock starts in March; the steps reach into August at most.
-const MONTHS: [&str; 8] =
+pub const MONTHS: [&str; 8] =
     ["2026-02", "2026-03", "2026-04", "2026-05", "2026-06", "2026-07", "2026-08", "2026-09"];
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn opening_plus_all_that_happened_is_closing_in_every_month() {
     in_each_shop(async |shop| {
         let mut random = random.clone();
         shop.customer("c").await;
-        let mut history = History { shop, receipts: Vec::new(), holds: Vec::new(), grants: Vec::new() };
+        let mut history = History::of(shop);
         for _ in 0..STEPS {
             history.step(&mut random).await;
         }
@@ -71,7 +71,8 @@ async fn days_and_pace(shop: &Shop) -> (Vec<Credits>, Credits) {
     (pace.days.iter().map(|day| day.charged).collect(), pace.per_day)
 }
 
-struct History<'s> {
+/// Commands for the customer `c`.
+pub struct History<'s> {
     shop: &'s Shop,
     receipts: Vec<String>,
     holds: Vec<String>,
@@ -79,8 +80,12 @@ struct History<'s> {
 }
 
 impl History<'_> {
+    pub fn of(shop: &Shop) -> History<'_> {
+        History { shop, receipts: Vec::new(), holds: Vec::new(), grants: Vec::new() }
+    }
+
     /// One command of any kind; a refusal is an answer, too.
-    async fn step(&mut self, random: &mut SplitMix64) {
+    pub async fn step(&mut self, random: &mut SplitMix64) {
         self.shop.clock.advance_seconds(random.amount(3 * DAY_SECONDS));
         let credits = random.amount(40).to_string();
         match random.below(8) {
@@ -194,7 +199,7 @@ async fn total_at(shop: &Shop, at: Timestamp) -> Credits {
     Credits::from_micros(of("available") + of("held") - of("debt"))
 }
 
-fn begin(month: &str) -> Timestamp {
+pub fn begin(month: &str) -> Timestamp {
     format!("{month}-01T00:00:00Z").parse().expect("an instant")
 }
 

@@ -16,6 +16,7 @@ mod corruption;
 mod demo;
 mod doctor;
 mod engine;
+mod identity;
 mod interleavings;
 mod kill;
 mod operators;

@@ -20,21 +20,21 @@ const PAYLOADS: [&str; 4] = [
 ];
 
 /// A browser without scripts.
-struct Browser {
+pub struct Browser {
     pages: Router,
     cookies: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
-struct Shown {
-    status: u16,
+pub struct Shown {
+    pub status: u16,
     location: Option<String>,
     cookies: Vec<String>,
-    body: String,
+    pub body: String,
 }
 
 impl Browser {
-    fn of(shop: &Shop) -> Browser {
+    pub fn of(shop: &Shop) -> Browser {
         Browser {
             pages: portal::router(shop.app.clone(), &format!("http://{}", shop.address)),
             cookies: BTreeMap::new(),
@@ -46,7 +46,7 @@ impl Browser {
         Browser { pages: self.pages.clone(), cookies: self.cookies.clone() }
     }
 
-    async fn get(&mut self, path: &str) -> Shown {
+    pub async fn get(&mut self, path: &str) -> Shown {
         self.send(http::Method::GET, path, String::new()).await
     }
 
@@ -97,7 +97,7 @@ impl Browser {
         self.post("/sign-up", "/sign-up", &fields).await
     }
 
-    async fn sign_in(&mut self, email: &str, password: &str) -> Shown {
+    pub async fn sign_in(&mut self, email: &str, password: &str) -> Shown {
         self.post("/sign-in", "/sign-in", &[("email", email), ("password", password), ("next", "/")]).await
     }
 
@@ -119,7 +119,7 @@ impl Shown {
 }
 
 /// The text after `start` up to `end`; empty when it is not there.
-fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+pub fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     let after = text.split_once(start).map_or("", |(_, after)| after);
     after.split_once(end).map_or("", |(found, _)| found)
 }
@@ -182,8 +182,8 @@ async fn from_sign_up_to_the_price_formula_of_a_job_in_two_clicks() {
             assert!(activity.body.contains(part), "{part}");
         }
         let csv = browser.get("/activity.csv?month=all").await.body;
-        assert_eq!(csv.lines().count(), 3, "{csv}");
-        assert!(csv.lines().nth(1).is_some_and(|line| line.contains("-6,94,charged")), "{csv}");
+        assert_eq!(csv.lines().count(), 5, "{csv}");
+        assert!(csv.lines().nth(2).is_some_and(|line| line.contains("-6,94,charged")), "{csv}");
     })
     .await;
 }
@@ -464,6 +464,193 @@ async fn strangers_see_prices_and_are_asked_to_sign_in_elsewhere() {
             let shown = browser.get(path).await;
             assert_eq!(shown.location, Some(format!("/sign-in?next={}", path.replace('/', "%2F"))), "{path}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn activity_is_narrowed_by_kind_work_and_any_name_of_a_row() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let customer = browser.customer().await;
+        grant(shop, &customer, "100").await;
+        let image = image(shop, &customer, json!({"job": "poster", "vendor_transaction": "fal-1"})).await;
+        let chat = json!({
+            "customer": customer, "feature": "text.generate", "model": "gpt-4", "job": "chat", "subject": "mira",
+            "quantities": {"input_tokens": 1000},
+        });
+        let chat = shop.post_with("/v1/usage", "my-own-key", &chat).await.document()["id"].clone();
+        let chat = chat.as_str().expect("a receipt").to_owned();
+        let both = [format!("/receipts/{image}"), format!("/receipts/{chat}")];
+        for (query, shown) in [
+            ("", [true, true]),
+            ("&kind=used", [true, true]),
+            ("&kind=received", [false, false]),
+            ("&work=image.generate", [true, false]),
+            ("&work=image.generate%2Fmidjourney", [false, false]),
+            ("&work=text.generate%2Fgpt-4", [false, true]),
+            ("&q=poster", [true, false]),
+            ("&q=fal-1", [true, false]),
+            ("&q=mira", [false, true]),
+            ("&q=my-own-key", [false, true]),
+            (&format!("&q={image}"), [true, false]),
+            ("&q=poste", [false, false]),
+            ("&kind=used&work=text.generate&q=chat", [false, true]),
+        ] {
+            for page in ["/activity", "/activity.csv"] {
+                let found = browser.get(&format!("{page}?month=all{query}")).await.body;
+                let is_there = [&image, &chat].map(|id| found.contains(id.as_str()));
+                // The id that is searched for stands in the search box, too.
+                let is_linked = both.each_ref().map(|path| found.contains(&format!("href=\"{path}\"")));
+                let is_there = if page == "/activity" { is_linked } else { is_there };
+                assert_eq!(is_there, shown, "{}: {page} {query}", shop.name);
+                let closing = if page == "/activity" { "= Closing" } else { "Closing balance" };
+                assert_eq!(found.contains(closing), page == "/activity" || query.is_empty(), "{query}");
+            }
+        }
+        assert_eq!(browser.get("/activity?kind=nonsense").await.status, 400);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_receipt_tells_every_step_of_its_hold() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let customer = browser.customer().await;
+        grant(shop, &customer, "100").await;
+        let hold = shop.post("/v1/holds", &json!({"customer": customer, "credits": "20"})).await.document();
+        let hold = hold["id"].as_str().expect("a hold").to_owned();
+        let mut receipts = Vec::new();
+        for (path, body) in [
+            ("capture", json!({"credits": "3", "final": false})),
+            ("extend", json!({"credits": "7"})),
+            ("capture", json!({"credits": "4"})),
+        ] {
+            shop.clock.advance_seconds(60);
+            let done = shop.post(&format!("/v1/holds/{hold}/{path}"), &body).await;
+            assert!(done.status < 300, "{done:?}");
+            receipts.push(done.document()["id"].as_str().unwrap_or_default().to_owned());
+        }
+        for (receipt, other) in [(&receipts[0], &receipts[2]), (&receipts[2], &receipts[0])] {
+            let shown = browser.get(&format!("/receipts/{receipt}")).await.body;
+            let steps = between(&shown, "<ol class=\"timeline\">", "</ol>");
+            let told = ["20 set aside", "3 charged", "7 more set aside", "4 charged, 20 given back"];
+            let found: Vec<Option<usize>> = told.iter().map(|step| steps.find(step)).collect();
+            assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{found:?} in {steps}");
+            assert!(steps.contains(&format!("href=\"/receipts/{other}\"")), "the other capture: {steps}");
+            assert_eq!(steps.matches("this receipt").count(), 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reported_problem_reaches_operators_once() {
+    in_each_shop(async |shop| {
+        let operator = app::accounts::NewOperator {
+            email: "olga@example.com".to_owned(),
+            name: "Olga".to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        let system = app::Principal::system();
+        app::accounts::create_operator(&shop.app, &system, operator).await.expect("an operator");
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let customer = browser.customer().await;
+        grant(shop, &customer, "100").await;
+        let receipt = image(shop, &customer, json!({})).await;
+        let (page, path) = (format!("/receipts/{receipt}"), format!("/receipts/{receipt}/problem"));
+        assert_eq!(browser.post(&page, &path, &[("text", " ")]).await.status, 400);
+        let told = [("text", "It is black.\r\n<b>All</b> of it.")];
+        let twice = browser.copy();
+        assert!(browser.post(&page, &path, &told).await.leads_to(&page));
+        let shown = browser.get(&page).await.body;
+        assert!(shown.contains("Your report reached us") && shown.contains("You reported a problem"));
+        let mut twice = twice;
+        let token =
+            between(&twice.get("/settings").await.body, "name=\"form_token\" value=\"", "\"").to_owned();
+        let again = twice.post_as_is(&path, &[("form_token", &token), told[0]]).await;
+        assert!(again.status == 400 && again.body.contains("already"), "{again:?}");
+        shop.settle().await;
+        let sent = shop.sent.lock().expect("no panic holds it").clone();
+        let mails: Vec<_> = sent.iter().filter(|mail| mail.recipient == "olga@example.com").collect();
+        assert_eq!(mails.len(), 1);
+        let letter = &mails[0].letter;
+        assert!(
+            letter.text.contains("<b>All</b> of it.") && letter.text.contains(&receipt),
+            "{}",
+            letter.text
+        );
+        assert!(!letter.html.contains("<b>All"));
+
+        let page = app::PageRequest::default();
+        let listed = app::problems::list(&shop.app, &system, Some("open"), &page).await.expect("a list").data;
+        assert_eq!(listed.iter().map(|p| p.receipt.as_str()).collect::<Vec<_>>(), [receipt.as_str()]);
+        assert_eq!(
+            (listed[0].customer_name.as_str(), listed[0].reporter.as_str()),
+            ("Ada", "ada@example.com")
+        );
+        let mut stranger = Browser::of(shop);
+        stranger.sign_up("Bob", "bob@example.com").await;
+        assert_eq!(stranger.post("/settings", &path, &told).await.status, 404, "another's receipt");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_replaced_by_the_link_that_was_mailed() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        shop.settle().await;
+        let before = shop.sent.lock().expect("no panic holds it").len();
+        let mut stranger = Browser::of(shop);
+        for email in ["nobody@example.com", "Ada@example.com", "ada@example.com"] {
+            let asked = stranger.post("/forgot", "/forgot", &[("email", email)]).await;
+            assert!(asked.leads_to("/sign-in"), "the same answer for everybody: {asked:?}");
+        }
+        shop.settle().await;
+        let sent = shop.sent.lock().expect("no panic holds it").clone();
+        let new: Vec<_> = sent.iter().skip(before).collect();
+        assert_eq!(new.len(), 1, "{new:?}");
+        let link = between(&new[0].letter.text, "/reset?token=", "\n").trim().to_owned();
+        let chosen = |password: &'static str| [("token", link.clone()), ("password", password.to_owned())];
+        let page = format!("/reset?token={link}");
+        let fields = chosen("short");
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        assert_eq!(stranger.post(&page, "/reset", &fields).await.status, 400);
+        let fields = chosen("another horse entirely");
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        assert!(stranger.post(&page, "/reset", &fields).await.leads_to("/sign-in"));
+        assert!(!browser.is_signed_in().await, "every session has ended");
+        assert_eq!(browser.sign_in("ada@example.com", PASSWORD).await.status, 400);
+        assert!(browser.sign_in("ada@example.com", "another horse entirely").await.leads_to("/"));
+        assert!(stranger.post(&page, "/reset", &fields).await.leads_to("/forgot"), "a link works once");
+
+        shop.clock.advance_seconds(3_600);
+        stranger.post("/forgot", "/forgot", &[("email", "ada@example.com")]).await;
+        shop.settle().await;
+        let last = shop.sent.lock().expect("no panic holds it").last().expect("a mail").clone();
+        let link = between(&last.letter.text, "/reset?token=", "\n").trim().to_owned();
+        shop.clock.advance_seconds(3_600);
+        let fields = [("token", link.as_str()), ("password", PASSWORD)];
+        assert!(stranger.post("/forgot", "/reset", &fields).await.leads_to("/forgot"), "an hour is over");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_this_session_too() {
+    in_each_shop(async |shop| {
+        let (mut here, mut there) = (Browser::of(shop), Browser::of(shop));
+        here.sign_up("Ada", "ada@example.com").await;
+        there.sign_in("ada@example.com", PASSWORD).await;
+        assert!(there.is_signed_in().await);
+        assert!(here.post("/settings", "/settings/sessions/end-all", &[]).await.leads_to("/"));
+        assert!(!here.is_signed_in().await && !there.is_signed_in().await);
     })
     .await;
 }

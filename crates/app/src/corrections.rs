@@ -1,7 +1,7 @@
 //! What operators do to one customer's credits, each act with a reason and a row in the audit log.
 
 use engine::EngineCommand;
-use kernel::{Credits, CustomerId, GrantId, ReceiptId, Timestamp, WalletId};
+use kernel::{CheckoutId, Credits, CustomerId, GrantId, ReceiptId, Timestamp, WalletId};
 use ledger::{Command, EntryKind, GrantKind};
 use serde::Serialize;
 use serde_json::json;
@@ -11,6 +11,7 @@ use crate::about::GrantFacts;
 use crate::accounts::Session;
 use crate::audit::{Act, Asked, audited};
 use crate::grants::{Grant, NewGrant};
+use crate::payments::{self, NewRefund};
 use crate::receipts::Receipt;
 use crate::submit::{request, submit};
 use crate::{App, AppError, CustomerRef, Keyed, Principal, Scope, customers, grants, receipts, wallets};
@@ -94,6 +95,18 @@ pub async fn reverse(app: &App, by: &Session, id: ReceiptId, act: &Act) -> Resul
         Ok(receipts::reverse(app, &by.user.principal(), id, &keyed).await?.value)
     };
     audited(app, asked, || balances(app, id.wallet), work).await?;
+    Ok(customer)
+}
+
+/// Asks the gateway to give back what is left of a payment; the credits follow from what it says.
+pub async fn refund(app: &App, by: &Session, id: CheckoutId, act: &Act) -> Result<CustomerId, AppError> {
+    let purchase = payments::get(app, &by.user.principal(), id).await?;
+    let (customer, wallet) = (purchase.customer, customers::load(app, purchase.customer).await?.wallet);
+    let (action, subject) = ("purchase.refund", id.to_string());
+    let asked = Asked { by, act, action, subject, customer: Some(customer), input: json!({}) };
+    let new = NewRefund { checkout: id, amount_minor: None, reason: act.reason.trim().to_owned() };
+    let work = async |keyed: Keyed| payments::refund(app, &by.user.principal(), new, &keyed).await;
+    audited(app, asked, || balances(app, wallet), work).await?;
     Ok(customer)
 }
 

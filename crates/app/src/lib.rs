@@ -30,6 +30,7 @@ pub mod postings;
 pub mod prices;
 mod pricing;
 mod principal;
+pub mod problems;
 pub mod queues;
 pub mod quotes;
 pub mod receipts;

@@ -2,7 +2,7 @@
 
 use kernel::{Credits, Timestamp};
 use store::cold::queue::{self, Queue};
-use store::cold::{customers, mails};
+use store::cold::{customers, mails, problems};
 
 use crate::verification::{self, Verification};
 use crate::{App, AppError, Principal, Scope};
@@ -18,8 +18,12 @@ pub struct Overview {
     pub failed_events: u64,
     pub failed_work: u64,
     pub failed_mails: u64,
+    /// What customers reported and nobody has looked at.
+    pub open_problems: u64,
     /// Sold, used, expired and unpaid are numbers of the last check, so that they belong together.
     pub verified: Option<Verification>,
+    /// Another check was asked for or is under way.
+    pub is_verifying: bool,
 }
 
 pub async fn overview(app: &App, by: &Principal) -> Result<Overview, AppError> {
@@ -34,6 +38,8 @@ pub async fn overview(app: &App, by: &Principal) -> Result<Overview, AppError> {
         failed_events: queue::count(app.store(), Queue::Inbox, queue::FAILED).await?,
         failed_work: queue::count(app.store(), Queue::Outbox, queue::FAILED).await?,
         failed_mails: mails::count(db, mails::FAILED).await?,
+        open_problems: problems::count(db, problems::OPEN).await?,
+        is_verifying: verification::is_running(app, by).await?,
         verified: verification::last(app, by).await?,
     })
 }

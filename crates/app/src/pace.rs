@@ -1,7 +1,10 @@
 //! How fast a wallet is used, day by day.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use kernel::{Credits, Timestamp};
-use store::statement;
+use store::statement::{self, Charged};
 
 use crate::{App, AppError, CustomerRef, Principal, Scope, customers, wallets};
 
@@ -16,6 +19,8 @@ const FORECAST_MAX_DAYS: i64 = 365;
 pub struct Pace {
     /// Oldest first, today last, days without use included.
     pub days: Vec<Day>,
+    /// What was used in these days, the most first; `None` stands for charges in plain credits.
+    pub features: Vec<Option<String>>,
     /// Charged per day over the last seven days, or since the first entry when that is later.
     pub per_day: Credits,
     /// How long the available credits last at this pace; `None` without use or beyond a year.
@@ -23,11 +28,13 @@ pub struct Pace {
     pub as_of: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
     pub begins_at: Timestamp,
     /// To the wallet, debt included, less what was undone since: `per_day` is made of these.
     pub charged: Credits,
+    /// The parts of `charged`, as [`Pace::features`] names them.
+    pub by_feature: Vec<Credits>,
 }
 
 /// The last `day_count` days, today included.
@@ -46,12 +53,31 @@ pub async fn pace(
     let last = store::wallets::read(app.store(), known.wallet).await?.map_or(0, |state| state.seq);
     let first = statement::first_since(app.store(), known.wallet, midnight(oldest), last).await?;
     let charged = statement::charged_per_day(app.store(), known.wallet, first, last).await?;
-    let on = |day: i64| charged.iter().find(|(d, _)| *d == day).map_or(0, |(_, micros)| *micros);
-    let days: Vec<Day> = (oldest..=today)
-        .map(|day| Day { begins_at: midnight(day), charged: Credits::from_micros(on(day)) })
-        .collect();
+    let features = features(&charged);
+    let days: Vec<Day> = (oldest..=today).map(|day| on(day, &charged, &features)).collect();
     let (per_day, days_left) = forecast(&days, wallet.available);
-    Ok(Pace { days, per_day, days_left, as_of: now })
+    Ok(Pace { days, features, per_day, days_left, as_of: now })
+}
+
+/// The most used first.
+fn features(charged: &[Charged]) -> Vec<Option<String>> {
+    let mut sums: BTreeMap<&Option<String>, i64> = BTreeMap::new();
+    for part in charged {
+        *sums.entry(&part.feature).or_default() += part.micros;
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, micros)| Reverse(*micros));
+    sums.into_iter().map(|(feature, _)| feature.clone()).collect()
+}
+
+fn on(day: i64, charged: &[Charged], features: &[Option<String>]) -> Day {
+    let of = |feature: &Option<String>| {
+        let parts = charged.iter().filter(|part| part.day == day && part.feature == *feature);
+        Credits::from_micros(parts.map(|part| part.micros).sum())
+    };
+    let by_feature: Vec<Credits> = features.iter().map(of).collect();
+    let charged = Credits::from_micros(by_feature.iter().map(|part| part.micros()).sum());
+    Day { begins_at: midnight(day), charged, by_feature }
 }
 
 fn forecast(days: &[Day], available: Credits) -> (Credits, Option<i64>) {
@@ -75,7 +101,12 @@ mod tests {
     use super::*;
 
     fn days(charged: &[i64]) -> Vec<Day> {
-        charged.iter().map(|n| Day { begins_at: Timestamp::EPOCH, charged: Credits::whole(*n) }).collect()
+        let day = |n: &i64| Day {
+            begins_at: Timestamp::EPOCH,
+            charged: Credits::whole(*n),
+            by_feature: vec![Credits::whole(*n)],
+        };
+        charged.iter().map(day).collect()
     }
 
     #[test]

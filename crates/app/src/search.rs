@@ -1,14 +1,15 @@
-//! One search box: mail address, name, external id, any of our ids, a job.
+//! One search box: mail address, name, external id, any of our ids, the gateway's id of a payment or a
+//! checkout, a job.
 
 use std::collections::BTreeSet;
 
-use kernel::{CheckoutId, CustomerId, GrantId, HoldId, QuoteId, ReceiptId, WalletId};
+use kernel::{ApiKeyId, CheckoutId, CustomerId, GrantId, HoldId, QuoteId, ReceiptId, WalletId};
 use ledger::EntryKind;
-use store::cold::{checkouts, customers};
+use store::cold::{api_keys, checkouts, customers};
 use store::finds::{self, Found};
 
 use crate::text::{NAME_MAX_CHARS, is_text};
-use crate::{App, AppError, Principal, Scope};
+use crate::{App, AppError, Principal, Scope, payments};
 
 /// Hits of one search.
 pub const HITS_MAX: u64 = 20;
@@ -33,6 +34,9 @@ pub async fn search(app: &App, by: &Principal, text: &str) -> Result<Vec<Hit>, A
     if let Some(hits) = by_id(app, text).await? {
         return Ok(hits);
     }
+    if let Some(hit) = by_gateway_id(app, by, text).await? {
+        return Ok(vec![hit]);
+    }
     let rows = customers::search(app.store().reader(), text, HITS_MAX).await?;
     let mut hits: Vec<Hit> = rows.into_iter().map(|row| hit(row, String::new())).collect();
     if hits.is_empty() {
@@ -53,9 +57,25 @@ async fn by_id(app: &App, text: &str) -> Result<Option<Vec<Hit>>, AppError> {
         let row = customers::by_id(db, checkout.customer).await?;
         return Ok(Some(row.into_iter().map(|row| hit(row, format!("purchase {id}"))).collect()));
     }
+    if let Ok(id) = text.parse::<ApiKeyId>() {
+        let key = api_keys::by_id(db, id.uuid()).await?;
+        let Some(owner) = key.and_then(|key| key.customer) else { return Ok(Some(Vec::new())) };
+        let row = customers::by_id(db, owner).await?;
+        return Ok(Some(row.into_iter().map(|row| hit(row, format!("API key {id}"))).collect()));
+    }
     let Some((wallet, what)) = wallet_of(text) else { return Ok(None) };
     let row = customers::by_wallet(db, wallet.uuid()).await?;
     Ok(Some(row.into_iter().map(|row| hit(row, format!("{what} {text}"))).collect()))
+}
+
+/// The gateway's own name for a payment or a checkout.
+async fn by_gateway_id(app: &App, by: &Principal, text: &str) -> Result<Option<Hit>, AppError> {
+    if !payments::is_configured(app) {
+        return Ok(None);
+    }
+    let Some(purchase) = payments::of_gateway_id(app, by, text).await? else { return Ok(None) };
+    let row = customers::by_id(app.store().reader(), purchase.customer.uuid()).await?;
+    Ok(row.map(|row| hit(row, format!("purchase {}", purchase.id))))
 }
 
 fn wallet_of(text: &str) -> Option<(WalletId, &'static str)> {

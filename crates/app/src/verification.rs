@@ -6,10 +6,10 @@ use kernel::{Timestamp, new_uuid};
 use ledger::{Account, EntryKind};
 use serde::{Deserialize, Serialize};
 use store::StoreError;
-use store::cold::verify_runs;
+use store::cold::{schedules, verify_runs};
 
 use crate::about::{from_json, to_json};
-use crate::{App, AppError, Principal, Scope};
+use crate::{App, AppError, Principal, Scope, work};
 
 /// One run. All numbers are of the same walk through the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,21 @@ pub async fn run(app: &App, by: &Principal) -> Result<Verification, AppError> {
     verify_runs::insert(&txn, row).await?;
     txn.commit().await.map_err(StoreError::from)?;
     Ok(run)
+}
+
+/// Asks the worker for a run; it reads the whole journal, so no request waits for it.
+pub async fn ask(app: &App, by: &Principal) -> Result<(), AppError> {
+    by.require(Scope::Admin)?;
+    jobs::hasten(app.store(), work::VERIFY, app.now()).await?;
+    app.bells().schedules.notify_one();
+    Ok(())
+}
+
+/// Whether a run was asked for or is under way.
+pub async fn is_running(app: &App, by: &Principal) -> Result<bool, AppError> {
+    by.require(Scope::Admin)?;
+    let (row, now) = (schedules::by_name(app.store().reader(), work::VERIFY.name).await?, app.now().micros());
+    Ok(row.is_some_and(|row| row.next_run_at <= now || row.lease_until.is_some_and(|until| until > now)))
 }
 
 pub async fn last(app: &App, by: &Principal) -> Result<Option<Verification>, AppError> {

@@ -10,6 +10,7 @@ use store::cold::{inbox, outbox, queue, schedules};
 use store::{StoreError, Uuid};
 use tokio::sync::Notify;
 
+use crate::accounts;
 use crate::payments::{self, WorkState};
 use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, outages, retention, verification};
 
@@ -35,12 +36,14 @@ pub const SCHEDULES: [Schedule; 8] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
-    Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 },
+    VERIFY,
     Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
     Schedule { name: "forget", cron: "41 4 * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
     Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 },
 ];
+
+pub(crate) const VERIFY: Schedule = Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 };
 
 /// Rung when there is new work, so that it need not wait for the next look.
 #[derive(Debug, Default)]
@@ -48,6 +51,7 @@ pub struct Bells {
     pub outbox: Notify,
     pub inbox: Notify,
     pub mails: Notify,
+    pub schedules: Notify,
 }
 
 /// A row of the outbox, for operators.
@@ -194,6 +198,7 @@ async fn work_off(app: &App, claim: Claim<Uuid>) -> Result<(), AppError> {
     let done = match work.kind.as_str() {
         payments::CREDIT_COMMAND => payments::move_credits(app, &work).await,
         payments::OPEN_CHECKOUT => payments::open_at_gateway(app, &work).await,
+        accounts::PASSWORD_RESET => accounts::send_reset(app, &work).await,
         payments::REFUND => payments::refund_at_gateway(app, &work).await,
         kind => Ok(Outcome::Failed { error: format!("nobody here handles {kind}") }),
     };

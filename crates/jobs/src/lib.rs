@@ -9,6 +9,6 @@ mod schedule;
 mod work;
 
 pub use retry::{Backoff, Next};
-pub use schedule::{Schedule, ScheduleError, Turn, begin, finish, prepare};
+pub use schedule::{Schedule, ScheduleError, Turn, begin, finish, hasten, prepare};
 pub use store::cold::queue::Queue;
 pub use work::{Claim, JobError, Outcome, claim_due, conclude};

@@ -49,6 +49,12 @@ pub async fn prepare(store: &Store, schedule: Schedule, now: Timestamp) -> Resul
     Ok(schedules::ensure(store, schedule.name, schedule.cron, next.micros()).await?)
 }
 
+/// Runs it as soon as a worker looks, instead of at its next time.
+pub async fn hasten(store: &Store, schedule: Schedule, now: Timestamp) -> Result<(), ScheduleError> {
+    schedules::ensure(store, schedule.name, schedule.cron, now.micros()).await?;
+    Ok(schedules::hasten(store, schedule.name, now.micros()).await?)
+}
+
 /// The run that is due, if no other process has it.
 pub async fn begin(store: &Store, schedule: Schedule, now: Timestamp) -> Result<Option<Turn>, ScheduleError> {
     let token = new_uuid();

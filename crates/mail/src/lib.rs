@@ -10,5 +10,7 @@ mod transport;
 
 pub use error::MailError;
 pub use letter::{Letter, Mail, Sender, check_recipient};
-pub use messages::{Digest, Expiring, Fact, LowBalance, Receipt, ReceiptLine, Welcome};
+pub use messages::{
+    Digest, Expiring, Fact, LowBalance, PasswordReset, Problem, Receipt, ReceiptLine, Welcome,
+};
 pub use transport::Transport;

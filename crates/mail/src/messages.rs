@@ -66,6 +66,29 @@ pub struct LowBalance {
     pub buy_url: String,
 }
 
+/// A link to choose a new password.
+#[derive(Clone, Debug)]
+pub struct PasswordReset {
+    pub sender: String,
+    pub name: String,
+    pub reset_url: String,
+    pub link_expires_at: Timestamp,
+}
+
+/// For operators: what a customer reported about a receipt.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub sender: String,
+    pub customer: String,
+    /// Who wrote it.
+    pub reporter: String,
+    pub receipt: String,
+    /// Of the receipt.
+    pub credits: Credits,
+    pub text: String,
+    pub console_url: String,
+}
+
 /// What operators should know of a period.
 #[derive(Clone, Debug)]
 pub struct Digest {
@@ -118,6 +141,8 @@ message!(Welcome, "mail/welcome.txt", "mail/welcome.html");
 message!(Receipt, "mail/receipt.txt", "mail/receipt.html");
 message!(Expiring, "mail/expiring.txt", "mail/expiring.html");
 message!(LowBalance, "mail/low_balance.txt", "mail/low_balance.html");
+message!(PasswordReset, "mail/password_reset.txt", "mail/password_reset.html");
+message!(Problem, "mail/problem.txt", "mail/problem.html");
 message!(Digest, "mail/digest.txt", "mail/digest.html");
 
 impl Welcome {
@@ -148,6 +173,18 @@ impl Expiring {
 impl LowBalance {
     fn subject(&self) -> String {
         format!("{} credits left", credits(self.available))
+    }
+}
+
+impl PasswordReset {
+    fn subject(&self) -> String {
+        format!("Choose a new password for {}", self.sender)
+    }
+}
+
+impl Problem {
+    fn subject(&self) -> String {
+        format!("{} reports a problem with a receipt", self.customer)
     }
 }
 
@@ -230,7 +267,24 @@ mod tests {
             ],
             console_url: "https://credits.example.com/console".to_owned(),
         };
+        let reset = PasswordReset {
+            sender: sender(),
+            name: name(),
+            reset_url: "https://credits.example.com/reset?token=3q2-7w".to_owned(),
+            link_expires_at: at("2026-03-01T13:00:00Z"),
+        };
+        let problem = Problem {
+            sender: sender(),
+            customer: name(),
+            reporter: "ada@example.com".to_owned(),
+            receipt: "rct_00t4150gq674qxpb8qnc09gvhpg00000000007h".to_owned(),
+            credits: Credits::whole(18),
+            text: format!("Both pictures are black. {}", name()),
+            console_url: "https://credits.example.com/console/problems".to_owned(),
+        };
         vec![
+            ("password_reset", reset.letter().unwrap()),
+            ("problem", problem.letter().unwrap()),
             ("welcome", welcome.letter().unwrap()),
             ("receipt", receipt.letter().unwrap()),
             ("expiring", expiring.letter().unwrap()),

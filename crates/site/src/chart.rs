@@ -11,6 +11,17 @@ const LOWEST: i64 = 2;
 /// Width of a meter in units of the picture.
 const METER_WIDTH: i64 = 1000;
 
+/// Parts that the style sheet has colours for; further ones share the last.
+pub const SERIES_MAX: usize = 6;
+
+/// What one bar shows, from the bottom up.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    pub label: String,
+    /// (name of the part, its credits)
+    pub parts: Vec<(String, Credits)>,
+}
+
 /// Bars from left to right.
 #[derive(Clone, Debug)]
 pub struct Bars {
@@ -24,8 +35,10 @@ pub struct Bars {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bar {
-    /// The numbers of this bar, for a pointer that rests on it.
+    /// The numbers of this part, for a pointer that rests on it.
     pub label: String,
+    /// Which of the parts that each bar has, from 0, as the style sheet colours them.
+    pub series: usize,
     pub x: i64,
     pub y: i64,
     pub width: i64,
@@ -48,30 +61,48 @@ pub struct MeterPart {
 }
 
 impl Bars {
-    pub fn new(title: &str, description: &str, values: &[(String, Credits)]) -> Bars {
-        let most = values.iter().map(|(_, credits)| credits.micros()).max().unwrap_or(0).max(1);
-        let count = i64::try_from(values.len()).unwrap_or(i64::MAX).max(1);
-        let bar = |(i, (label, credits)): (i64, &(String, Credits))| {
-            let height = match credits.micros() {
-                micros if micros <= 0 => 0,
-                micros => share(micros, most, HEIGHT).max(LOWEST),
-            };
+    pub fn new(title: &str, description: &str, stacks: &[Stack]) -> Bars {
+        let most = stacks.iter().map(Stack::micros).max().unwrap_or(0).max(1);
+        let count = i64::try_from(stacks.len()).unwrap_or(i64::MAX).max(1);
+        let stack = |(i, stack): (i64, &Stack)| {
             let (left, right) = (WIDTH * i / count, WIDTH * (i + 1) / count);
-            Bar {
-                label: label.clone(),
-                x: left,
-                y: HEIGHT - height,
-                width: (right - left - GAP).max(1),
-                height,
-            }
+            stack.bars(most, (left, (right - left - GAP).max(1)))
         };
         Bars {
             title: title.to_owned(),
             description: description.to_owned(),
             width: WIDTH,
             height: HEIGHT,
-            bars: (0..).zip(values).map(bar).collect(),
+            bars: (0..).zip(stacks).flat_map(stack).collect(),
         }
+    }
+}
+
+impl Stack {
+    fn micros(&self) -> i64 {
+        self.parts.iter().map(|(_, credits)| credits.micros().max(0)).sum()
+    }
+
+    /// Its parts without gaps between them; what rounds to nothing is not drawn.
+    fn bars(&self, most: i64, (x, width): (i64, i64)) -> Vec<Bar> {
+        let whole = self.micros();
+        // A day with any use is seen, however small it is beside the others.
+        let scale = |micros: i64| match share(micros, most, HEIGHT) {
+            height if share(whole, most, HEIGHT) >= LOWEST => height,
+            _ => share(micros, whole.max(1), LOWEST),
+        };
+        let (mut so_far, mut bars) = (0, Vec::new());
+        for (series, (name, credits)) in self.parts.iter().enumerate() {
+            let below = scale(so_far);
+            so_far += credits.micros().max(0);
+            let height = scale(so_far) - below;
+            if height > 0 {
+                let label = format!("{}, {name}: {}", self.label, kernel::text::credits(*credits));
+                let series = series.min(SERIES_MAX - 1);
+                bars.push(Bar { label, series, x, y: HEIGHT - below - height, width, height });
+            }
+        }
+        bars
     }
 }
 
@@ -101,11 +132,22 @@ mod tests {
 
     #[test]
     fn the_highest_bar_fills_the_picture_and_a_little_use_is_visible() {
-        let value = |n: i64| (n.to_string(), Credits::from_micros(n));
+        let value =
+            |n: i64| Stack { label: n.to_string(), parts: vec![("a".to_owned(), Credits::from_micros(n))] };
         let bars = Bars::new("t", "d", &[value(0), value(1), value(1_000_000)]).bars;
-        assert_eq!(bars.iter().map(|bar| bar.height).collect::<Vec<_>>(), [0, LOWEST, HEIGHT]);
+        assert_eq!(bars.iter().map(|bar| bar.height).collect::<Vec<_>>(), [LOWEST, HEIGHT]);
         assert!(bars.iter().all(|bar| bar.y + bar.height == HEIGHT && bar.x + bar.width <= WIDTH));
         assert!(Bars::new("t", "d", &[]).bars.is_empty());
+    }
+
+    #[test]
+    fn the_parts_of_a_bar_stand_on_each_other() {
+        let part = |name: &str, n: i64| (name.to_owned(), Credits::whole(n));
+        let parts = vec![part("a", 1), part("none", 0), part("b", 3)];
+        let bars = Bars::new("t", "d", &[Stack { label: "day".to_owned(), parts }]).bars;
+        let drawn: Vec<_> = bars.iter().map(|bar| (bar.series, bar.y, bar.height)).collect();
+        assert_eq!(drawn, [(0, HEIGHT * 3 / 4, HEIGHT / 4), (2, 0, HEIGHT * 3 / 4)]);
+        assert_eq!(bars[1].label, "day, b: 3");
     }
 
     #[test]

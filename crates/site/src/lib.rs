@@ -18,7 +18,7 @@ use app::App;
 use app::accounts::Role;
 
 pub use assets::{routes as asset_routes, style_path};
-pub use chart::{Bar, Bars, Meter, MeterPart};
+pub use chart::{Bar, Bars, Meter, MeterPart, SERIES_MAX, Stack};
 pub use failure::Failure;
 pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
@@ -38,13 +38,26 @@ struct Inner {
     base_url: String,
     role: Role,
     sign_in_path: &'static str,
+    /// Where the public pages are; empty when they are on the same address.
+    public_pages: String,
 }
 
 impl Site {
     /// `base_url` is what browsers call us; with https the cookies never travel without it.
     pub fn new(app: App, base_url: &str, role: Role, sign_in_path: &'static str) -> Site {
-        let base_url = base_url.trim_end_matches('/').to_owned();
-        Site { inner: Arc::new(Inner { app, base_url, role, sign_in_path }) }
+        Site::beside(app, (base_url, ""), role, sign_in_path)
+    }
+
+    /// As [`Site::new`], on an address of its own: prices and reference are under `public_pages`.
+    pub fn beside(
+        app: App,
+        (base_url, public_pages): (&str, &str),
+        role: Role,
+        sign_in_path: &'static str,
+    ) -> Site {
+        let [base_url, public_pages] =
+            [base_url, public_pages].map(|url| url.trim_end_matches('/').to_owned());
+        Site { inner: Arc::new(Inner { app, base_url, role, sign_in_path, public_pages }) }
     }
 
     pub fn app(&self) -> &App {

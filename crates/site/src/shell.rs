@@ -20,6 +20,8 @@ pub struct Shell {
     pub sign_out_path: &'static str,
     pub flash: Option<Flash>,
     pub form_token: String,
+    /// In front of links to the public pages.
+    pub public_pages: String,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +59,7 @@ impl Shell {
             sign_out_path: "/sign-out",
             flash: None,
             form_token: String::new(),
+            public_pages: String::new(),
         }
     }
 
@@ -64,6 +67,7 @@ impl Shell {
         Shell {
             user: visitor.session.as_ref().map(|session| session.user.name.clone()),
             form_token: visitor.form_token(),
+            public_pages: visitor.site.inner.public_pages.clone(),
             ..Shell::plain(title)
         }
     }

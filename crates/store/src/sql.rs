@@ -18,6 +18,16 @@ impl Dialect {
     }
 }
 
+impl Dialect {
+    /// The text at a path of names in a column of JSON; NULL where there is none.
+    pub(crate) fn json_text(self, column: &str, path: &[&str]) -> String {
+        match self {
+            Dialect::Sqlite => format!("json_extract({column}, '$.{}')", path.join(".")),
+            Dialect::Postgres => format!("CAST({column} AS json) #>> '{{{}}}'", path.join(",")),
+        }
+    }
+}
+
 /// Rows per statement so that `columns` values a row stay within the limit.
 pub(crate) fn rows_per_statement(columns: usize) -> usize {
     (MAX_VALUES / columns.max(1)).max(1)

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use kernel::{Seq, Timestamp, WalletId, bucket_of};
+use kernel::{HoldId, Seq, Timestamp, WalletId, bucket_of};
 use ledger::{Account, Entry, EntryKind};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
 use crate::entities::{posting, reversal};
+use crate::sql::statement;
 use crate::{Store, StoreError, journal, rows};
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -82,29 +85,69 @@ pub async fn moved(store: &Store, wallet: WalletId, first: Seq, last: Seq) -> Re
     sums.into_iter().map(moved).collect()
 }
 
-/// (days since 1970 in UTC, micro-credits charged to the wallet) of the entries `first..=last`, oldest
-/// first, days without use left out. A charge that was undone since is no use, on the day of the charge
-/// and on that of its reversal.
+/// What one day charged for one feature; `None` for charges in plain credits.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Charged {
+    /// Days since 1970 in UTC.
+    pub day: i64,
+    pub feature: Option<String>,
+    pub micros: i64,
+}
+
+/// What the entries `first..=last` charged to the wallet, oldest day first, days without use left out. A
+/// charge that was undone since is no use, on the day of the charge and on that of its reversal.
 pub async fn charged_per_day(
     store: &Store,
     wallet: WalletId,
     first: Seq,
     last: Seq,
-) -> Result<Vec<(i64, i64)>, StoreError> {
-    let day = || Expr::col(posting::Column::RecordedAt).div(DAY_MICROS);
-    Ok(range(wallet, first, last)
+) -> Result<Vec<Charged>, StoreError> {
+    // An entry's facts stand on its line 0 only. Both sides name the range: a database that does not look
+    // through the view in a join reads no more than that.
+    let feature = store.dialect.json_text("z.about", &["priced", "feature"]);
+    let sql = format!(
+        "SELECT p.recorded_at / {DAY_MICROS} AS day, {feature} AS feature, \
+         CAST(SUM(p.amount) AS BIGINT) AS micros FROM journal p JOIN journal z \
+         ON z.seq = p.seq AND z.bucket = $1 AND z.wallet = $2 AND z.seq BETWEEN $3 AND $4 AND z.line = 0 \
+         WHERE p.bucket = $1 AND p.wallet = $2 AND p.seq BETWEEN $3 AND $4 AND p.kind IN ($5, $6) \
+         AND p.to_account = $7 AND p.from_account <> $8 AND p.seq NOT IN (SELECT r.receipt FROM reversals r \
+         WHERE r.bucket = $1 AND r.wallet = $2 AND r.receipt BETWEEN $3 AND $4) GROUP BY 1, 2 ORDER BY 1, 2"
+    );
+    let values = vec![
+        bucket_of(wallet).into(),
+        wallet.uuid().into(),
+        first.into(),
+        last.into(),
+        EntryKind::Debit.as_str().into(),
+        EntryKind::Capture.as_str().into(),
+        Account::Spent.as_str().into(),
+        Account::Uncovered.as_str().into(),
+    ];
+    let rows = store.reads.query_all_raw(statement(store.dialect, &sql, values)).await?;
+    Ok(rows.iter().map(|row| Charged::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The entries up to `last` that authorized, extended, captured, voided or lapsed a hold, oldest first, at
+/// most `limit`.
+pub async fn of_hold(store: &Store, hold: HoldId, last: Seq, limit: u64) -> Result<Vec<Entry>, StoreError> {
+    let of_hold = posting::Column::Hold.eq(hold.seq).or(posting::Column::Seq.eq(hold.seq));
+    let seqs: Vec<Seq> = range(hold.wallet, hold.seq, last)
         .select_only()
-        .column_as(day(), "day")
-        .column_as(sum_of_amounts(), "micros")
-        .filter(posting::Column::Kind.is_in([EntryKind::Debit.as_str(), EntryKind::Capture.as_str()]))
-        .filter(posting::Column::ToAccount.eq(Account::Spent.as_str()))
-        .filter(posting::Column::FromAccount.ne(Account::Uncovered.as_str()))
-        .filter(posting::Column::Seq.not_in_subquery(reversals(wallet, first, last).into_query()))
-        .group_by(Expr::col(Alias::new("day")))
-        .order_by_asc(Expr::col(Alias::new("day")))
+        .column(posting::Column::Seq)
+        .filter(of_hold)
+        .filter(posting::Column::Line.eq(0))
+        .order_by_asc(posting::Column::Seq)
+        .limit(limit)
         .into_tuple()
         .all(&store.reads)
-        .await?)
+        .await?;
+    let postings = range(hold.wallet, hold.seq, last)
+        .filter(posting::Column::Seq.is_in(seqs))
+        .order_by_asc(posting::Column::Seq)
+        .order_by_asc(posting::Column::Line)
+        .all(&store.reads)
+        .await?;
+    rows::entries(postings)
 }
 
 /// Which of the entries `first..=last` were undone by a later one.

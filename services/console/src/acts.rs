@@ -214,13 +214,13 @@ async fn refused(
     Ok(member.visitor.refused_page(render(&page)?))
 }
 
-fn not_done(member: &Member, mut page: ConfirmPage, said: String) -> Result<Response, Failure> {
+pub fn not_done(member: &Member, mut page: ConfirmPage, said: String) -> Result<Response, Failure> {
     page.shell.flash = Some(Flash::new(Tone::Bad, said));
     Ok(member.visitor.refused_page(render(&page)?))
 }
 
 /// What an operator can do something about stands on the page; the rest is an error page.
-fn explain(error: AppError) -> Result<String, Failure> {
+pub fn explain(error: AppError) -> Result<String, Failure> {
     match error {
         AppError::Invalid { errors } => {
             Ok(errors.iter().map(|e| format!("{} {}.", e.field, e.message)).collect::<Vec<_>>().join(" "))
@@ -230,7 +230,7 @@ fn explain(error: AppError) -> Result<String, Failure> {
     }
 }
 
-fn customer_path(id: CustomerId) -> String {
+pub fn customer_path(id: CustomerId) -> String {
     format!("/console/customers/{id}")
 }
 
@@ -282,15 +282,15 @@ impl AdjustFields {
 }
 
 impl ReasonFields {
-    fn fresh() -> ReasonFields {
+    pub fn fresh() -> ReasonFields {
         ReasonFields { act: new_act(), reason: String::new() }
     }
 
-    fn again(self) -> ReasonFields {
+    pub fn again(self) -> ReasonFields {
         ReasonFields { act: new_act(), ..self }
     }
 
-    fn act(&self) -> Result<Act, Failure> {
+    pub fn act(&self) -> Result<Act, Failure> {
         Ok(act(&self.act, &self.reason)?)
     }
 }

@@ -3,6 +3,7 @@
 use app::audit::AuditRow;
 use app::customers::Customer;
 use app::holds::Hold;
+use app::payments::{self, Checkout};
 use app::statements::{self, Period, Statement};
 use app::wallets::{LotView, WalletView};
 use app::{App, CustomerRef, Principal, audit, customers, holds, wallets};
@@ -15,6 +16,7 @@ use site::{Failure, Member, Shell, credits, instant, money, render, signed_credi
 
 use crate::acts::{AdjustFields, GrantFields};
 use crate::list::ListQuery;
+use crate::purchases::{Purchase, purchase};
 use crate::{Console, by, shell};
 
 /// Open holds of one page.
@@ -31,6 +33,7 @@ pub struct CustomerPage {
     pub adjust: AdjustFields,
     pub lots: Vec<Lot>,
     pub holds: Vec<OpenHold>,
+    pub purchases: Vec<Purchase>,
     pub identity: Vec<(&'static str, String)>,
     pub rows: Vec<Row>,
     pub next: Option<String>,
@@ -79,6 +82,7 @@ pub struct Dossier {
     pub customer: Customer,
     pub wallet: WalletView,
     pub holds: Vec<Hold>,
+    pub purchases: Vec<Checkout>,
     pub statement: Statement,
     pub audit: Vec<AuditRow>,
 }
@@ -101,6 +105,7 @@ pub async fn load(app: &App, by: &Principal, id: CustomerId, query: &ListQuery) 
     Ok(Dossier {
         wallet: wallets::view(app, by, &customer, None).await?,
         holds: holds::open(app, by, &customer, HOLDS).await?,
+        purchases: payments::list(app, by, &customer, &ListQuery::default().page()).await?.data,
         statement: statements::statement(app, by, &customer, all, &query.page()).await?,
         audit: audit::list(app, by, Some(id), &ListQuery::default().page()).await?.data,
         customer: customers::get(app, by, &customer).await?,
@@ -137,6 +142,7 @@ pub fn view(shell: Shell, of: &Dossier, grant: GrantFields, adjust: AdjustFields
         adjust,
         lots: wallet.lots.iter().map(lot).collect(),
         holds: of.holds.iter().map(hold).collect(),
+        purchases: of.purchases.iter().map(purchase).collect(),
         identity: vec![
             ("Granted", signed_credits(statement.granted)),
             ("Used", signed_credits(minus(statement.used))),

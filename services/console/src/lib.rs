@@ -8,7 +8,10 @@ mod customers;
 mod list;
 mod mails;
 mod overview;
+mod problems;
+mod purchases;
 mod queues;
+mod resets;
 mod sign_in;
 mod unpaid;
 
@@ -33,17 +36,30 @@ struct Console {
 
 /// All pages of operators. `base_url` is what browsers call the address that serves them.
 pub fn router(app: App, base_url: &str) -> Router {
-    let site = Site::new(app, base_url, Role::Operator, SIGN_IN);
+    pages(Site::new(app, base_url, Role::Operator, SIGN_IN))
+}
+
+/// The same on an address of its own; prices and reference are under `public_pages`.
+pub fn router_alone(app: App, base_url: &str, public_pages: &str) -> Router {
+    pages(Site::beside(app, (base_url, public_pages), Role::Operator, SIGN_IN))
+}
+
+fn pages(site: Site) -> Router {
     let pages = Router::new()
         .route("/console", get(overview::show))
         .route("/console/verification", post(overview::verify))
         .route(SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
         .route("/console/sign-out", post(sign_in::sign_out))
+        .route(resets::FORGOT, get(resets::forgot_form).post(resets::forgot))
+        .route("/console/reset", get(resets::reset_form).post(resets::reset))
+        .route("/console/problems", get(problems::list))
+        .route("/console/problems/{id}/closure", post(problems::close))
         .route("/console/customers", get(customers::list))
         .route("/console/customers/{id}", get(customer::show))
         .route("/console/customers/{id}/grants", post(acts::grant))
         .route("/console/customers/{id}/adjustments", post(acts::adjust))
         .route("/console/grants/{id}/void", get(acts::ask_void).post(acts::void))
+        .route("/console/purchases/{id}/refund", get(purchases::ask_refund).post(purchases::refund))
         .route("/console/receipts/{id}/reversal", get(acts::ask_reverse).post(acts::reverse))
         .route("/console/webhooks", get(queues::events))
         .route("/console/webhooks/{id}", get(queues::event))
@@ -67,9 +83,10 @@ impl FromRef<Console> for Site {
     }
 }
 
-const NAV: [(&str, &str); 8] = [
+const NAV: [(&str, &str); 9] = [
     ("Overview", "/console"),
     ("Customers", "/console/customers"),
+    ("Problems", "/console/problems"),
     ("Webhooks", "/console/webhooks"),
     ("Work", "/console/outbox"),
     ("Schedules", "/console/schedules"),
@@ -103,10 +120,21 @@ fn flash(code: &str) -> Option<Flash> {
         "adjusted" => (Tone::Good, "The balance is corrected."),
         "voided" => (Tone::Good, "What was left of the grant is taken back."),
         "reversed" => (Tone::Good, "The charge is undone; its credits are back in their lots."),
-        "verified" => (Tone::Good, "Every balance was recomputed from the journal."),
-        "broken" => (Tone::Bad, "The check found differences; see below."),
+        "verifying" => (Tone::Good, "The check begins within moments."),
+        "refunding" => (
+            Tone::Good,
+            "The gateway is asked for the refund; credits follow when it has given the money back.",
+        ),
         "again" => (Tone::Good, "It will be handled again within moments."),
         "waiting" => (Tone::Note, "It waits for its next attempt already."),
+        "closed" => (Tone::Good, "The problem is closed."),
+        "reset-sent" => (
+            Tone::Good,
+            "If there is an operator with this address, a link to a new password is on its way. It works for \
+             an hour.",
+        ),
+        "reset-done" => (Tone::Good, "Your password is changed. Sign in with it."),
+        "reset-unknown" => (Tone::Bad, "This link is not valid any more. Ask for another."),
         "signed-out" => (Tone::Good, "You are signed out."),
         _ => return None,
     };

@@ -35,6 +35,8 @@ pub struct Check {
     pub state: &'static str,
     pub sentence: String,
     pub described: Vec<String>,
+    /// Another one was asked for or is under way.
+    pub is_running: bool,
 }
 
 pub async fn show(State(console): State<Console>, member: Member) -> Result<Response, Failure> {
@@ -43,14 +45,14 @@ pub async fn show(State(console): State<Console>, member: Member) -> Result<Resp
     Ok(member.visitor.page(render(&page)?))
 }
 
-/// Recomputes everything now.
+/// Has everything recomputed in the background.
 pub async fn verify(
     State(console): State<Console>,
     member: Member,
     Form { visitor, .. }: Form<Nothing>,
 ) -> Result<Response, Failure> {
-    let run = verification::run(console.site.app(), &by(&member)).await?;
-    Ok(visitor.redirect("/console", Some(if run.is_green() { "verified" } else { "broken" })))
+    verification::ask(console.site.app(), &by(&member)).await?;
+    Ok(visitor.redirect("/console", Some("verifying")))
 }
 
 pub fn page(shell: Shell, overview: &Overview) -> OverviewPage {
@@ -61,6 +63,7 @@ pub fn page(shell: Shell, overview: &Overview) -> OverviewPage {
         calm("Credits outstanding", credits(overview.outstanding), "/console/customers"),
         calm("Customers", overview.customers.to_string(), "/console/customers"),
         calm("Open holds", overview.open_holds.to_string(), "/console/customers"),
+        failed("Reported problems", overview.open_problems, "/console/problems?state=open"),
         failed("Failed gateway events", overview.failed_events, "/console/webhooks?state=failed"),
         failed("Failed work", overview.failed_work, "/console/outbox?state=failed"),
         failed("Failed mails", overview.failed_mails, "/console/mails?state=failed"),
@@ -68,7 +71,7 @@ pub fn page(shell: Shell, overview: &Overview) -> OverviewPage {
     OverviewPage {
         shell,
         as_of: instant(overview.as_of),
-        check: check(overview.verified.as_ref()),
+        check: Check { is_running: overview.is_verifying, ..check(overview.verified.as_ref()) },
         tiles,
         checked: overview.verified.as_ref().map(checked).unwrap_or_default(),
     }
@@ -77,19 +80,36 @@ pub fn page(shell: Shell, overview: &Overview) -> OverviewPage {
 fn check(verified: Option<&Verification>) -> Check {
     let Some(run) = verified else {
         let sentence = "No check has run yet.".to_owned();
-        return Check { state: "none", sentence, described: Vec::new() };
+        return Check { state: "none", sentence, described: Vec::new(), is_running: false };
     };
     let (at, found) = (instant(run.finished_at), &run.found);
     let (state, sentence) = match run.breaks {
         0 => {
-            let parts = (found.wallets, found.postings, found.lots, found.holds);
-            let (wallets, postings, lots, holds) = parts;
-            let counts = format!("{wallets} wallets, {postings} postings, {lots} lots, {holds} holds");
+            let parts = [
+                (found.wallets, "wallet"),
+                (found.postings, "posting"),
+                (found.lots, "lot"),
+                (found.holds, "hold"),
+            ];
+            let counts = parts.map(|(count, unit)| counted(count, unit)).join(", ");
             ("green", format!("Every balance follows from the journal: {counts}. Checked {at}."))
         }
-        breaks => ("red", format!("{breaks} differences between balances and the journal. Checked {at}.")),
+        breaks => {
+            let breaks = counted(breaks, "difference");
+            ("red", format!("{breaks} between balances and the journal. Checked {at}."))
+        }
     };
-    Check { state, sentence, described: found.described.clone() }
+    Check { state, sentence, described: found.described.clone(), is_running: false }
+}
+
+/// `1 wallet`, `2 wallets`
+fn counted(count: u64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{} {unit}s", thousands(count)) }
+}
+
+/// Written as credits are.
+fn thousands(count: u64) -> String {
+    i64::try_from(count).map_or_else(|_| count.to_string(), |count| credits(Credits::whole(count)))
 }
 
 fn checked(run: &Verification) -> Vec<Tile> {

@@ -5,21 +5,23 @@ use app::audit::AuditRow;
 use app::customers::{Customer, CustomerKind};
 use app::mails::{MailState, SentMail};
 use app::overview::Overview;
+use app::payments::{Checkout, CheckoutState};
+use app::problems::Problem;
 use app::queues::{Event, Progress, Schedule, Work};
 use app::statements::{Row, Statement};
 use app::unpaid::Unpaid;
 use app::verification::{Found, Verification};
 use app::wallets::{LotView, WalletView};
-use app::{EventIdentity, Page};
+use app::{EventIdentity, FieldError, Page};
 use askama::Template;
-use kernel::{Credits, Currency, CustomerId, GrantId, Money, ReceiptId, Timestamp, WalletId};
+use kernel::{CheckoutId, Credits, Currency, CustomerId, GrantId, Money, ReceiptId, Timestamp, WalletId};
 use ledger::{EntryKind, GrantKind};
 use site::{Flash, Shell, Tone};
 use uuid::Uuid;
 
 use crate::acts::{AdjustFields, ConfirmPage, GrantFields, ReasonFields};
 use crate::list::ListQuery;
-use crate::{audit, customer, customers, mails, overview, queues, sign_in, unpaid};
+use crate::{audit, customer, customers, mails, overview, problems, queues, resets, sign_in, unpaid};
 
 const SCRIPT: &str = "<script>alert(\"x\")</script>";
 
@@ -85,6 +87,30 @@ fn audit_row() -> AuditRow {
     }
 }
 
+fn bought() -> Checkout {
+    Checkout {
+        id: CheckoutId::from_uuid(Uuid::from_u128(9)),
+        customer: customer_id(),
+        pack: Some(text()),
+        quantity: 1,
+        credits: Credits::whole(500),
+        amount: Money { amount: 45_000, currency: Currency::USD },
+        state: CheckoutState::Paid,
+        url: None,
+        success_url: text(),
+        cancel_url: text(),
+        error: Some(text()),
+        grant: None,
+        returned_minor: 0,
+        is_disputed: false,
+        gateway: "stripe".to_owned(),
+        gateway_id: Some(text()),
+        payment: None,
+        created_at: at(),
+        settled_at: None,
+    }
+}
+
 fn dossier() -> customer::Dossier {
     let grant = GrantId { wallet: wallet(), seq: 1 };
     let lot = LotView {
@@ -140,6 +166,7 @@ fn dossier() -> customer::Dossier {
             as_of: at(),
         },
         holds: Vec::new(),
+        purchases: vec![bought()],
         statement: Statement {
             opening: Credits::ZERO,
             granted: Credits::whole(5_000),
@@ -169,14 +196,19 @@ fn the_overview_shows_a_broken_check_in_words() {
         failed_events: 2,
         failed_work: 0,
         failed_mails: 0,
+        open_problems: 1,
+        is_verifying: false,
         verified: Some(run),
     };
     let html = check("overview", &overview::page(shell(), &numbers));
     for shown in [">red<", "12,345", "/console/webhooks?state=failed", "look"] {
         assert!(html.contains(shown), "{shown}");
     }
-    let never = overview::page(shell(), &Overview { verified: None, ..numbers });
+    let never = overview::page(shell(), &Overview { verified: None, ..numbers.clone() });
     assert!(check("overview", &never).contains("No check has run yet."));
+    let running = overview::page(shell(), &Overview { is_verifying: true, ..numbers });
+    let html = check("overview", &running);
+    assert!(html.contains("http-equiv=\"refresh\"") && !html.contains("Verify now"));
 }
 
 #[test]
@@ -184,7 +216,7 @@ fn a_customer_is_shown_with_their_statement_and_what_can_be_done() {
     let grant = GrantFields { reason: text(), credits: text(), ..GrantFields::fresh() };
     let adjust = AdjustFields { reason: text(), ..AdjustFields::fresh() };
     let html = check("customer", &customer::view(shell(), &dossier(), grant, adjust));
-    for shown in ["1,234", "\u{2212}5", "$450.00", "/void\"", "/reversal\"", "cursor=2"] {
+    for shown in ["1,234", "\u{2212}5", "$450.00", "/void\"", "/reversal\"", "/refund\"", "cursor=2"] {
         assert!(html.contains(shown), "{shown}");
     }
 }
@@ -213,6 +245,22 @@ fn lists_show_what_they_list() {
     };
     let rows = vec![unpaid::row(&unpaid)];
     check("unpaid", &unpaid::UnpaidPage { shell: shell(), rows, next: None });
+    let problem = Problem {
+        id: Uuid::from_u128(6),
+        customer: customer_id(),
+        customer_name: text(),
+        receipt: text(),
+        reporter: text(),
+        text: text(),
+        is_open: true,
+        created_at: at(),
+        closed_at: None,
+        closed_by: None,
+    };
+    let closed =
+        Problem { is_open: false, closed_at: Some(at()), closed_by: Some(text()), ..problem.clone() };
+    let rows = vec![problems::row(&problem), problems::row(&closed)];
+    check("problems", &problems::ProblemsPage { shell: shell(), filters: Vec::new(), rows, next: None });
     let rows = vec![audit::row(&audit_row())];
     check(
         "audit",
@@ -305,6 +353,9 @@ fn small_forms_have_their_tokens() {
     check("confirm", &confirm);
     let page = sign_in::SignInPage { shell: shell(), email: text(), next: text() };
     check("sign-in", &page);
+    check("forgot", &resets::ForgotPage { shell: shell() });
+    let errors = vec![FieldError::new("password", text())];
+    check("reset", &resets::page(shell(), text(), errors));
 }
 
 #[test]

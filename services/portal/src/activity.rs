@@ -1,7 +1,7 @@
 //! `/activity`: the statement of a month, its rows, and the same rows as CSV.
 
 use app::PageRequest;
-use app::statements::{self, Period, Row, Statement};
+use app::statements::{self, Filter, Kind, Period, Statement};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -26,7 +26,12 @@ const ALL: &str = "all";
 #[template(path = "portal/activity.html")]
 pub struct ActivityPage {
     pub shell: Shell,
-    pub months: Vec<MonthOption>,
+    pub months: Vec<Choice>,
+    pub kinds: Vec<Choice>,
+    pub works: Vec<Choice>,
+    pub query: String,
+    /// Not all rows of the period are shown.
+    pub is_narrowed: bool,
     pub period: String,
     pub boundaries: String,
     pub identity: Vec<Part>,
@@ -36,7 +41,8 @@ pub struct ActivityPage {
     pub csv_path: String,
 }
 
-pub struct MonthOption {
+/// An option of a select.
+pub struct Choice {
     pub value: String,
     pub label: String,
     pub is_chosen: bool,
@@ -47,10 +53,15 @@ pub struct Part {
     pub credits: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 pub struct Asked {
-    month: Option<String>,
-    before: Option<String>,
+    pub month: Option<String>,
+    pub before: Option<String>,
+    /// The name of a [`Kind`].
+    pub kind: Option<String>,
+    /// `feature` or `feature/model`.
+    pub work: Option<String>,
+    pub q: Option<String>,
 }
 
 /// A calendar month in UTC, or all time.
@@ -63,42 +74,103 @@ pub enum Month {
 pub async fn page(State(site): State<Site>, member: Member, Query(asked): Query<Asked>) -> Answer {
     let (app, me) = (site.app(), me(&member)?);
     let month = Month::asked(asked.month.as_deref(), app.now())?;
-    let request = PageRequest { limit: Some(ROWS), cursor: asked.before };
-    let statement = statements::statement(app, &me.principal, &me.customer, month.period(), &request).await?;
+    let request = PageRequest { limit: Some(ROWS), cursor: asked.before.clone() };
+    let statement = found(&site, &me, (month.period(), &asked.filter()?), &request).await?;
     let names = Names::load(app).await?;
     let shell = shell(&member, &me, "Activity", "/activity").await?;
-    Ok(member.visitor.page(render(&view(shell, month, &statement, &names, app.now()))?))
+    Ok(member.visitor.page(render(&view(shell, (month, &asked), &statement, &names, app.now()))?))
 }
 
 pub async fn csv(State(site): State<Site>, member: Member, Query(asked): Query<Asked>) -> Answer {
     let (app, me) = (site.app(), me(&member)?);
     let month = Month::asked(asked.month.as_deref(), app.now())?;
     let names = Names::load(app).await?;
-    let text = as_csv(&all_rows(&site, &me, month.period()).await?, &names)?;
+    let filter = asked.filter()?;
+    let text = as_csv(&all_rows(&site, &me, (month.period(), &filter)).await?, filter.is_empty(), &names)?;
     let name = format!("attachment; filename=\"scrip-activity-{}.csv\"", month.value());
     let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
     Ok(([kind, (header::CONTENT_DISPOSITION, name)], text).into_response())
 }
 
-async fn all_rows(site: &Site, me: &Me, period: Period) -> Result<Vec<Row>, Failure> {
-    let mut rows = Vec::new();
-    let mut cursor = None;
+/// The whole period's identity, with the rows that are wanted.
+async fn found(
+    site: &Site,
+    me: &Me,
+    (period, filter): (Period, &Filter),
+    request: &PageRequest,
+) -> Result<Statement, Failure> {
+    let (app, by, of) = (site.app(), &me.principal, &me.customer);
+    if filter.is_empty() {
+        return Ok(statements::statement(app, by, of, period, request).await?);
+    }
+    let whole = PageRequest { limit: Some(1), cursor: None };
+    let whole = statements::statement(app, by, of, period, &whole).await?;
+    let rows = statements::search(app, by, of, (period, filter), request).await?;
+    Ok(Statement { rows, ..whole })
+}
+
+/// The period's identity with all its rows that are wanted.
+async fn all_rows(site: &Site, me: &Me, asked: (Period, &Filter)) -> Result<Statement, Failure> {
+    let mut all: Option<Statement> = None;
     for _ in 0..CSV_PAGES_MAX {
-        let request = PageRequest { limit: Some(CSV_PAGE), cursor };
-        let part =
-            statements::statement(site.app(), &me.principal, &me.customer, period, &request).await?.rows;
-        rows.extend(part.data);
-        cursor = part.next_cursor;
-        if cursor.is_none() {
+        let cursor = all.as_ref().and_then(|statement| statement.rows.next_cursor.clone());
+        if all.is_some() && cursor.is_none() {
             break;
         }
+        let part = found(site, me, asked, &PageRequest { limit: Some(CSV_PAGE), cursor }).await?;
+        all = Some(match all {
+            None => part,
+            Some(mut statement) => {
+                statement.rows.data.extend(part.rows.data);
+                statement.rows.next_cursor = part.rows.next_cursor;
+                statement
+            }
+        });
     }
-    Ok(rows)
+    all.ok_or_else(|| Failure::Broken("a statement without a page".to_owned()))
+}
+
+impl Asked {
+    fn filter(&self) -> Result<Filter, Failure> {
+        let text = |text: &Option<String>| {
+            text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)
+        };
+        let kind = text(&self.kind).map(|name| {
+            let known = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+            known.ok_or_else(|| Failure::Invalid(format!("{name:?} is not a kind of activity.")))
+        });
+        let (feature, model) = match text(&self.work) {
+            Some(work) => match work.split_once('/') {
+                Some((feature, model)) => (Some(feature.to_owned()), Some(model.to_owned())),
+                None => (Some(work), None),
+            },
+            None => (None, None),
+        };
+        Ok(Filter { kind: kind.transpose()?, feature, model, text: text(&self.q) })
+    }
+
+    /// The same question as a query, without the page.
+    fn query(&self, month: Month) -> String {
+        let mut query = format!("month={}", month.value());
+        for (name, value) in [("kind", &self.kind), ("work", &self.work), ("q", &self.q)] {
+            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+                query += &format!("&{name}={}", escaped(value));
+            }
+        }
+        query
+    }
+}
+
+/// A value for a query.
+fn escaped(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let escape = |b: u8| if is_plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    text.bytes().map(escape).collect()
 }
 
 pub fn view(
     shell: Shell,
-    month: Month,
+    (month, asked): (Month, &Asked),
     statement: &Statement,
     names: &Names,
     now: Timestamp,
@@ -109,6 +181,13 @@ pub fn view(
     ActivityPage {
         shell,
         months: months(month, now),
+        kinds: kinds(asked),
+        works: works(asked, names),
+        query: asked.q.clone().unwrap_or_default(),
+        is_narrowed: [&asked.kind, &asked.work, &asked.q]
+            .into_iter()
+            .flatten()
+            .any(|text| !text.trim().is_empty()),
         period: month.label(),
         boundaries: match month {
             Month::All => format!("everything up to {}", instant(now)),
@@ -126,12 +205,43 @@ pub fn view(
         ],
         has_debt: statement.closing.is_negative() || statement.opening.is_negative(),
         rows: statement.rows.data.iter().map(|row| ActivityRow::of(row, names)).collect(),
-        older: older.map(|cursor| format!("/activity?month={}&before={cursor}", month.value())),
-        csv_path: format!("/activity.csv?month={}", month.value()),
+        older: older.map(|cursor| format!("/activity?{}&before={cursor}", asked.query(month))),
+        csv_path: format!("/activity.csv?{}", asked.query(month)),
     }
 }
 
-fn months(chosen: Month, now: Timestamp) -> Vec<MonthOption> {
+fn kinds(asked: &Asked) -> Vec<Choice> {
+    let chosen = asked.kind.as_deref().unwrap_or_default();
+    let choice = |value: &str, label: &str| Choice {
+        value: value.to_owned(),
+        label: label.to_owned(),
+        is_chosen: value == chosen,
+    };
+    let label = |kind: Kind| match kind {
+        Kind::Used => "Charges",
+        Kind::Received => "Credits received",
+        Kind::Held => "Set aside and given back",
+        Kind::Expired => "Expired",
+        Kind::Corrected => "Corrections",
+    };
+    let all = std::iter::once(choice("", "Everything"));
+    all.chain(Kind::ALL.map(|kind| choice(kind.name(), label(kind)))).collect()
+}
+
+fn works(asked: &Asked, names: &Names) -> Vec<Choice> {
+    let chosen = asked.work.as_deref().unwrap_or_default();
+    let choice = |value: String, label: String| Choice { is_chosen: value == chosen, value, label };
+    let mut choices = vec![choice(String::new(), "All features".to_owned())];
+    for feature in names.menu() {
+        choices.push(choice(feature.id.clone(), feature.name.clone()));
+        let model =
+            |m: &catalog::Model| choice(format!("{}/{}", feature.id, m.id), format!("\u{2003}{}", m.name));
+        choices.extend(feature.models.values().map(model));
+    }
+    choices
+}
+
+fn months(chosen: Month, now: Timestamp) -> Vec<Choice> {
     let mut months = vec![Month::All];
     let mut month = Month::of(now);
     for _ in 0..MONTHS_SHOWN {
@@ -142,17 +252,26 @@ fn months(chosen: Month, now: Timestamp) -> Vec<MonthOption> {
         months.push(chosen);
     }
     let option =
-        |month: Month| MonthOption { value: month.value(), label: month.label(), is_chosen: month == chosen };
+        |month: Month| Choice { value: month.value(), label: month.label(), is_chosen: month == chosen };
     months.into_iter().map(option).collect()
 }
 
-pub fn as_csv(rows: &[Row], names: &Names) -> Result<String, Failure> {
+/// One line a row, newest first. All rows of a period stand between its closing and its opening balance.
+pub fn as_csv(statement: &Statement, is_whole: bool, names: &Names) -> Result<String, Failure> {
     let broken = |e: &dyn std::error::Error| Failure::Broken(e.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());
     let head =
         ["time", "what", "feature", "model", "for", "credits", "balance_after", "state", "receipt", "reason"];
     writer.write_record(head).map_err(|e| broken(&e))?;
-    for row in rows {
+    let bound = |what: &str, balance: kernel::Credits| {
+        let mut record = [const { String::new() }; 10];
+        (record[1], record[6]) = (what.to_owned(), balance.to_string());
+        record
+    };
+    if is_whole {
+        writer.write_record(bound("Closing balance", statement.closing)).map_err(|e| broken(&e))?;
+    }
+    for row in &statement.rows.data {
         let text = |text: &Option<String>| harmless(text.as_deref().unwrap_or_default());
         let record = [
             row.at.to_string(),
@@ -167,6 +286,9 @@ pub fn as_csv(rows: &[Row], names: &Names) -> Result<String, Failure> {
             text(&row.reason),
         ];
         writer.write_record(record).map_err(|e| broken(&e))?;
+    }
+    if is_whole {
+        writer.write_record(bound("Opening balance", statement.opening)).map_err(|e| broken(&e))?;
     }
     let bytes = writer.into_inner().map_err(|e| broken(&e))?;
     String::from_utf8(bytes).map_err(|e| broken(&e))

@@ -8,7 +8,7 @@ use app::{PageRequest, payments};
 use askama::Template;
 use axum::extract::State;
 use kernel::{Credits, Timestamp};
-use site::{Bars, Member, Meter, Shell, Site, Visitor, credits, date, money, render};
+use site::{Bars, Member, Meter, SERIES_MAX, Shell, Site, Stack, Visitor, credits, date, money, render};
 
 use crate::Answer;
 use crate::frame::{me, open_shell, shell_with};
@@ -41,14 +41,23 @@ pub struct BalancePage {
     pub most: String,
     pub first_day: String,
     pub last_day: String,
+    pub series: Vec<Series>,
     pub days: Vec<DayRow>,
     pub lots: Vec<LotRow>,
     pub holds: Vec<HoldRow>,
     pub rows: Vec<ActivityRow>,
 }
 
+/// A feature in the chart.
+pub struct Series {
+    pub name: String,
+    pub class: String,
+    pub charged: String,
+}
+
 pub struct DayRow {
     pub date: String,
+    pub parts: Vec<String>,
     pub charged: String,
 }
 
@@ -91,10 +100,15 @@ async fn load(site: &Site, member: &Member) -> Result<BalancePage, site::Failure
     let shell = shell_with(&member.visitor, "Balance", "/", wallet.available);
     let rows = recent.rows.data.iter().map(|row| ActivityRow::of(row, &names)).collect();
     let holds = holds.iter().map(|hold| hold_row(hold, &names)).collect();
-    Ok(BalancePage { can_buy: payments::is_configured(app), rows, holds, ..page(shell, &wallet, &pace) })
+    Ok(BalancePage {
+        can_buy: payments::is_configured(app),
+        rows,
+        holds,
+        ..page(shell, &wallet, &pace, &names)
+    })
 }
 
-pub fn page(shell: Shell, wallet: &WalletView, pace: &Pace) -> BalancePage {
+pub fn page(shell: Shell, wallet: &WalletView, pace: &Pace, names: &Names) -> BalancePage {
     let used = used(&wallet.lots);
     BalancePage {
         shell,
@@ -106,7 +120,8 @@ pub fn page(shell: Shell, wallet: &WalletView, pace: &Pace) -> BalancePage {
         pace: pace_sentence(wallet.available, pace),
         can_buy: false,
         is_used: pace.days.iter().any(|day| day.charged.is_positive()),
-        bars: bars(pace),
+        bars: bars(pace, names),
+        series: series(pace, names),
         most: credits(pace.days.iter().map(|day| day.charged).max().unwrap_or_default()),
         first_day: pace.days.first().map(|day| date(day.begins_at)).unwrap_or_default(),
         last_day: pace.days.last().map(|day| date(day.begins_at)).unwrap_or_default(),
@@ -149,7 +164,25 @@ fn pace_sentence(available: Credits, pace: &Pace) -> String {
     }
 }
 
-fn bars(pace: &Pace) -> Bars {
+/// What the chart calls a feature.
+fn feature_name(feature: Option<&String>, names: &Names) -> String {
+    feature.map_or_else(|| "Plain credits".to_owned(), |feature| names.feature(feature).to_owned())
+}
+
+fn series(pace: &Pace, names: &Names) -> Vec<Series> {
+    let sum = |i: usize| {
+        let parts = pace.days.iter().filter_map(|day| day.by_feature.get(i));
+        credits(Credits::from_micros(parts.map(|part| part.micros()).sum()))
+    };
+    let one = |(i, feature): (usize, &Option<String>)| Series {
+        name: feature_name(feature.as_ref(), names),
+        class: format!("series-{}", i.min(SERIES_MAX - 1)),
+        charged: sum(i),
+    };
+    pace.features.iter().enumerate().map(one).collect()
+}
+
+fn bars(pace: &Pace, names: &Names) -> Bars {
     let total: i64 = pace.days.iter().map(|day| day.charged.micros()).sum();
     let most = pace.days.iter().max_by_key(|day| day.charged);
     let most = most.filter(|day| day.charged.is_positive());
@@ -161,13 +194,18 @@ fn bars(pace: &Pace) -> Bars {
         most.unwrap_or_default(),
         site::instant(pace.as_of)
     );
-    let label = |day: &pace::Day| format!("{}: {}", date(day.begins_at), credits(day.charged));
-    let values: Vec<_> = pace.days.iter().map(|day| (label(day), day.charged)).collect();
-    Bars::new("Credits charged per day", &description, &values)
+    let named: Vec<String> = pace.features.iter().map(|f| feature_name(f.as_ref(), names)).collect();
+    let stack = |day: &pace::Day| Stack {
+        label: date(day.begins_at),
+        parts: named.iter().cloned().zip(day.by_feature.iter().copied()).collect(),
+    };
+    let stacks: Vec<Stack> = pace.days.iter().map(stack).collect();
+    Bars::new("Credits charged per day and feature", &description, &stacks)
 }
 
 fn day_row(day: &pace::Day) -> DayRow {
-    DayRow { date: date(day.begins_at), charged: credits(day.charged) }
+    let parts = day.by_feature.iter().map(|part| credits(*part)).collect();
+    DayRow { date: date(day.begins_at), parts, charged: credits(day.charged) }
 }
 
 fn lot_row(lot: &LotView) -> LotRow {

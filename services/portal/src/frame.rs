@@ -67,6 +67,15 @@ fn message(code: &str) -> Option<Flash> {
         "password-changed" => (Tone::Good, "Your password is changed. Every other session has ended."),
         "session-ended" => (Tone::Good, "The session has ended."),
         "sessions-ended" => (Tone::Good, "All other sessions have ended."),
+        "reset-sent" => (
+            Tone::Good,
+            "If there is an account with this address, a link to a new password is on its way. It works for \
+             an hour.",
+        ),
+        "reset-done" => (Tone::Good, "Your password is changed. Sign in with it."),
+        "reset-unknown" => (Tone::Bad, "This link is not valid any more. Ask for another."),
+        "signed-out-everywhere" => (Tone::Good, "You are signed out on every browser."),
+        "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),
         "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
         "verified" => (Tone::Good, "Your e-mail address is proven."),
         "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign in to ask for another."),

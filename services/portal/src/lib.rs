@@ -10,6 +10,7 @@ mod frame;
 mod packs;
 mod prices;
 mod receipt;
+mod resets;
 mod returns;
 mod rows;
 mod settings;
@@ -40,9 +41,12 @@ pub fn router(app: App, base_url: &str) -> Router {
         .route(SIGN_IN, get(sign::in_form).post(sign::sign_in))
         .route("/sign-out", post(sign::out))
         .route("/verify", get(sign::verify))
+        .route("/forgot", get(resets::forgot_form).post(resets::forgot))
+        .route("/reset", get(resets::reset_form).post(resets::reset))
         .route("/activity", get(activity::page))
         .route("/activity.csv", get(activity::csv))
         .route("/receipts/{id}", get(receipt::page))
+        .route("/receipts/{id}/problem", post(receipt::report))
         .route("/buy", get(buy::page))
         .route("/buy/cancelled", get(returns::cancelled))
         .route("/buy/return/{once}", get(returns::page))
@@ -55,6 +59,7 @@ pub fn router(app: App, base_url: &str) -> Router {
         .route("/settings/password", post(settings::change_password))
         .route("/settings/verification", post(settings::send_verification))
         .route("/settings/sessions/end-others", post(settings::end_others))
+        .route("/settings/sessions/end-all", post(settings::end_all))
         .route("/settings/sessions/{id}/end", post(settings::end))
         .route("/prices", get(prices::page))
         .route("/prices/{feature}/{model}", get(calculator::page));

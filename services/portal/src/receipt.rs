@@ -1,17 +1,36 @@
 //! `/receipts/{id}`: the proof of one charge, with the formula that made its price.
 
 use app::holds::{self, Hold};
+use app::problems::{self, Problem};
 use app::receipts::{self, Receipt};
-use app::{App, AppError, grants};
+use app::statements::Row;
+use app::{App, AppError, FieldError, grants};
 use askama::Template;
 use axum::extract::{Path, State};
 use kernel::{Credits, GrantId, ReceiptId};
 use ledger::{Account, EntryKind};
-use site::{Failure, Flash, Member, Shell, Site, Tone, credits, date, instant, render, signed_credits};
+use serde::Deserialize;
+use site::{Failure, Flash, Form, Member, Shell, Site, Tone, credits, date, instant, render, signed_credits};
 
 use crate::Answer;
 use crate::frame::{Me, me, shell};
 use crate::words::{Names, When, grant_kind};
+
+/// What a customer writes about a receipt.
+#[derive(Deserialize)]
+pub struct Report {
+    text: String,
+}
+
+/// The form under a receipt, or what became of it.
+#[derive(Default)]
+pub struct ProblemForm {
+    /// The last report, in a sentence.
+    pub told: Option<String>,
+    pub is_open: bool,
+    pub text: String,
+    pub errors: Vec<FieldError>,
+}
 
 #[derive(Template)]
 #[template(path = "portal/receipt.html")]
@@ -28,6 +47,9 @@ pub struct ReceiptPage {
     pub lots: Vec<LotPart>,
     pub timeline: Vec<Step>,
     pub facts: Vec<Fact>,
+    pub problem: ProblemForm,
+    pub problem_path: String,
+    pub text_max: usize,
 }
 
 pub struct Line {
@@ -44,6 +66,10 @@ pub struct LotPart {
 pub struct Step {
     pub at: When,
     pub text: String,
+    /// The receipt of another capture.
+    pub path: Option<String>,
+    /// The step that this receipt proves.
+    pub is_this: bool,
 }
 
 pub struct Fact {
@@ -53,21 +79,61 @@ pub struct Fact {
 }
 
 pub async fn page(State(site): State<Site>, member: Member, Path(id): Path<String>) -> Answer {
-    let (app, me) = (site.app(), me(&member)?);
     let id: ReceiptId = id.parse().map_err(|_| Failure::NotFound)?;
-    let receipt = receipts::get(app, &me.principal, id).await?;
-    let hold = match receipt.hold {
-        Some(id) => Some(holds::get(app, &me.principal, id).await?),
-        None => None,
-    };
-    let lots = lots(app, &me, &receipt).await?;
-    let shell = shell(&member, &me, "Receipt", "/activity").await?;
-    let names = Names::load(app).await?;
-    let page = ReceiptPage { lots, ..view(shell, &receipt, hold.as_ref(), &names) };
+    let page = load(&site, &member, id).await?;
     Ok(member.visitor.page(render(&page)?))
 }
 
-pub fn view(shell: Shell, receipt: &Receipt, hold: Option<&Hold>, names: &Names) -> ReceiptPage {
+/// Tells operators that something is wrong with it.
+pub async fn report(
+    State(site): State<Site>,
+    member: Member,
+    Path(id): Path<String>,
+    form: Form<Report>,
+) -> Answer {
+    let id: ReceiptId = id.parse().map_err(|_| Failure::NotFound)?;
+    let text = form.fields.text;
+    let errors = match problems::report(site.app(), &member.session, id, &text).await {
+        Ok(()) => return Ok(member.visitor.redirect(&format!("/receipts/{id}"), Some("reported"))),
+        Err(AppError::Invalid { errors }) => errors,
+        Err(AppError::Conflict { detail, .. }) => vec![FieldError::new("text", detail)],
+        Err(error) => return Err(error.into()),
+    };
+    let mut page = load(&site, &member, id).await?;
+    (page.problem.text, page.problem.errors) = (text, errors);
+    Ok(member.visitor.refused_page(render(&page)?))
+}
+
+async fn load(site: &Site, member: &Member, id: ReceiptId) -> Result<ReceiptPage, Failure> {
+    let (app, me) = (site.app(), me(member)?);
+    let receipt = receipts::get(app, &me.principal, id).await?;
+    let hold = match receipt.hold {
+        Some(hold) => {
+            let steps = holds::steps(app, &me.principal, hold, receipt.id.seq).await?;
+            Some((holds::get(app, &me.principal, hold).await?, steps))
+        }
+        None => None,
+    };
+    let lots = lots(app, &me, &receipt).await?;
+    let shell = shell(member, &me, "Receipt", "/activity").await?;
+    let names = Names::load(app).await?;
+    let problem = problems::of_receipt(app, &me.principal, id).await?;
+    let problem = problem.as_ref().map(problem_form).unwrap_or_default();
+    Ok(ReceiptPage { lots, problem, ..view(shell, &receipt, hold.as_ref(), &names) })
+}
+
+pub fn problem_form(problem: &Problem) -> ProblemForm {
+    let told = match problem.closed_at {
+        None => format!(
+            "You reported a problem with it {}. Somebody will look at it.",
+            instant(problem.created_at)
+        ),
+        Some(at) => format!("You reported a problem with it; it was looked at {}.", instant(at)),
+    };
+    ProblemForm { told: Some(told), is_open: problem.is_open, ..ProblemForm::default() }
+}
+
+pub fn view(shell: Shell, receipt: &Receipt, hold: Option<&(Hold, Vec<Row>)>, names: &Names) -> ReceiptPage {
     let price = receipt.priced.as_ref().map(|priced| &priced.price);
     let work = receipt.priced.as_ref().map(|priced| names.work(&priced.feature, &priced.model));
     let is_reversal = receipt.kind == EntryKind::Reverse;
@@ -87,8 +153,11 @@ pub fn view(shell: Shell, receipt: &Receipt, hold: Option<&Hold>, names: &Names)
         price: price.map(|price| credits(price.credits)).unwrap_or_default(),
         lots_heading: if is_reversal { "Lots that got credits back" } else { "Lots that paid" },
         lots: Vec::new(),
-        timeline: hold.map(|hold| timeline(receipt, hold)).unwrap_or_default(),
+        timeline: hold.map(|(hold, steps)| timeline(receipt, hold, steps)).unwrap_or_default(),
         facts: facts(receipt),
+        problem: ProblemForm::default(),
+        problem_path: format!("/receipts/{}/problem", receipt.id),
+        text_max: problems::TEXT_MAX_CHARS,
     }
 }
 
@@ -122,21 +191,34 @@ fn notes(receipt: &Receipt) -> Vec<Flash> {
     notes
 }
 
-fn timeline(receipt: &Receipt, hold: &Hold) -> Vec<Step> {
-    let mut captured = format!("{} charged", credits(receipt.credits));
-    if receipt.released.is_positive() {
-        captured += &format!(", {} given back", credits(receipt.released));
-    }
-    let authorized = format!("{} set aside in all", credits(hold.authorized));
-    let mut steps = vec![
-        Step { at: When::at(hold.created_at), text: authorized },
-        Step { at: When::at(receipt.created_at), text: captured },
-    ];
+/// Every step of the hold; this receipt's own is marked.
+fn timeline(receipt: &Receipt, hold: &Hold, rows: &[Row]) -> Vec<Step> {
+    let mut steps: Vec<Step> = rows.iter().map(|row| step(receipt, row)).collect();
     if hold.state == ledger::HoldState::Open {
         let text = format!("{} still set aside are given back at the latest", credits(hold.remaining));
-        steps.push(Step { at: When::at(hold.expires_at), text });
+        let (at, path) = (When::at(hold.expires_at), None);
+        steps.push(Step { at, text, path, is_this: false });
     }
     steps
+}
+
+fn step(receipt: &Receipt, row: &Row) -> Step {
+    let (charged, held) = (Credits::from_micros(-row.credits.micros()), row.held);
+    let given_back = Credits::from_micros(-held.micros() - charged.micros());
+    let mut text = match row.kind {
+        EntryKind::Hold => format!("{} set aside", credits(held)),
+        EntryKind::Extend if held.is_positive() => format!("{} more set aside", credits(held)),
+        EntryKind::Extend => "Given more time".to_owned(),
+        EntryKind::Lapse => format!("Time was over, {} given back", credits(given_back)),
+        EntryKind::Void => format!("Not used, {} given back", credits(given_back)),
+        _ => format!("{} charged", credits(charged)),
+    };
+    if row.kind == EntryKind::Capture && given_back.is_positive() {
+        text += &format!(", {} given back", credits(given_back));
+    }
+    let is_this = row.receipt == Some(receipt.id);
+    let path = row.receipt.filter(|_| !is_this).map(|id| format!("/receipts/{id}"));
+    Step { at: When::at(row.at), text, path, is_this }
 }
 
 fn facts(receipt: &Receipt) -> Vec<Fact> {

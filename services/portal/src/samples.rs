@@ -22,7 +22,7 @@ use site::{Flash, NavItem, Shell, Tone};
 
 use crate::words::Names;
 use crate::{
-    activity, balance, buy, calculator, developers, packs, prices, receipt, returns, settings, sign,
+    activity, balance, buy, calculator, developers, packs, prices, receipt, resets, returns, settings, sign,
 };
 
 /// In every text that somebody can write.
@@ -250,6 +250,9 @@ fn a_checkout(state: CheckoutState) -> Checkout {
 fn pages_for_strangers() {
     check(&balance::LandingPage { shell: shell("Credits") }, "Credits");
     check(&sign::SignInPage { shell: shell("Sign in"), email: hostile(), next: hostile() }, "Sign in");
+    check(&resets::ForgotPage { shell: shell("Forgotten password") }, "Forgotten password");
+    let page = resets::page(shell("New password"), hostile());
+    check(&resets::ResetPage { errors: errors("password"), ..page }, "New password");
     let page = sign::sign_up_page(shell("Sign up"));
     check(
         &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
@@ -270,9 +273,11 @@ fn the_balance() {
         open_holds: 1,
         as_of: now(),
     };
-    let days = vec![Day { begins_at: now(), charged: Credits::whole(95) }];
-    let pace = Pace { days, per_day: Credits::whole(45), days_left: Some(9), as_of: now() };
-    let page = balance::page(shell("Balance"), &wallet, &pace);
+    let days =
+        vec![Day { begins_at: now(), charged: Credits::whole(95), by_feature: vec![Credits::whole(95)] }];
+    let features = vec![Some(hostile())];
+    let pace = Pace { days, features, per_day: Credits::whole(45), days_left: Some(9), as_of: now() };
+    let page = balance::page(shell("Balance"), &wallet, &pace, &Names::of(None));
     assert_eq!(page.pace, "At 45 a day lately, this lasts about 9 days.");
     assert_eq!(page.used, "95");
     check(&page, "Balance");
@@ -291,17 +296,31 @@ fn activity_of_every_kind() {
         rows: Page { data: kinds.collect(), next_cursor: Some("3".to_owned()) },
     };
     let names = Names::of(Some(version()));
-    let view = |month| activity::view(shell("Activity"), month, &statement, &names, now());
+    let asked = activity::Asked {
+        kind: Some(hostile()),
+        work: Some(hostile()),
+        q: Some(hostile()),
+        ..Default::default()
+    };
+    let view = |month| activity::view(shell("Activity"), (month, &asked), &statement, &names, now());
     check(&view(activity::Month::All), "Activity");
     check(&view(activity::Month::Of { year: 2026, month: 11 }), "Activity");
-    let csv = activity::as_csv(&statement.rows.data, &names).unwrap();
+    let csv = activity::as_csv(&statement, true, &names).unwrap();
+    assert_eq!(csv.lines().count(), 3 + EntryKind::ALL.len());
+    let csv = activity::as_csv(&statement, false, &names).unwrap();
     assert_eq!(csv.lines().count(), 1 + EntryKind::ALL.len());
 }
 
 #[test]
 fn a_receipt_with_everything() {
-    let page = receipt::view(shell("Receipt"), &a_receipt(), Some(&hold()), &Names::of(None));
-    check(&page, "Receipt");
+    let page = receipt::view(
+        shell("Receipt"),
+        &a_receipt(),
+        Some(&(hold(), EntryKind::ALL.iter().map(|kind| row(*kind)).collect())),
+        &Names::of(None),
+    );
+    let problem = receipt::ProblemForm { text: hostile(), errors: errors("text"), ..Default::default() };
+    check(&receipt::ReceiptPage { problem, ..page }, "Receipt");
     let undone = Receipt { kind: EntryKind::Reverse, priced: None, ..a_receipt() };
     check(&receipt::view(shell("Receipt"), &undone, None, &Names::of(None)), "Receipt");
 }

@@ -97,6 +97,11 @@ pub async fn end_others(State(site): State<Site>, member: Member, _form: Form<No
     Ok(member.visitor.redirect("/settings", Some("sessions-ended")))
 }
 
+pub async fn end_all(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
+    accounts::end_all_sessions(site.app(), &member.session).await?;
+    Ok(member.visitor.signed_out("/", "signed-out-everywhere"))
+}
+
 async fn refused(site: &Site, member: &Member, errors: Vec<FieldError>) -> Answer {
     let page = load(site, member, errors).await?;
     Ok(member.visitor.refused_page(render(&page)?))

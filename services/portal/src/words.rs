@@ -34,6 +34,17 @@ impl Names {
         Names(version.map(Arc::new))
     }
 
+    /// `Image generation`
+    pub fn feature<'n>(&'n self, feature: &'n str) -> &'n str {
+        let known = self.0.as_ref().and_then(|version| version.catalog.feature(feature));
+        known.map_or(feature, |f| f.name.as_str())
+    }
+
+    /// What can be used.
+    pub fn menu(&self) -> impl Iterator<Item = &catalog::Feature> {
+        self.0.iter().flat_map(|version| version.catalog.features())
+    }
+
     /// `SDXL, Image generation`
     pub fn work(&self, feature: &str, model: &str) -> String {
         let known = self.0.as_ref().and_then(|version| version.catalog.feature(feature));

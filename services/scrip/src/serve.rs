@@ -53,7 +53,9 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let mut running = Vec::new();
     match console {
         Some((own, at)) => {
-            let pages = console::router(app.clone(), &format!("http://{at}")).merge(site::asset_routes());
+            let pages =
+                console::router_alone(app.clone(), &format!("http://{at}"), &settings.public_url(address))
+                    .merge(site::asset_routes());
             running.push((own, pages));
         }
         None if options.runs(Service::Console) => {

@@ -19,7 +19,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Works until `stop`, then finishes what is under way.
 pub async fn run(app: App, mails: Transport, stop: impl Future<Output = ()>) {
     let (stopping, is_stopping) = watch::channel(false);
-    let (bells, no_bell, stops) = (app.bells(), Notify::new(), || is_stopping.clone());
+    let (bells, stops) = (app.bells(), || is_stopping.clone());
     let asked = async {
         stop.await;
         let _ = stopping.send(true);
@@ -29,7 +29,7 @@ pub async fn run(app: App, mails: Transport, stop: impl Future<Output = ()>) {
         repeat("inbox", &bells.inbox, stops(), || work::inbox_round(&app)),
         repeat("outbox", &bells.outbox, stops(), || work::outbox_round(&app)),
         repeat("mails", &bells.mails, stops(), || mails_round(&app, &mails)),
-        repeat("schedules", &no_bell, stops(), || work::schedules_round(&app)),
+        repeat("schedules", &bells.schedules, stops(), || work::schedules_round(&app)),
     );
 }
 

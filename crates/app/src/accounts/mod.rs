@@ -6,6 +6,7 @@ mod operators;
 mod own_keys;
 mod passwords;
 mod profile;
+mod resets;
 mod sessions;
 mod sign_in;
 mod sign_up;
@@ -26,7 +27,11 @@ pub use own_keys::{create_key, keys, revoke_key};
 pub(crate) use passwords::Workplaces;
 pub use passwords::new_password;
 pub use profile::{PasswordChange, change_password, rename, users_of};
-pub use sessions::{Session, SessionView, end_other_sessions, end_session, session, sessions, sign_out};
+pub(crate) use resets::{PASSWORD_RESET, send_reset};
+pub use resets::{forgot_password, reset_password};
+pub use sessions::{
+    Session, SessionView, end_all_sessions, end_other_sessions, end_session, session, sessions, sign_out,
+};
 pub use sign_in::{Credentials, SignedIn, sign_in};
 pub use sign_up::{NewUser, ensure_user, sign_up};
 pub use verify::{send_verification, verify};

@@ -1,6 +1,6 @@
 use kernel::CustomerId;
 use store::StoreError;
-use store::cold::{sessions as session_rows, users};
+use store::cold::{password_resets, sessions as session_rows, users};
 
 use super::sessions::{NewSession, Session, begin};
 use super::{SignedIn, User, passwords, user};
@@ -40,6 +40,7 @@ pub async fn change_password(app: &App, by: &Session, change: PasswordChange) ->
     let txn = app.store().write().await?;
     users::set_password(&txn, by.user.id, &password_hash).await?;
     session_rows::end_all(&txn, by.user.id, None).await?;
+    password_resets::forget(&txn, by.user.id).await?;
     let new = NewSession { user: by.user.clone(), user_agent: change.user_agent };
     let signed_in = begin(app, &txn, new).await?;
     txn.commit().await.map_err(StoreError::from)?;

@@ -93,6 +93,14 @@ pub async fn end_other_sessions(app: &App, by: &Session) -> Result<(), AppError>
     Ok(())
 }
 
+/// This one, too.
+pub async fn end_all_sessions(app: &App, by: &Session) -> Result<(), AppError> {
+    let txn = app.store().write().await?;
+    rows::end_all(&txn, by.user.id, None).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
 /// Always a new token: none that somebody put into the browser before is ever signed in.
 pub(crate) async fn begin(
     app: &App,

@@ -3,7 +3,7 @@
 mod capture;
 
 use engine::{EngineCommand, Request};
-use kernel::{Credits, CustomerId, HoldId, QuoteId, Timestamp, WalletId};
+use kernel::{Credits, CustomerId, HoldId, QuoteId, Seq, Timestamp, WalletId};
 use ledger::{Command, Entry, Gate, HoldState, HoldTerms, Terms};
 use serde::{Deserialize, Serialize};
 use store::StoreError;
@@ -11,6 +11,7 @@ use store::holds::HoldRecord;
 
 use crate::about::{HoldFacts, facts};
 use crate::customers::Known;
+use crate::statements::{self, Row};
 use crate::submit::{request, submit, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
@@ -128,6 +129,14 @@ pub async fn get(app: &App, by: &Principal, id: HoldId) -> Result<Hold, AppError
         terms.remaining = Credits::ZERO;
     }
     Ok(hold(id, &terms, facts, record.authorized.recorded_at))
+}
+
+/// What happened to the hold so far, oldest first, the entry `until` included however late it came.
+pub async fn steps(app: &App, by: &Principal, id: HoldId, until: Seq) -> Result<Vec<Row>, AppError> {
+    by.require_own(Scope::Read)?;
+    by.may_see_wallet(app, id.wallet, "hold").await?;
+    let expires_at = read(app, id).await?.hold.terms.expires_at;
+    statements::of_hold(app, id, (expires_at, until)).await
 }
 
 /// The customer's open holds, newest first, at most `limit` of them.

@@ -11,6 +11,8 @@ pub mod deliveries;
 pub mod inbox;
 pub mod mails;
 pub mod outbox;
+pub mod password_resets;
+pub mod problems;
 pub mod queue;
 pub mod quotes;
 pub mod requests;

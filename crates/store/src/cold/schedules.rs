@@ -65,6 +65,21 @@ pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>, StoreError> {
     Ok(Entity::find().order_by_asc(Column::Name).all(db).await?)
 }
 
+/// Makes the next run due at `at`, unless it is due before.
+pub async fn hasten(store: &Store, name: &str, at: i64) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::NextRunAt, Expr::value(at))
+        .filter(Column::Name.eq(name))
+        .filter(Column::NextRunAt.gt(at))
+        .exec(store.writer())
+        .await?;
+    Ok(())
+}
+
+pub async fn by_name(db: &impl ConnectionTrait, name: &str) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(name).one(db).await?)
+}
+
 /// Takes the run that is due, under `token` until `until`; answers when it was due. `None`: nothing is, or
 /// another process has it.
 pub async fn claim(

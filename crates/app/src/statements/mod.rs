@@ -1,6 +1,8 @@
 //! A wallet's statement of a period: opening + grants - usage - expired ± adjustments = closing, and
 //! its rows, one per command. What counts is the total: available + held - debt.
 
+mod search;
+
 use kernel::{Credits, GrantId, HoldId, ReceiptId, Seq, Timestamp, WalletId};
 use ledger::{Account, Entry, EntryKind, GrantKind, Line, Terms, due};
 use serde::Deserialize;
@@ -9,6 +11,8 @@ use store::statement::{self, Moved};
 use crate::about::from_json;
 use crate::charge::is_receipt;
 use crate::{App, AppError, CustomerRef, Page, PageRequest, Principal, Scope, customers};
+
+pub use search::{Filter, Kind, search};
 
 /// A half-open stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,9 @@ pub struct Row {
     /// False for what time has done and nobody has written yet.
     pub is_posted: bool,
 }
+
+/// Steps of a hold that are shown.
+const STEPS_MAX: u64 = 200;
 
 /// Which entries belong to a period, posted ones by their seqs.
 struct Found {
@@ -227,6 +234,20 @@ fn row(wallet: WalletId, entry: &Entry, is_posted: bool) -> Row {
         is_reversed: false,
         is_posted,
     }
+}
+
+/// What happened to a hold up to `until`, oldest first: set aside, extended, captured, given back. At most
+/// [`STEPS_MAX`] steps.
+pub(crate) async fn of_hold(
+    app: &App,
+    id: HoldId,
+    (expires_at, until): (Timestamp, Seq),
+) -> Result<Vec<Row>, AppError> {
+    let head = store::wallets::read(app.store(), id.wallet).await?.map_or(0, |state| state.seq);
+    // A capture may come late; the one that is asked for is seen in any case.
+    let in_time = statement::first_since(app.store(), id.wallet, expires_at.plus_seconds(1), head).await?;
+    let entries = statement::of_hold(app.store(), id, in_time.max(until), STEPS_MAX).await?;
+    Ok(entries.iter().map(|entry| row(id.wallet, entry, true)).collect())
 }
 
 fn grant_of(entry: &Entry) -> Option<Seq> {

@@ -1,0 +1,111 @@
+//! A forgotten password: a link to the address, then a new password.
+//!
+//! Asking does the same for every address, so that nobody learns which ones are customers: it leaves work
+//! in the outbox, and the worker finds out whether there is anybody to write to.
+
+use jobs::Outcome;
+use kernel::new_uuid;
+use mail::PasswordReset;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use store::StoreError;
+use store::cold::outbox;
+use store::cold::{password_resets, sessions, users};
+
+use super::{Role, normal_email, passwords, user};
+use crate::about::{from_json, to_json};
+use crate::mails::{NewMail, enqueue};
+use crate::text::Checks;
+use crate::{App, AppError, secret};
+
+pub(crate) const PASSWORD_RESET: &str = "password_reset";
+
+/// How long a link works.
+const LINK_SECONDS: i64 = 3_600;
+/// One more link in this time at most, so that nobody's mailbox is filled through us.
+const RESEND_SECONDS: i64 = 600;
+const EMAIL_MAX_CHARS: usize = 320;
+const TOKEN_MAX_BYTES: usize = 128;
+
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    email: String,
+    role: Role,
+}
+
+/// Whether or not there is an account with this address.
+pub async fn forgot_password(app: &App, role: Role, email: &str) -> Result<(), AppError> {
+    let email = normal_email(email);
+    if email.chars().count() > EMAIL_MAX_CHARS || email.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let turn = app.now().unix_seconds() / RESEND_SECONDS;
+    let name = Sha256::digest(format!("{} {email}", role.as_str()).as_bytes());
+    let name: String = name.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let payload = to_json(&Asked { email, role })?;
+    let key = format!("{PASSWORD_RESET}/{name}/{turn}");
+    let work = outbox::Model::new(new_uuid(), key, PASSWORD_RESET, payload, app.now().micros());
+    let txn = app.store().write().await?;
+    outbox::insert(&txn, work).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    app.bells().outbox.notify_one();
+    Ok(())
+}
+
+/// Mails the link, if there is an account.
+pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
+    let asked: Asked = from_json(&work.payload)?;
+    let row = users::by_email(app.store().reader(), &asked.email).await?;
+    let Some(row) = row.filter(|row| row.role == asked.role.as_str()) else { return Ok(Outcome::Ignored) };
+    let token = secret::new_secret("")?;
+    let (now, expires_at) = (app.now(), app.now().plus_seconds(LINK_SECONDS));
+    let path = format!("reset?token={token}");
+    let message = PasswordReset {
+        sender: app.config().mail_from.name().to_owned(),
+        name: row.name.clone(),
+        reset_url: match asked.role {
+            Role::Customer => app.config().portal_page(&path),
+            Role::Operator => app.config().console_page(&path),
+        },
+        link_expires_at: expires_at,
+    };
+    let letter = message.letter().map_err(|e| StoreError::Corrupt(format!("reset mail: {e}")))?;
+    let link = password_resets::Model {
+        token_hash: secret::hash(&token).to_vec(),
+        user_id: row.id,
+        expires_at: expires_at.micros(),
+    };
+    let txn = app.store().write().await?;
+    if enqueue(&txn, NewMail { key: work.key.clone(), recipient: row.email, letter }, now).await? {
+        password_resets::replace(&txn, link).await?;
+        txn.commit().await.map_err(StoreError::from)?;
+        app.bells().mails.notify_one();
+    }
+    Ok(Outcome::Done)
+}
+
+/// Sets the password of whoever the link was mailed to and ends all their sessions. A link works once.
+pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) -> Result<(), AppError> {
+    let unknown = || AppError::not_found("reset link");
+    if token.len() > TOKEN_MAX_BYTES {
+        return Err(unknown());
+    }
+    let mut checks = Checks::default();
+    passwords::check(&mut checks, "password", password);
+    checks.done()?;
+    let (hash, now) = (secret::hash(token), app.now());
+    let known = password_resets::valid(app.store().reader(), &hash, now.micros()).await?;
+    known.ok_or_else(unknown)?;
+    let password_hash = passwords::hash(app, password).await?;
+    let txn = app.store().write().await?;
+    let link = password_resets::valid(&txn, &hash, now.micros()).await?.ok_or_else(unknown)?;
+    let row = users::by_id(&txn, link.user_id).await?.filter(|row| row.role == role.as_str());
+    let owner = user(row.ok_or_else(unknown)?)?;
+    users::set_password(&txn, owner.id, &password_hash).await?;
+    users::forget_tries(&txn, owner.id).await?;
+    // Whoever followed the link reads the mails of that address.
+    users::verify(&txn, owner.id, &owner.email, now.micros()).await?;
+    sessions::end_all(&txn, owner.id, None).await?;
+    password_resets::forget(&txn, owner.id).await?;
+    Ok(txn.commit().await.map_err(StoreError::from)?)
+}

@@ -1,0 +1,136 @@
+//! What customers report about their receipts: a row that operators see, and a mail to each of them.
+
+use kernel::{CustomerId, ReceiptId, Timestamp, new_uuid};
+use mail::Problem as ProblemMail;
+use store::StoreError;
+use store::cold::problems::{self, CLOSED, OPEN};
+use store::cold::{customers, users};
+use uuid::Uuid;
+
+use crate::accounts::{Role, Session};
+use crate::mails::{NewMail, enqueue};
+use crate::text::Checks;
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, receipts};
+
+/// Of a report.
+pub const TEXT_MAX_CHARS: usize = 2_000;
+/// Operators who get the mail.
+const OPERATORS_MAX: u64 = 100;
+
+/// States that a list can be narrowed to.
+pub const STATES: [&str; 2] = [OPEN, CLOSED];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub id: Uuid,
+    pub customer: CustomerId,
+    pub customer_name: String,
+    pub receipt: String,
+    /// Who reported it, by mail address.
+    pub reporter: String,
+    pub text: String,
+    pub is_open: bool,
+    pub created_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    /// The operator.
+    pub closed_by: Option<String>,
+}
+
+/// A customer's own receipt only; one open report of a receipt at a time.
+pub async fn report(app: &App, by: &Session, receipt: ReceiptId, text: &str) -> Result<(), AppError> {
+    let text = text.trim().replace("\r\n", "\n");
+    let mut checks = Checks::default();
+    // Lines may be broken, nothing else that is not seen may be in it.
+    let is_written = (1..=TEXT_MAX_CHARS).contains(&text.chars().count())
+        && !text.chars().any(|c| c.is_control() && c != '\n');
+    checks.ensure(is_written, "text", "must say in 1 to 2,000 characters what is wrong");
+    checks.done()?;
+    let about = receipts::get(app, &by.user.principal(), receipt).await?;
+    let customer = by.user.customer.ok_or(AppError::Forbidden { needs: "a customer" })?;
+    let row = problems::Model {
+        id: new_uuid(),
+        customer: customer.uuid(),
+        receipt: receipt.to_string(),
+        reporter: by.user.email.clone(),
+        text,
+        state: OPEN.to_owned(),
+        created_at: app.now().micros(),
+        closed_at: None,
+        closed_by: None,
+    };
+    let db = app.store().reader();
+    let name = customers::by_id(db, customer.uuid()).await?.map(|row| row.name).unwrap_or_default();
+    let message = ProblemMail {
+        sender: app.config().mail_from.name().to_owned(),
+        customer: name,
+        reporter: row.reporter.clone(),
+        receipt: row.receipt.clone(),
+        credits: about.credits,
+        text: row.text.clone(),
+        console_url: app.config().console_page("problems"),
+    };
+    let letter = message.letter().map_err(|e| StoreError::Corrupt(format!("problem mail: {e}")))?;
+    let operators = users::of_role(db, Role::Operator.as_str(), OPERATORS_MAX).await?;
+    let txn = app.store().write().await?;
+    if problems::of_receipt(&txn, &row.receipt).await?.is_some_and(|last| last.state == OPEN) {
+        let detail = "You have reported this receipt already; somebody will look at it.".to_owned();
+        return Err(AppError::Conflict { code: "already_reported", detail });
+    }
+    for operator in operators {
+        let key = format!("problem:{}:{}", row.id, operator.email);
+        enqueue(&txn, NewMail { key, recipient: operator.email, letter: letter.clone() }, app.now()).await?;
+    }
+    problems::insert(&txn, row).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    app.bells().mails.notify_one();
+    Ok(())
+}
+
+/// The last report of a receipt, for whoever may see the receipt.
+pub async fn of_receipt(app: &App, by: &Principal, receipt: ReceiptId) -> Result<Option<Problem>, AppError> {
+    by.may_see_wallet(app, receipt.wallet, "receipt").await?;
+    let row = problems::of_receipt(app.store().reader(), &receipt.to_string()).await?;
+    Ok(row.map(|row| problem(row, String::new())))
+}
+
+/// Newest first.
+pub async fn list(
+    app: &App,
+    by: &Principal,
+    state: Option<&str>,
+    page: &PageRequest,
+) -> Result<Page<Problem>, AppError> {
+    by.require(Scope::Admin)?;
+    let limit = page.limit()?;
+    let before = page.after(|cursor| cursor.parse::<Uuid>().ok())?;
+    let db = app.store().reader();
+    let mut found = Vec::new();
+    for row in problems::page(db, state, before, limit + 1).await? {
+        let name = customers::by_id(db, row.customer).await?.map(|customer| customer.name);
+        found.push(problem(row, name.unwrap_or_default()));
+    }
+    Ok(Page::cut(found, limit, |problem| problem.id.to_string()))
+}
+
+/// Somebody has looked at it. Closed twice, the first one counts.
+pub async fn close(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
+    by.user.principal().require(Scope::Admin)?;
+    let txn = app.store().write().await?;
+    problems::close(&txn, id, &by.user.email, app.now().micros()).await?;
+    Ok(txn.commit().await.map_err(StoreError::from)?)
+}
+
+fn problem(row: problems::Model, customer_name: String) -> Problem {
+    Problem {
+        id: row.id,
+        customer: CustomerId::from_uuid(row.customer),
+        customer_name,
+        receipt: row.receipt,
+        reporter: row.reporter,
+        text: row.text,
+        is_open: row.state == OPEN,
+        created_at: Timestamp::from_micros_saturating(row.created_at),
+        closed_at: row.closed_at.map(Timestamp::from_micros_saturating),
+        closed_by: row.closed_by,
+    }
+}

@@ -1,0 +1,77 @@
+//! What customers reported about their receipts, and who looked at it.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder, QuerySelect};
+
+use crate::StoreError;
+
+pub const OPEN: &str = "open";
+pub const CLOSED: &str = "closed";
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "problems")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub customer: Uuid,
+    /// Its id, as everywhere.
+    pub receipt: String,
+    /// Who reported it, by mail address.
+    pub reporter: String,
+    pub text: String,
+    pub state: String,
+    pub created_at: i64,
+    pub closed_at: Option<i64>,
+    /// The operator, by mail address.
+    pub closed_by: Option<String>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub async fn insert(txn: &DatabaseTransaction, problem: Model) -> Result<(), StoreError> {
+    Entity::insert(ActiveModel::from(problem)).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// The last one of a receipt.
+pub async fn of_receipt(db: &impl ConnectionTrait, receipt: &str) -> Result<Option<Model>, StoreError> {
+    let query = Entity::find().filter(Column::Receipt.eq(receipt)).order_by_desc(Column::Id);
+    Ok(query.one(db).await?)
+}
+
+/// Newest first, older than `before`.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    state: Option<&str>,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let mut query = Entity::find();
+    if let Some(state) = state {
+        query = query.filter(Column::State.eq(state));
+    }
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before));
+    }
+    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+}
+
+pub async fn count(db: &impl ConnectionTrait, state: &str) -> Result<u64, StoreError> {
+    Ok(Entity::find().filter(Column::State.eq(state)).count(db).await?)
+}
+
+/// False when it is closed already, or unknown.
+pub async fn close(txn: &DatabaseTransaction, id: Uuid, by: &str, at: i64) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
+        .col_expr(Column::State, Expr::value(CLOSED))
+        .col_expr(Column::ClosedAt, Expr::value(at))
+        .col_expr(Column::ClosedBy, Expr::value(by))
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.eq(OPEN))
+        .exec(txn)
+        .await?;
+    Ok(done.rows_affected == 1)
+}

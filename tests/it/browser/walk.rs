@@ -19,13 +19,26 @@ const LINKS: &str = r#"
         .filter(href => href.startsWith(location.origin + "/"));"#;
 
 /// Shapes that a walk must have seen; else it is the walk that broke.
-const OF_STRANGERS: &[&str] = &["/", "/sign-in", "/sign-up", "/prices", "/prices/image.generate/*", "/docs"];
+const OF_STRANGERS: &[&str] = &[
+    "/",
+    "/sign-in",
+    "/sign-up",
+    "/forgot",
+    "/reset?token",
+    "/console/forgot",
+    "/console/reset?token",
+    "/prices",
+    "/prices/image.generate/*",
+    "/docs",
+];
 const OF_CUSTOMERS: &[&str] =
     &["/", "/buy", "/activity", "/activity?month", "/receipts/*", "/developers", "/settings", "/prices"];
 const OF_OPERATORS: &[&str] = &[
     "/console",
     "/console/customers",
     "/console/customers/*",
+    "/console/problems",
+    "/console/purchases/*/refund",
     "/console/webhooks",
     "/console/webhooks/*",
     "/console/outbox",
@@ -41,7 +54,13 @@ const OF_OPERATORS: &[&str] = &[
 /// Shows every page to `look`, with a name of it.
 pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
     let browser = &visit.browser;
-    follow_links(visit, "a stranger", &["/", "/sign-in", "/sign-up", "/console/sign-in"], OF_STRANGERS, look);
+    follow_links(
+        visit,
+        "a stranger",
+        &["/", "/sign-in", "/sign-up", "/reset?token=none", "/console/sign-in", "/console/reset?token=none"],
+        OF_STRANGERS,
+        look,
+    );
     for (path, name) in [("/nowhere", "not found"), ("/sandbox/pay/cs_test_nothing", "no such checkout")] {
         visit.go(path);
         look(name);

@@ -30,3 +30,8 @@ ci:
 # cargo; first: cargo build --release -p scrip -p bench
 bench *ARGS:
     "${CARGO_TARGET_DIR:-target}/release/bench" {{ARGS}}
+
+# how good the risk scores are: `just risk-eval DIR` for one set, without DIR both public sets beside PyOD and
+# scikit-learn. Calls no cargo; first: cargo build --release -p risk-eval
+risk-eval *ARGS:
+    "${CARGO_TARGET_DIR:-target}/release/risk-eval" {{ARGS}}

@@ -192,7 +192,9 @@ impl Detector {
                 "About {:.0} requests in a day, in {:.0} of its hours, from a small and repeating vocabulary.",
                 f.uses_day, f.active_hours
             ),
-            Detector::Disputed => format!("About {:.0} payments were disputed this month.", f.disputes_month.ceil()),
+            Detector::Disputed => {
+                format!("About {:.0} payments were disputed this month.", f.disputes_month.ceil())
+            }
         }
     }
 }

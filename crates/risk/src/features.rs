@@ -86,7 +86,7 @@ features! {
     mail,
 }
 
-/// Never on fewer uses than this many is a share a share.
+/// Shares of fewer uses than this are drawn towards 0.
 const FEW: f64 = 3.0;
 
 /// A share of less than this many credits is no share.
@@ -97,6 +97,7 @@ impl Features {
     #[allow(clippy::cast_precision_loss)]
     pub fn of(wallet: &Wallet, book: &Book, now: Millis) -> Features {
         let outputs = &wallet.outputs;
+        let hears = book.hears_of_fetches(now);
         let spent = wallet.spent_day.at(now);
         let count = |n: usize| n as f64;
         let period = &wallet.period;
@@ -108,14 +109,18 @@ impl Features {
             credits_hour: wallet.spent_hour.at(now).ln_1p(),
             credits_day: spent.ln_1p(),
             credits_week: wallet.spent_week.at(now).ln_1p(),
-            credits_per_use: if spent > 0.0 { (wallet.spent_squared_day.at(now) / spent).ln_1p() } else { 0.0 },
+            credits_per_use: if spent > 0.0 {
+                (wallet.spent_squared_day.at(now) / spent).ln_1p()
+            } else {
+                0.0
+            },
             surge: wallet.surge(now),
             uses_day: wallet.uses_day.at(now),
             near_day: outputs.near.at(now),
             alike_day: outputs.alike.at(now),
             likeness: outputs.likeness,
-            unfetched: outputs.unfetched,
-            unfetched_alike: outputs.unfetched_alike,
+            unfetched: if hears { outputs.unfetched } else { 0.0 },
+            unfetched_alike: if hears { outputs.unfetched_alike } else { 0.0 },
             steady_day: wallet.steady(now),
             same_parameters: wallet.same_parameters(),
             staleness: 1.0 - wallet.words.novelty,
@@ -130,7 +135,11 @@ impl Features {
             trial_surprise: sign_up
                 .filter(|s| s.is_trial)
                 .map_or(0.0, |s| book.trial_surprise(s.address.network, now)),
-            burnt_early: if is_early && period.brought > 0.0 { period.spent_early / period.brought } else { 0.0 },
+            burnt_early: if is_early && period.brought > 0.0 {
+                period.spent_early / period.brought
+            } else {
+                0.0
+            },
             burnt_early_before: period.early_before,
             hour_share: wallet.spent_hour.at(now) / period.brought.max(SMALLEST_ALLOTMENT),
             cards_day: count(wallet.cards.count(DAY, now)),

@@ -88,7 +88,10 @@ impl Address {
             }
             std::net::IpAddr::V6(v6) => {
                 let octets = v6.octets();
-                Address { network: crate::text::short_hash(&octets[..6]), host: crate::text::short_hash(&octets) }
+                Address {
+                    network: crate::text::short_hash(&octets[..6]),
+                    host: crate::text::short_hash(&octets),
+                }
             }
         }
     }

@@ -119,7 +119,8 @@ impl Set {
             let (wallet, at) = (wallet(&row.account_id)?, millis(&row.occurred_at)?);
             push(Order::Payment, Signal { wallet, at, what: What::Paid(row.payment()) });
         }
-        let file = std::fs::File::open(folder.join("events.jsonl.gz")).map_err(|e| format!("events.jsonl.gz: {e}"))?;
+        let file = std::fs::File::open(folder.join("events.jsonl.gz"))
+            .map_err(|e| format!("events.jsonl.gz: {e}"))?;
         for line in BufReader::new(GzDecoder::new(file)).lines() {
             let line = line.map_err(|e| format!("events.jsonl.gz: {e}"))?;
             let row: EventRow = serde_json::from_str(&line).map_err(|e| format!("{line}: {e}"))?;
@@ -127,7 +128,10 @@ impl Set {
             let used = row.used();
             push(Order::Use, Signal { wallet, at: millis(row.occurred_at)?, what: What::Used(used) });
             if let Some(at) = row.downloaded_at {
-                push(Order::Fetch, Signal { wallet, at: millis(at)?, what: What::Fetched { output: used.output } });
+                push(
+                    Order::Fetch,
+                    Signal { wallet, at: millis(at)?, what: What::Fetched { output: used.output } },
+                );
             }
         }
         signals.sort_by_key(|(at, order, number, _)| (*at, *order, *number));

@@ -34,13 +34,16 @@ pub fn summarise(set: &Set, scores: &[Scores], spent: &[Spent]) -> Summary {
     let is_bad: Vec<bool> = accounts.iter().map(|a| a.is_abuse).collect();
     let highest = highest(scores);
     let mut order: Vec<usize> = (0..accounts.len()).collect();
-    order.sort_by(|a, b| highest[*b].total_cmp(&highest[*a]).then_with(|| accounts[*a].id.cmp(&accounts[*b].id)));
+    order.sort_by(|a, b| {
+        highest[*b].total_cmp(&highest[*a]).then_with(|| accounts[*a].id.cmp(&accounts[*b].id))
+    });
     let top = |share: f64| ((share * accounts.len() as f64 - 1e-9).ceil() as usize).min(accounts.len());
 
     let one_percent = top(0.01);
     let hits = order.iter().take(one_percent).filter(|i| is_bad[**i]).count();
     let budget = top(is_bad.iter().filter(|b| **b).count() as f64 / accounts.len() as f64);
-    let threshold = budget.checked_sub(1).and_then(|last| order.get(last)).map_or(f64::INFINITY, |i| highest[*i]);
+    let threshold =
+        budget.checked_sub(1).and_then(|last| order.get(last)).map_or(f64::INFINITY, |i| highest[*i]);
     let mut is_flagged = vec![false; accounts.len()];
     order.iter().take(budget).for_each(|i| is_flagged[*i] = true);
 

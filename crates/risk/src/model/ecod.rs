@@ -49,4 +49,3 @@ impl Tails {
         -(up_to.min(from).max(0.5) / count).ln()
     }
 }
-

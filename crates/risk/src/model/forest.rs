@@ -39,7 +39,7 @@ impl Sample {
     }
 }
 
-const TREES: usize = 200;
+const TREES: usize = 100;
 const ROWS_PER_TREE: usize = 256;
 /// Widest row that is scored without an allocation.
 const NARROW: usize = 64;
@@ -162,8 +162,7 @@ fn gain(data: &Sample, rows: &[u16], (column, value): (usize, f32)) -> f64 {
         side[1] += v;
         side[2] += v * v;
     }
-    let deviation =
-        |[n, sum, squares]: [f64; 3]| (squares / n - (sum / n).powi(2)).max(0.0).sqrt();
+    let deviation = |[n, sum, squares]: [f64; 3]| (squares / n - (sum / n).powi(2)).max(0.0).sqrt();
     let [low, high] = sides;
     let all = [low[0] + high[0], low[1] + high[1], low[2] + high[2]];
     let pooled = (low[0] * deviation(low) + high[0] * deviation(high)) / all[0];

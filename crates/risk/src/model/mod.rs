@@ -11,7 +11,7 @@ mod seed;
 
 pub use columns::Columns;
 pub use ecod::Ecod;
-pub use ensemble::{Ensemble};
+pub use ensemble::Ensemble;
 pub use forest::Forest;
 pub use hbos::Hbos;
 pub use mixture::Mixture;
@@ -24,7 +24,9 @@ pub const MIN_ROWS: usize = 16;
 /// Why a model could not be fitted. The model in use stays in use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {
-    #[error("a model needs at least {MIN_ROWS} rows, there are {rows}; keep the old model until there are more")]
+    #[error(
+        "a model needs at least {MIN_ROWS} rows, there are {rows}; keep the old model until there are more"
+    )]
     TooFewRows { rows: usize },
     #[error("no column varies over the {rows} rows, so no row is unusual; keep the old model")]
     NothingVaries { rows: usize },

@@ -77,8 +77,7 @@ impl Story {
         at: Millis,
         prompt: &str,
         credits: f32,
-        from: Address,
-        agent: &str,
+        place: (Address, &str),
         fetched: bool,
     ) {
         self.outputs += 1;
@@ -87,8 +86,8 @@ impl Story {
             credits,
             print: Print::of(prompt),
             parameters: 1,
-            address: from,
-            agent: short_hash(agent.as_bytes()),
+            address: place.0,
+            agent: short_hash(place.1.as_bytes()),
         };
         self.signals.push(Signal { wallet, at, what: What::Used(used) });
         if fetched {
@@ -146,8 +145,7 @@ fn customer(wallet: u128) -> Story {
             START - DAY + i as Millis * 10 * MINUTE,
             &prompt(i),
             3.0,
-            address(9, 1),
-            "browser",
+            (address(9, 1), "browser"),
             true,
         );
     }
@@ -164,8 +162,7 @@ fn flood(fetched: impl Fn(usize) -> bool) -> Story {
             at,
             &format!("mechanical watch in autumn leaves, watercolor #{i}"),
             3.0,
-            address(7, 1),
-            "curl",
+            (address(7, 1), "curl"),
             fetched(i),
         );
     }
@@ -185,7 +182,7 @@ fn outputs_that_nobody_ever_fetches_are_found_and_a_late_fetch_takes_it_back() {
         let mut story = customer(1);
         for i in 0..60 {
             let at = START + i as Millis * 3 * MINUTE;
-            story.makes(1, at, &prompt(i * 3), 8.0, address(7, 1), "browser", fetched && i % 2 == 0);
+            story.makes(1, at, &prompt(i * 3), 8.0, (address(7, 1), "browser"), fetched && i % 2 == 0);
         }
         story
     };
@@ -219,8 +216,7 @@ fn a_spike_from_many_places_is_found_and_a_launch_from_the_office_is_not() {
                 at,
                 &prompt(i * 3),
                 20.0,
-                address(20 + place, 1),
-                &format!("program {place}"),
+                (address(20 + place, 1), format!("program {place}").as_str()),
                 i % 2 == 0,
             );
         }
@@ -241,7 +237,7 @@ fn wallets_in_step_on_one_network_are_found_and_an_office_is_not() {
             for wallet in 1..=6_usize {
                 let at = START + round as Millis * 5 * HOUR + wallet as Millis * 8 * SECOND;
                 let asked = if same { prompt(round * 9) } else { prompt(round * 9 + wallet * 11) };
-                story.makes(wallet as u128, at, &asked, 5.0, address(7, 1), "browser", true);
+                story.makes(wallet as u128, at, &asked, 5.0, (address(7, 1), "browser"), true);
             }
         }
         story
@@ -262,8 +258,7 @@ fn an_allotment_gone_within_the_hour_is_found_and_one_spent_over_days_is_not() {
                 START + (i as Millis + 1) * pause,
                 &prompt(i * 3),
                 40.0,
-                address(7, 1),
-                "browser",
+                (address(7, 1), "browser"),
                 true,
             );
         }
@@ -285,7 +280,7 @@ fn a_farm_of_trials_is_found_and_one_trial_among_customers_is_not() {
                 let at = at + i as Millis * HOUR;
                 let asked = format!("{}, {}, cinematic photo", SUBJECTS[i % 3], PLACES[i % 4]);
                 let from = if trials > 1 { address(7, host) } else { address(7, 1) };
-                story.makes(wallet, at, &asked, 5.0, from, "browser", true);
+                story.makes(wallet, at, &asked, 5.0, (from, "browser"), true);
             }
         }
         story

@@ -389,7 +389,8 @@ fn thresholds_follow_from_what_reviewers_can_look_at() {
 fn prompts_that_differ_in_a_number_have_one_print_and_others_have_not() {
     let distance = |a: &str, b: &str| (Print::of(a).simhash ^ Print::of(b).simhash).count_ones();
     assert_eq!(distance("A red fox, in snow #1", "a RED fox in snow, 20"), 0);
-    assert!(distance("a red fox in heavy snow, oil painting", "a red fox in heavy rain, oil painting") < 20);
-    assert!(distance("a red fox in heavy snow", "write a unit test for the parser in Rust") > 20);
+    let snow = "a red fox in heavy snow, oil painting";
+    let related = distance(snow, "a red fox in heavy rain, oil painting");
+    assert!(related > 0 && related < distance(snow, "write a unit test for the parser in Rust"));
     assert_eq!(Print::of("42 + 17"), Print::default());
 }

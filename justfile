@@ -35,3 +35,8 @@ bench *ARGS:
 torture *ARGS:
     cargo build --release -p tests --bins
     "${CARGO_TARGET_DIR:-target}/release/torture" {{ARGS}}
+
+# how good the risk scores are: `just risk-eval DIR` for one set, without DIR both public sets beside PyOD and
+# scikit-learn. Calls no cargo; first: cargo build --release -p risk-eval
+risk-eval *ARGS:
+    "${CARGO_TARGET_DIR:-target}/release/risk-eval" {{ARGS}}

@@ -2,18 +2,24 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::network::{Neighbours, Network};
 use crate::signal::{Millis, Signal, What};
 use crate::wallet::Wallet;
-use crate::window::Fading;
+use crate::window::{Fading, Monthly};
 
-/// The whole hot state. The same signals in the same order give the same bits.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// The whole hot state. The same signals in the same order give the same bits, also when it was written out and
+/// read back in between.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     wallets: HashMap<u128, Wallet>,
     networks: HashMap<u32, Network>,
     /// Trials of all networks, fading over two weeks.
     trials: Fading<20_160>,
+    /// Outputs of all wallets, and fetches of them, fading over a month.
+    made: Monthly,
+    fetched: Monthly,
 }
 
 /// Wallets whose risk a signal may have changed: its own first, then neighbours.
@@ -43,15 +49,24 @@ impl Book {
                 let network = self.networks.entry(used.address.network).or_default();
                 let neighbours = network.used(*id, used.print, *now);
                 wallet.used(used, &neighbours, *now);
+                self.made.add(1.0, *now);
                 touched.extend(self.tell(*id, &neighbours, *now));
             }
             What::Fetched { output } => {
+                // In this order: what was too late by now has been judged, and the fetch takes it back.
                 wallet.outputs.judge(*now);
                 wallet.outputs.fetched(*output);
+                self.fetched.add(1.0, *now);
             }
             What::Paid(payment) => wallet.paid(payment, *now),
         }
         Touched(touched)
+    }
+
+    /// How many wallets are known.
+    #[must_use]
+    pub fn wallets(&self) -> usize {
+        self.wallets.len()
     }
 
     #[must_use]
@@ -78,6 +93,14 @@ impl Book {
         if here <= usual { 0.0 } else { here * (here / usual).ln() - (here - usual) }
     }
 
+    /// Whether this installation reports fetches at all. Where nobody does, an output that was not fetched is no
+    /// evidence of anything.
+    #[must_use]
+    pub fn hears_of_fetches(&self, now: Millis) -> bool {
+        let fetched = self.fetched.at(now);
+        fetched >= FEWEST_FETCHES && fetched >= LEAST_FETCHED * self.made.at(now)
+    }
+
     fn tell(&mut self, id: u128, neighbours: &Neighbours, now: Millis) -> Vec<u128> {
         let mut told = Vec::new();
         for partner in neighbours.in_step.iter().flatten() {
@@ -89,6 +112,9 @@ impl Book {
         told
     }
 }
+
+const FEWEST_FETCHES: f64 = 20.0;
+const LEAST_FETCHED: f64 = 0.1;
 
 /// No network is expected to have fewer trials in two weeks, however small the installation.
 const FEWEST_TRIALS: f64 = 0.25;

@@ -86,7 +86,7 @@ features! {
     mail,
 }
 
-/// Never on fewer uses than this many is a share a share.
+/// Shares of fewer uses than this are drawn towards 0.
 const FEW: f64 = 3.0;
 
 /// A share of less than this many credits is no share.
@@ -97,6 +97,7 @@ impl Features {
     #[allow(clippy::cast_precision_loss)]
     pub fn of(wallet: &Wallet, book: &Book, now: Millis) -> Features {
         let outputs = &wallet.outputs;
+        let hears = book.hears_of_fetches(now);
         let spent = wallet.spent_day.at(now);
         let count = |n: usize| n as f64;
         let period = &wallet.period;
@@ -118,8 +119,8 @@ impl Features {
             near_day: outputs.near.at(now),
             alike_day: outputs.alike.at(now),
             likeness: outputs.likeness,
-            unfetched: outputs.unfetched,
-            unfetched_alike: outputs.unfetched_alike,
+            unfetched: if hears { outputs.unfetched } else { 0.0 },
+            unfetched_alike: if hears { outputs.unfetched_alike } else { 0.0 },
             steady_day: wallet.steady(now),
             same_parameters: wallet.same_parameters(),
             staleness: 1.0 - wallet.words.novelty,

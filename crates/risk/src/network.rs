@@ -1,5 +1,7 @@
 //! What is known of one network: who signed up there, and who asks for the same at the same time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::signal::Millis;
 use crate::text::Print;
 use crate::window::{DAY, Fading, MINUTE};
@@ -18,7 +20,7 @@ const RELATED: u32 = 19;
 /// Sign-ups fade over two weeks.
 type Fortnight = Fading<20_160>;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Network {
     uses: Vec<Seen>,
     next: usize,
@@ -26,10 +28,10 @@ pub struct Network {
     pub members: Vec<u128>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Seen {
     wallet: u128,
-    print: Print,
+    simhash: u64,
     at: Millis,
 }
 
@@ -47,19 +49,13 @@ impl Neighbours {
     pub const MOST: usize = 4;
 }
 
-impl Default for Network {
-    fn default() -> Self {
-        Network { uses: Vec::new(), next: 0, trials: Fortnight::default(), members: Vec::new() }
-    }
-}
-
 impl Network {
     /// Compares with the uses before and remembers this one.
     pub fn used(&mut self, wallet: u128, print: Print, now: Millis) -> Neighbours {
         let mut found = Neighbours { nearest: 64, ..Neighbours::default() };
         let others = self.uses.iter().filter(|s| s.wallet != wallet && now - s.at <= 7 * DAY);
         for seen in others {
-            let distance = seen.print.distance(print);
+            let distance = (seen.simhash ^ print.simhash).count_ones();
             found.nearest = found.nearest.min(distance);
             let is_in_step = distance <= SAME && now - seen.at <= IN_STEP;
             if is_in_step
@@ -70,7 +66,7 @@ impl Network {
             }
         }
         found.is_related = found.nearest <= RELATED;
-        let seen = Seen { wallet, print, at: now };
+        let seen = Seen { wallet, simhash: print.simhash, at: now };
         if self.uses.len() < KEPT {
             self.uses.push(seen);
         } else if let Some(place) = self.uses.get_mut(self.next) {

@@ -1,5 +1,7 @@
 //! The last outputs of a wallet: are they alike, and does anybody fetch them?
 
+use serde::{Deserialize, Serialize};
+
 use crate::signal::{Millis, Use};
 use crate::text::Print;
 use crate::window::{DAY, Daily, MINUTE};
@@ -13,7 +15,7 @@ const NEAR: u32 = 8;
 /// Bits up to which two prompts come from one template.
 const ALIKE: u32 = 19;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Output {
     simhash: u64,
     at: Millis,
@@ -23,7 +25,7 @@ struct Output {
     judged: Judged,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Judged {
     /// No output was kept here yet.
     Nothing,
@@ -38,7 +40,7 @@ impl Output {
 
 /// Evidence that a customer does not want what is generated, as log-likelihood ratios that start anew whenever
 /// they fall below zero (CUSUM, Page 1954): the quickest way to notice a change whose moment is unknown.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Outputs {
     kept: [Output; KEPT],
     next: usize,

@@ -29,8 +29,9 @@ pub struct Reason {
 
 /// A detector alone never makes certain.
 const MOST: f64 = 0.98;
-/// What unusual alone can make of a wallet: many honest customers are unusual.
-const MOST_BY_UNUSUAL: f64 = 0.2;
+/// What unusual alone can make of a wallet. Little, because many honest customers are unusual: it orders those
+/// whom no detector names.
+const MOST_BY_UNUSUAL: f64 = 0.04;
 /// The model speaks above this share of the wallet-days of training.
 const UNUSUAL: f64 = 0.98;
 /// Weaker contributions are no reasons.

@@ -30,12 +30,6 @@ impl Print {
         let simhash = votes.iter().rev().fold(0, |bits, vote| bits << 1 | u64::from(*vote > 0));
         Print { simhash, words }
     }
-
-    /// Bits that differ, 0 to 64; about 32 for prompts that have nothing in common.
-    #[must_use]
-    pub fn distance(self, other: Print) -> u32 {
-        (self.simhash ^ other.simhash).count_ones()
-    }
 }
 
 /// A short hash for agents, cards and parameters.

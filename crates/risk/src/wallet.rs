@@ -1,46 +1,48 @@
 //! What is remembered of one wallet: constant space, constant time per signal.
 
+use serde::{Deserialize, Serialize};
+
 use crate::network::Neighbours;
 use crate::outputs::Outputs;
 use crate::signal::{Millis, Payment, PaymentKind, SignUp, Use};
 use crate::window::{DAY, Daily, Distinct, HOUR, Hourly, Monthly, SECOND, Weekly};
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Wallet {
-    pub sign_up: Option<SignUp>,
-    pub first_at: Option<Millis>,
-    pub last_at: Option<Millis>,
+    pub(crate) sign_up: Option<SignUp>,
+    pub(crate) first_at: Option<Millis>,
+    pub(crate) last_at: Option<Millis>,
 
-    pub spent_hour: Hourly,
-    pub spent_day: Daily,
-    pub spent_week: Weekly,
-    pub spent_month: Monthly,
-    pub uses_day: Daily,
+    pub(crate) spent_hour: Hourly,
+    pub(crate) spent_day: Daily,
+    pub(crate) spent_week: Weekly,
+    pub(crate) spent_month: Monthly,
+    pub(crate) uses_day: Daily,
     /// The largest uses weigh most: credits² over credits is the mean size of the use a credit was spent on.
-    pub spent_squared_day: Daily,
+    pub(crate) spent_squared_day: Daily,
 
-    pub outputs: Outputs,
+    pub(crate) outputs: Outputs,
     rhythm: Rhythm,
-    pub agents: Distinct<8>,
-    pub networks: Distinct<8>,
-    pub hosts: Distinct<8>,
-    pub words: Words,
+    pub(crate) agents: Distinct<8>,
+    pub(crate) networks: Distinct<8>,
+    pub(crate) hosts: Distinct<8>,
+    pub(crate) words: Words,
 
     /// Uses in step with other wallets of the network, fading over a week, and with how many of them.
-    pub in_step: Weekly,
-    pub partners: Distinct<6>,
-    pub related: Weekly,
+    pub(crate) in_step: Weekly,
+    pub(crate) partners: Distinct<6>,
+    pub(crate) related: Weekly,
 
-    pub period: Period,
-    pub cards: Distinct<8>,
-    pub failed_day: Daily,
-    pub foreign_day: Daily,
-    pub disputes: Monthly,
-    pub bought_day: Daily,
+    pub(crate) period: Period,
+    pub(crate) cards: Distinct<8>,
+    pub(crate) failed_day: Daily,
+    pub(crate) foreign_day: Daily,
+    pub(crate) disputes: Monthly,
+    pub(crate) bought_day: Daily,
 }
 
 /// How regular the pauses between uses are.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Rhythm {
     last_gap: f64,
     /// Uses whose pause was nearly that before, fading over a day.
@@ -53,24 +55,24 @@ struct Rhythm {
 }
 
 /// The words used this week and last, as sets of 64 classes, and how many words were new lately.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Words {
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Words {
     this_week: u64,
     last_week: u64,
     began: Millis,
-    pub novelty: f64,
+    pub(crate) novelty: f64,
 }
 
 /// The credits of the running period, and how fast they went.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Period {
-    pub began: Option<Millis>,
-    pub brought: f64,
-    pub spent: f64,
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Period {
+    pub(crate) began: Option<Millis>,
+    pub(crate) brought: f64,
+    pub(crate) spent: f64,
     /// Spent within [`Period::EARLY`] of the beginning.
-    pub spent_early: f64,
+    pub(crate) spent_early: f64,
     /// The share that went early in the period before, 0 to 1.
-    pub early_before: f64,
+    pub(crate) early_before: f64,
 }
 
 impl Period {
@@ -95,14 +97,14 @@ const STEADY: f64 = 0.12;
 const SHORTEST_GAP: Millis = SECOND;
 
 impl Wallet {
-    pub fn signed_up(&mut self, sign_up: SignUp, now: Millis) {
+    pub(crate) fn signed_up(&mut self, sign_up: SignUp, now: Millis) {
         if self.sign_up.is_none() && sign_up.is_trial {
             self.period.begin(f64::from(sign_up.allotment), now);
         }
         self.sign_up = Some(sign_up);
     }
 
-    pub fn used(&mut self, used: &Use, neighbours: &Neighbours, now: Millis) {
+    pub(crate) fn used(&mut self, used: &Use, neighbours: &Neighbours, now: Millis) {
         let credits = f64::from(used.credits).max(0.0);
         self.spent_hour.add(credits, now);
         self.spent_day.add(credits, now);
@@ -134,13 +136,13 @@ impl Wallet {
     }
 
     /// Another wallet of the network asked for the same just now.
-    pub fn was_joined_by(&mut self, partner: u128, now: Millis) {
+    pub(crate) fn was_joined_by(&mut self, partner: u128, now: Millis) {
         if self.partners.add(fold(partner), now) {
             self.in_step.add(1.0, now);
         }
     }
 
-    pub fn paid(&mut self, payment: &Payment, now: Millis) {
+    pub(crate) fn paid(&mut self, payment: &Payment, now: Millis) {
         if payment.card != 0 {
             self.cards.add(payment.card, now);
         }

@@ -16,6 +16,12 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Goes on from a snapshot of the state.
+    #[must_use]
+    pub fn from_book(book: Book) -> Watch {
+        Watch { book, model: None }
+    }
+
     /// Takes in a signal and assesses every wallet whose risk it may have changed, its own first. What was only
     /// fetched makes nobody more suspicious and is not assessed.
     pub fn take(&mut self, signal: &Signal) -> Vec<(u128, Assessment)> {

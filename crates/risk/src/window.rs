@@ -38,7 +38,8 @@ pub type Weekly = Fading<10_080>;
 pub type Monthly = Fading<43_200>;
 
 /// The last `N` different values with the time each was last seen. The one unseen for longest leaves.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(u32, Millis)>", into = "Vec<(u32, Millis)>")]
 pub struct Distinct<const N: usize> {
     seen: [(u32, Millis); N],
 }
@@ -67,9 +68,18 @@ impl<const N: usize> Distinct<N> {
     pub fn count(&self, span: Millis, now: Millis) -> usize {
         self.seen.iter().filter(|(_, at)| *at > Millis::MIN && now - *at <= span).count()
     }
+}
 
-    /// Values and times, for a snapshot.
-    pub fn entries(&self) -> impl Iterator<Item = (u32, Millis)> {
-        self.seen.into_iter().filter(|(_, at)| *at > Millis::MIN)
+impl<const N: usize> From<Vec<(u32, Millis)>> for Distinct<N> {
+    fn from(entries: Vec<(u32, Millis)>) -> Self {
+        let mut distinct = Distinct::default();
+        distinct.seen.iter_mut().zip(entries).for_each(|(place, entry)| *place = entry);
+        distinct
+    }
+}
+
+impl<const N: usize> From<Distinct<N>> for Vec<(u32, Millis)> {
+    fn from(distinct: Distinct<N>) -> Self {
+        distinct.seen.to_vec()
     }
 }

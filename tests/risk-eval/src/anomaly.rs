@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ndarray::{Array2, Axis};
-use risk::model::Ensemble;
+use risk::model::{Columns, Ensemble, Forest, Seed};
 use serde::Serialize;
 
 use crate::metrics::{average_precision, roc_auc};
@@ -19,6 +19,15 @@ pub struct Row {
     pub fit_seconds: f64,
     pub score_micros: f64,
     pub fit_failures: usize,
+    /// The forest alone, which is what the peers' forests compare with.
+    pub forest: Forests,
+}
+
+/// Seconds of a fit and microseconds a row.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Forests {
+    pub fit_seconds: f64,
+    pub score_micros: f64,
 }
 
 /// What ends the output.
@@ -59,6 +68,9 @@ pub fn evaluate(path: &Path) -> Result<Row, String> {
         row.fit_seconds += fit_seconds / splits as f64;
         row.score_micros += score_seconds * 1e6 / rows.nrows() as f64 / splits as f64;
         row.fit_failures += usize::from(failed);
+        let forest = time_forest(&train, &rows);
+        row.forest.fit_seconds += forest.fit_seconds / splits as f64;
+        row.forest.score_micros += forest.score_micros / splits as f64;
     }
     Ok(row)
 }
@@ -79,6 +91,19 @@ fn fit_and_score(id: &str, train: &Array2<f64>, rows: &Array2<f64>) -> (Vec<f64>
             (vec![0.0; rows.nrows()], fit_seconds, 0.0, true)
         }
     }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn time_forest(train: &Array2<f64>, rows: &Array2<f64>) -> Forests {
+    let started = Instant::now();
+    let Ok(columns) = Columns::learn(train.view()) else { return Forests::default() };
+    let forest = Forest::fit(columns.clean_all(train.view()).view(), Seed::of("forest", "alone"));
+    let fit_seconds = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    let clean = columns.clean_all(rows.view());
+    let sum: f64 = clean.rows().into_iter().map(|row| forest.score(&row.to_vec())).sum();
+    std::hint::black_box(sum);
+    Forests { fit_seconds, score_micros: started.elapsed().as_secs_f64() * 1e6 / rows.nrows().max(1) as f64 }
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -1,35 +1,96 @@
+//! How good are the risk scores? With a folder: that set alone, no peers. Without: both public sets, and PyOD and
+//! scikit-learn on the same rows and splits. The last line is one JSON object.
+
 mod abuse;
 mod anomaly;
 mod metrics;
 mod npz;
+mod peers;
 mod replay;
 mod timed;
-fn main() {
-    let dir = std::env::args().nth(1).unwrap();
-    if anomaly::sets(dir.as_ref()).unwrap().is_empty() {
-        let t = std::time::Instant::now();
-        let set = abuse::Set::open(dir.as_ref()).unwrap();
-        let run = replay::replay(&set);
-        let s = timed::summarise(&set, &run.scores, &run.spent);
-        if let Some(p) = std::env::args().nth(2) {
-            replay::write(p.as_ref(), &set, &run).unwrap();
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Replays labelled sets through the risk scores and says how good they were")]
+struct Arguments {
+    /// A folder with accounts.csv, payments.csv, events.jsonl.gz and labels.csv, or one with .npz files.
+    folder: Option<PathBuf>,
+    /// Where to write the scores of an abuse set, in the form that evaluate.py reads.
+    #[arg(long)]
+    scores: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.folder {
+        Some(folder) => one(folder, arguments.scores.as_deref()),
+        None => both(arguments.scores.as_deref()),
+    };
+    match done {
+        Ok(last) => {
+            println!("{last}");
+            ExitCode::SUCCESS
         }
-        println!(
-            "{:?} fits {} fail {} p50 {} p99 {} wallet {}",
-            t.elapsed(),
-            run.fits,
-            run.fit_failures,
-            run.nanos[run.nanos.len() / 2],
-            run.nanos[run.nanos.len() * 99 / 100],
-            size_of::<risk::wallet::Wallet>()
-        );
-        println!("{}", serde_json::to_string(&s).unwrap());
-    } else {
-        let rows: Vec<_> =
-            anomaly::sets(dir.as_ref()).unwrap().iter().map(|p| anomaly::evaluate(p).unwrap()).collect();
-        for r in &rows {
-            println!("{} {:.4} {:.4} fit {:.3} us {:.2}", r.set, r.auc, r.ap, r.fit_seconds, r.score_micros);
+        Err(error) => {
+            eprintln!("risk-eval: {error}");
+            ExitCode::FAILURE
         }
-        println!("{}", serde_json::to_string(&anomaly::summary(&rows)).unwrap());
     }
+}
+
+fn one(folder: &Path, scores: Option<&Path>) -> Result<String, String> {
+    let sets = anomaly::sets(folder)?;
+    let last = if sets.is_empty() {
+        serde_json::to_string(&abusers(folder, scores)?)
+    } else {
+        serde_json::to_string(&anomaly::summary(&anomalies(&sets)?))
+    };
+    last.map_err(|e| e.to_string())
+}
+
+/// The public sets lie where the tests' other data lie.
+fn both(scores: Option<&Path>) -> Result<String, String> {
+    let data =
+        std::env::var_os("SCRIP_TEST_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let folder = data.join("anomaly");
+    let rows = anomalies(&anomaly::sets(&folder)?)?;
+    peers::compare(&folder, &rows)?;
+    let abuse = abusers(&data.join("abuse"), scores)?;
+    let all = serde_json::json!({ "anomaly": anomaly::summary(&rows), "abuse": abuse });
+    Ok(all.to_string())
+}
+
+fn anomalies(sets: &[PathBuf]) -> Result<Vec<anomaly::Row>, String> {
+    println!("{:<16} {:>7} {:>7} {:>9} {:>9} {:>9}", "set", "AUC", "AP", "fit s", "µs/row", "failures");
+    let mut rows = Vec::new();
+    for set in sets {
+        let row = anomaly::evaluate(set)?;
+        println!(
+            "{:<16} {:>7.4} {:>7.4} {:>9.3} {:>9.2} {:>9}",
+            row.set, row.auc, row.ap, row.fit_seconds, row.score_micros, row.fit_failures
+        );
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn abusers(folder: &Path, scores: Option<&Path>) -> Result<timed::Summary, String> {
+    let set = abuse::Set::open(folder)?;
+    let run = replay::replay(&set);
+    if let Some(path) = scores {
+        replay::write(path, &set, &run)?;
+    }
+    run.print();
+    let summary = timed::summarise(&set, &run.scores, &run.spent);
+    for (class, share) in &summary.recall_by_archetype {
+        println!("{class:<18} found   {share:.3}");
+    }
+    for (class, share) in &summary.flagged_by_honest_class {
+        println!("{class:<18} flagged {share:.3}");
+    }
+    Ok(summary)
 }

@@ -35,3 +35,25 @@ pub fn average_precision(is_bad: &[bool], scores: &[f64]) -> f64 {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counted by hand: of the six pairs of a bad and a good row four are in order and one is tied.
+    #[test]
+    fn the_area_counts_pairs_and_ties_by_half() {
+        let is_bad = [true, false, true, false, false];
+        let scores = [0.9, 0.8, 0.4, 0.4, 0.1];
+        assert!((roc_auc(&is_bad, &scores) - 4.5 / 6.0).abs() < 1e-12);
+        assert!((roc_auc(&is_bad, &[1.0; 5]) - 0.5).abs() < 1e-12);
+    }
+
+    /// By hand: the first bad row comes first (precision 1), the second enters with a tie (2 of 4).
+    #[test]
+    fn average_precision_lets_tied_rows_enter_together() {
+        let is_bad = [true, false, true, false, false];
+        let scores = [0.9, 0.8, 0.4, 0.4, 0.1];
+        assert!((average_precision(&is_bad, &scores) - (0.5 * 1.0 + 0.5 * 0.5)).abs() < 1e-12);
+    }
+}

@@ -26,6 +26,25 @@ pub struct Run {
     pub fit_failures: usize,
 }
 
+impl Run {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    pub fn print(&self) {
+        let at = |share: f64| {
+            let place = (share * self.nanos.len() as f64) as usize;
+            self.nanos.get(place).map_or(0.0, |n| *n as f64 / 1e3)
+        };
+        println!(
+            "{} signals assessed, p50 {:.1} µs, p99 {:.1} µs; {} models fitted, {} nights without; {} bytes a wallet",
+            self.nanos.len(),
+            at(0.5),
+            at(0.99),
+            self.fits - self.fit_failures,
+            self.fit_failures,
+            size_of::<risk::wallet::Wallet>(),
+        );
+    }
+}
+
 /// Wallet-days that a night's model is fitted on.
 const MAX_ROWS: usize = 20_000;
 

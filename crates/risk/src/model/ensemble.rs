@@ -106,7 +106,7 @@ impl Ensemble {
     }
 }
 
-const MAX_USUAL_ROWS: usize = 4_000;
+const MAX_USUAL_ROWS: usize = 2_000;
 /// No member is further out than this many standard deviations.
 const FAR: f64 = 1_000.0;
 

@@ -39,7 +39,7 @@ impl Sample {
     }
 }
 
-const TREES: usize = 200;
+const TREES: usize = 100;
 const ROWS_PER_TREE: usize = 256;
 /// Widest row that is scored without an allocation.
 const NARROW: usize = 64;

@@ -10,7 +10,6 @@ use super::{FitError, Seed};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mixture {
     groups: Vec<Group>,
-    width: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,13 +25,13 @@ struct Group {
 const CLIP: f64 = 6.0;
 /// From exact to safe. What fails on one step is tried on the next.
 const LADDER: [(usize, f64); 6] = [(4, 1e-3), (4, 1e-2), (3, 1e-2), (2, 5e-2), (1, 1e-1), (1, 1.0)];
-const MAX_ROWS: usize = 4_000;
-const MAX_ROUNDS: u64 = 60;
+const MAX_ROWS: usize = 2_000;
+const MAX_ROUNDS: u64 = 50;
 /// Gain in mean log-likelihood below which the fit has arrived.
 const TOLERANCE: f64 = 5e-3;
 
 impl Mixture {
-    /// Fits on clean rows, on at most 4,000 of them.
+    /// Fits on clean rows, on at most 2,000 of them.
     ///
     /// # Errors
     /// When every step of the ladder fails.
@@ -76,7 +75,6 @@ impl Mixture {
     }
 
     fn of(model: &GaussianMixtureModel<f64>) -> Result<Mixture, String> {
-        let width = model.means().ncols();
         let groups: Result<Vec<Group>, String> = model
             .weights()
             .iter()
@@ -84,7 +82,7 @@ impl Mixture {
             .zip(model.precisions().outer_iter())
             .map(|((weight, mean), precision)| Group::of(*weight, mean.to_vec(), precision))
             .collect();
-        Ok(Mixture { groups: groups?, width })
+        groups.map(|groups| Mixture { groups })
     }
 }
 

@@ -11,6 +11,7 @@ mod architecture;
 mod bad_input;
 mod browser;
 mod console;
+mod costs;
 mod engine;
 mod kill;
 mod parallel;

@@ -1,8 +1,7 @@
 //! Stored rows ↔ the ledger's types.
 
-use kernel::{Credits, Money, Seq, Timestamp, WalletId, bucket_of};
+use kernel::{Credits, Money, Seq, Timestamp, WalletId};
 use ledger::{CallWindow, Entry, Hold, HoldTerms, Key, Line, Lot, LotTerms, Terms, Wallet};
-use sea_orm::ActiveValue::Set;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,40 +22,6 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError
 
 fn instant(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt(format!("{micros} is not an instant")))
-}
-
-/// The rows of an entry; its key, terms and facts sit on line 0.
-pub(crate) fn postings(wallet: WalletId, entry: &Entry) -> Result<Vec<posting::ActiveModel>, StoreError> {
-    let terms = match &entry.terms {
-        Terms::None => None,
-        terms => Some(to_json(terms)?),
-    };
-    let row = |(n, line): (usize, &Line)| {
-        let first = n == 0;
-        Ok(posting::ActiveModel {
-            bucket: Set(bucket_of(wallet)),
-            wallet: Set(wallet.uuid()),
-            seq: Set(entry.seq),
-            line: Set(i16::try_from(n).map_err(corrupt)?),
-            kind: Set(entry.kind.as_str().to_owned()),
-            recorded_at: Set(entry.recorded_at.micros()),
-            effective_at: Set(entry.effective_at.micros()),
-            from_account: Set(line.from.as_str().to_owned()),
-            to_account: Set(line.to.as_str().to_owned()),
-            amount: Set(line.amount.micros()),
-            lot: Set(line.lot),
-            lot_remaining: Set(line.lot_remaining.map(Credits::micros)),
-            balance_after: Set(line.available_after.micros()),
-            held_after: Set(line.held_after.micros()),
-            debt_after: Set(line.debt_after.micros()),
-            hold: Set(entry.hold),
-            idempotency_key: Set(entry.key.as_ref().filter(|_| first).map(|k| k.text.clone())),
-            input_hash: Set(entry.key.as_ref().filter(|_| first).map(|k| k.hash.to_vec())),
-            terms: Set(terms.clone().filter(|_| first)),
-            about: Set(entry.about.clone().filter(|_| first)),
-        })
-    };
-    entry.lines.iter().enumerate().map(row).collect()
 }
 
 /// Entries of rows in the order (seq, line); every entry must be whole.

@@ -26,6 +26,10 @@ pictures:
 ci:
     .ci/run
 
+# what a price, a decision and the limits cost before the database, with their allocations
+micro:
+    cargo bench -p bench --bench decisions
+
 # Scrip beside hand-written debits: `just bench` (full), `just bench quick`, `just bench growth`. Calls no
 # cargo; first: cargo build --release -p scrip -p bench
 bench *ARGS:

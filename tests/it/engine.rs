@@ -267,7 +267,7 @@ async fn many_lots_in_one_debit_keep_their_rows_in_order() {
             bench.name
         );
         let stored = store::journal::entry(&bench.store, wallet, debit.entry.seq).await.expect("a read");
-        assert_eq!(stored, Some(debit.entry));
+        assert_eq!(stored.as_ref(), Some(&*debit.entry));
         bench.assert_verified().await;
     }
 }

@@ -13,6 +13,7 @@ mod breaking;
 mod browser;
 mod console;
 mod corruption;
+mod costs;
 mod demo;
 mod doctor;
 mod engine;

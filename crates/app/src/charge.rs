@@ -60,11 +60,15 @@ pub(crate) fn is_receipt(kind: EntryKind) -> bool {
 }
 
 pub(crate) fn receipt(wallet: WalletId, entry: &Entry) -> Result<Receipt, AppError> {
-    let facts: ChargeFacts = facts(entry)?;
+    Ok(receipt_of(wallet, entry, facts(entry)?))
+}
+
+/// With the facts of the entry at hand: those that were written with it.
+pub(crate) fn receipt_of(wallet: WalletId, entry: &Entry, facts: ChargeFacts) -> Receipt {
     let (credits, uncovered) = totals(entry);
     let last = entry.lines.last();
     let after = |balance: fn(&Line) -> Credits| last.map_or(Credits::ZERO, balance);
-    Ok(Receipt {
+    Receipt {
         id: ReceiptId { wallet, seq: entry.seq },
         customer: facts.customer,
         kind: entry.kind,
@@ -87,7 +91,7 @@ pub(crate) fn receipt(wallet: WalletId, entry: &Entry) -> Result<Receipt, AppErr
         held: after(|l| l.held_after),
         debt: after(|l| l.debt_after),
         created_at: entry.recorded_at,
-    })
+    }
 }
 
 /// (charged or given back, uncovered).

@@ -1,12 +1,12 @@
 //! Reported usage: one-step debits, alone or in batches.
 
-use engine::{EngineCommand, Request};
+use engine::{Answer, EngineCommand, EngineError, Request};
 use futures::future::join_all;
-use kernel::Timestamp;
+use kernel::{Timestamp, WalletId};
 use ledger::{Command, WhenShort};
 
 use crate::about::ChargeFacts;
-use crate::charge::{Receipt, receipt};
+use crate::charge::{Receipt, receipt, receipt_of};
 use crate::customers::Known;
 use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
@@ -48,17 +48,47 @@ pub async fn report(
     keyed: &Keyed,
 ) -> Result<Done<Receipt>, AppError> {
     by.require_own(Scope::Usage)?;
+    let keyed = &by.named(keyed)?;
+    let (wallet, prepared) = ready(app, by, new, keyed).await?;
+    let (prepared, facts) = apart(prepared);
+    done(wallet, submit_or_first(app, wallet, keyed, prepared).await?, facts)
+}
+
+/// The wallet, and the command with its facts unless it cannot be prepared any more.
+type Ready = (WalletId, Result<(Request, ChargeFacts), AppError>);
+
+async fn ready(app: &App, by: &Principal, new: NewUsage, keyed: &Keyed) -> Result<Ready, AppError> {
     check(app, &new)?;
     by.may_vouch("vendor_transaction", new.vendor_transaction.is_some())?;
     by.may_vouch("occurred_at", new.occurred_at.is_some())?;
     let known = customers::in_body(app, by, &new.customer).await?;
-    let keyed = &by.named(keyed)?;
-    let prepared = prepare(app, known, new, keyed).await;
-    let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
-    Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })
+    Ok((known.wallet, prepare(app, known, new, keyed).await))
 }
 
-async fn prepare(app: &App, known: Known, new: NewUsage, keyed: &Keyed) -> Result<Request, AppError> {
+fn apart(
+    prepared: Result<(Request, ChargeFacts), AppError>,
+) -> (Result<Request, AppError>, Option<ChargeFacts>) {
+    match prepared {
+        Ok((request, facts)) => (Ok(request), Some(facts)),
+        Err(error) => (Err(error), None),
+    }
+}
+
+/// The receipt of an answer; a repeat has the facts of its first try.
+fn done(wallet: WalletId, answer: Answer, facts: Option<ChargeFacts>) -> Result<Done<Receipt>, AppError> {
+    let value = match facts {
+        Some(facts) if !answer.replayed => receipt_of(wallet, &answer.entry, facts),
+        _ => receipt(wallet, &answer.entry)?,
+    };
+    Ok(Done { value, replayed: answer.replayed })
+}
+
+async fn prepare(
+    app: &App,
+    known: Known,
+    new: NewUsage,
+    keyed: &Keyed,
+) -> Result<(Request, ChargeFacts), AppError> {
     let at = new.occurred_at.unwrap_or_else(|| app.now());
     let (_, priced) = pricing::price_at(app, &new.work, &new.context, at).await?;
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
@@ -72,7 +102,7 @@ async fn prepare(app: &App, known: Known, new: NewUsage, keyed: &Keyed) -> Resul
         ..ChargeFacts::of(known.id)
     };
     let request = request(known.wallet, keyed, EngineCommand::Ledger(command), &facts)?;
-    Ok(Request { vendor_transaction: new.vendor_transaction, ..request })
+    Ok((Request { vendor_transaction: new.vendor_transaction, ..request }, facts))
 }
 
 /// All items at once to the engine; not all-or-nothing.
@@ -81,14 +111,47 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
     if !(1..=BATCH_MAX).contains(&items.len()) {
         return Err(AppError::invalid("items", format!("must be 1 to {BATCH_MAX}")));
     }
-    let results = join_all(items.into_iter().map(|item| one(app, by, item))).await;
+    let (mut results, mut requests) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for item in join_all(items.into_iter().map(|item| one(app, by, item))).await {
+        results.push(match item {
+            Ok((wallet, request, facts)) => {
+                requests.push(request);
+                Ok((wallet, facts))
+            }
+            Err(result) => Err(*result),
+        });
+    }
+    let mut answers = app.engine().submit_all(requests).await.into_iter();
+    let results: Vec<_> = results
+        .into_iter()
+        .map(|item| match item {
+            Ok((wallet, facts)) => match answers.next() {
+                Some(answer) => done(wallet, answer?, Some(facts)),
+                None => Err(EngineError::Stopping.into()),
+            },
+            Err(result) => result,
+        })
+        .collect();
     let replayed = results.iter().all(|result| result.as_ref().is_ok_and(|done| done.replayed));
     Ok(BatchAnswer { results, replayed })
 }
 
-async fn one(app: &App, by: &Principal, item: BatchItem) -> Result<Done<Receipt>, AppError> {
-    let (new, keyed) = item?;
-    report(app, by, new, &keyed).await
+/// A command for the engine, or what is answered without it.
+async fn one(
+    app: &App,
+    by: &Principal,
+    item: BatchItem,
+) -> Result<(WalletId, Request, ChargeFacts), Box<Result<Done<Receipt>, AppError>>> {
+    let (new, keyed) = item.map_err(|error| Box::new(Err(error)))?;
+    let keyed = by.named(&keyed).map_err(|error| Box::new(Err(error)))?;
+    let (wallet, prepared) = ready(app, by, new, &keyed).await.map_err(|error| Box::new(Err(error)))?;
+    match prepared {
+        Ok((request, facts)) => Ok((wallet, request, facts)),
+        Err(error) => {
+            let first = submit_or_first(app, wallet, &keyed, Err(error)).await;
+            Err(Box::new(first.and_then(|answer| done(wallet, answer, None))))
+        }
+    }
 }
 
 fn check(app: &App, new: &NewUsage) -> Result<(), AppError> {

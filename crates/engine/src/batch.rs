@@ -1,60 +1,46 @@
 //! One attempt at a batch: load what is not remembered, decide in order, write, commit.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use kernel::{Seq, Timestamp, WalletId};
 use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
-use store::{Batch, Known, LaneTx, StoreError, UsedKey};
+use store::{Batch, ConnectionTrait, Known, Lane, LaneConnection, Reads, Store, StoreError, UsedKey};
 
-use crate::config::Place;
+use crate::config::{Faults, Place};
+use crate::memory::{Behind, Memory, Recent};
 use crate::request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
 use crate::writer::Writer;
-
-/// What a writer knows of its lane while the fence is at `gsn`.
-#[derive(Default)]
-pub(crate) struct Memory {
-    gsn: Option<i64>,
-    wallets: HashMap<WalletId, Known>,
-    /// Wallets whose projections are behind their journals.
-    behind: BTreeSet<WalletId>,
-    /// Those of them that a reader has to fold too much onto.
-    far_behind: BTreeSet<WalletId>,
-}
-
-/// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
-const ROWS_BEFORE_PROJECTING: i64 = 256;
-
-/// Which projections to write.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Behind {
-    Any,
-    /// By [`ROWS_BEFORE_PROJECTING`] or more.
-    Far,
-}
-
-/// Wallets whose projections one transaction writes.
-const WALLETS_PER_PROJECTION: usize = 1_000;
 
 pub(crate) enum Attempt {
     Done(Vec<Result<Answer, EngineError>>),
     LaneGone,
 }
 
-/// Everything a batch reads before it decides.
+/// What a batch reads before it decides, beside its wallets.
 struct Loaded {
-    wallets: BTreeMap<WalletId, Known>,
     used: BTreeMap<(WalletId, String), UsedKey>,
-    entries: BTreeMap<(WalletId, Seq), Entry>,
+    entries: BTreeMap<(WalletId, Seq), Arc<Entry>>,
     taken: BTreeSet<(WalletId, String)>,
     reversed: BTreeSet<(WalletId, Seq)>,
 }
 
-/// The decisions of one batch, made in order on a working copy.
+/// The keys of a batch as the journal has them.
+struct Keys {
+    /// One per request.
+    each: Vec<(WalletId, String)>,
+    /// Those that are stored.
+    all: BTreeSet<(WalletId, String)>,
+}
+
+/// The decisions of one batch, made in order on working copies of its wallets.
 struct Deciding<'a> {
+    known: &'a HashMap<WalletId, Known>,
     loaded: &'a Loaded,
-    wallets: BTreeMap<WalletId, Wallet>,
-    entries: BTreeMap<WalletId, Vec<Entry>>,
-    answered: HashMap<(WalletId, String), (Entry, ledger::InputHash)>,
+    wallets: HashMap<WalletId, Wallet>,
+    entries: Vec<(WalletId, Arc<Entry>)>,
+    answered: HashMap<&'a (WalletId, String), (Arc<Entry>, ledger::InputHash)>,
     vendor_transactions: Vec<(WalletId, String, Seq)>,
     reversals: Vec<(WalletId, Seq, Seq)>,
     /// Decisions that would break an invariant.
@@ -62,71 +48,121 @@ struct Deciding<'a> {
     ignores_keys: bool,
 }
 
-impl Memory {
-    pub fn forget(&mut self) {
-        *self = Memory::default();
-    }
-
-    pub fn wallets(&self) -> usize {
-        self.wallets.len()
-    }
-
-    pub fn is_behind(&self) -> bool {
-        !self.behind.is_empty()
-    }
-
-    fn to_project(&self, which: Behind) -> Vec<WalletId> {
-        let wallets = match which {
-            Behind::Any => &self.behind,
-            Behind::Far => &self.far_behind,
-        };
-        wallets.iter().take(WALLETS_PER_PROJECTION).copied().collect()
-    }
-}
-
 /// `None` when the fence was lost: nothing was written, the memory is stale.
 pub(crate) async fn attempt(
     writer: &mut Writer,
     requests: &[Request],
 ) -> Result<Option<Attempt>, StoreError> {
-    let txn = writer.store.begin_lane().await?;
     writer.config.faults.reach(Place::BeforeFence);
-    let is_claimed = writer.memory.gsn.is_none();
-    let gsn = match writer.memory.gsn {
-        Some(gsn) => gsn,
-        None => match txn.claim(writer.lane).await? {
-            Some(gsn) => gsn,
-            None => return Ok(Some(Attempt::LaneGone)),
-        },
-    };
-    let loaded = load(&txn, &mut writer.memory, requests).await?;
-    let mut deciding = Deciding::new(&loaded, writer.config.faults.ignores_keys);
-    let answers: Vec<_> = requests.iter().map(|r| deciding.answer(r, writer.clock.now())).collect();
+    let keys = Keys::of(requests);
+    let Some(gsn) = writer.memory.gsn else { return claim(writer, requests, &keys).await };
+    let known = keys.seen_before(&writer.memory.recent);
+    match go_on(writer, gsn, requests, &keys, known).await {
+        // One of the keys was used before the memory's time.
+        Err(error) if error.is_unique_violation() => {
+            go_on(writer, gsn, requests, &keys, keys.all.clone()).await
+        }
+        attempted => attempted,
+    }
+}
 
-    let ignores_fence = writer.config.faults.ignores_fence;
-    let writes = !deciding.entries.is_empty();
-    let is_ours = match (is_claimed || ignores_fence, writes) {
-        (true, _) => true,
-        (false, true) => txn.advance(writer.lane, gsn).await?,
-        (false, false) => txn.is_at(writer.lane, gsn).await?,
+/// With an empty memory: one transaction that takes the lane first, so that nobody else can commit to it.
+async fn claim(
+    writer: &mut Writer,
+    requests: &[Request],
+    keys: &Keys,
+) -> Result<Option<Attempt>, StoreError> {
+    let txn = writer.store.begin_lane().await?;
+    let Some(gsn) = txn.claim(writer.lane).await? else { return Ok(Some(Attempt::LaneGone)) };
+    writer.config.faults.reach(Place::AfterFence);
+    let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.all).await?;
+    let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, writer.config.faults.ignores_keys);
+    let answers = deciding.answer_all(requests, keys, writer.clock.now());
+    deciding.report_broken();
+    if deciding.writes() {
+        txn.append(&deciding.batch()).await?;
+    }
+    let touched = deciding.touched();
+    writer.config.faults.reach(Place::BeforeCommit);
+    txn.commit().await?;
+    writer.config.faults.reach(Place::AfterCommit);
+    writer.memory.remember(gsn, touched, keys.all.iter());
+    writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
+    Ok(Some(Attempt::Done(answers)))
+}
+
+/// With a memory that is true as long as the fence is at `gsn`: reads only what the memory lacks, and
+/// leaves it to the journal's unique key to find a repeat that was not looked up.
+async fn go_on(
+    writer: &mut Writer,
+    gsn: i64,
+    requests: &[Request],
+    keys: &Keys,
+    looked_up: BTreeSet<(WalletId, String)>,
+) -> Result<Option<Attempt>, StoreError> {
+    let (store, lane, now) = (writer.store.clone(), writer.lane, writer.clock.now());
+    let faults = writer.config.faults.clone();
+    let mut loaded = load(store.lane_reads(), &mut writer.memory, requests, &looked_up).await?;
+    let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, faults.ignores_keys);
+    let mut answers = deciding.answer_all(requests, keys, now);
+    // What is refused may be the repeat of a success, and no unique key would tell.
+    let doubtful = keys.refused(&answers).filter(|key| !looked_up.contains(*key)).cloned().collect();
+    let used = store.lane_reads().used_keys(&doubtful).await?;
+    if !used.is_empty() {
+        drop(deciding);
+        let at = used.iter().map(|((wallet, _), key)| (*wallet, key.seq)).collect();
+        let entries = store.lane_reads().entries(&at).await?;
+        loaded.entries.extend(entries.into_iter().map(|(at, entry)| (at, Arc::new(entry))));
+        loaded.used.extend(used);
+        deciding = Deciding::new(&writer.memory.wallets, &loaded, faults.ignores_keys);
+        answers = deciding.answer_all(requests, keys, now);
+    }
+    let writes = deciding.writes();
+    let is_ours = match (writes, faults.ignores_fence) {
+        (true, false) => {
+            append(&store, &mut writer.connection, &faults, (lane, gsn), &deciding.batch()).await?
+        }
+        (true, true) => {
+            let txn = store.begin_lane().await?;
+            txn.append(&deciding.batch()).await?;
+            txn.commit().await?;
+            true
+        }
+        (false, _) => faults.ignores_fence || store.lane_reads().is_at(lane, gsn).await?,
     };
     if !is_ours {
         return Ok(None);
     }
-    for broken in &deciding.broken {
-        tracing::error!(%broken, "a decision would break an invariant and was refused");
-    }
-    if writes {
-        writer.config.faults.reach(Place::AfterFence);
-        txn.append(&deciding.batch()).await?;
-        writer.config.faults.reach(Place::BeforeCommit);
-    }
-    let touched = std::mem::take(&mut deciding.wallets);
-    txn.commit().await?;
-    writer.config.faults.reach(Place::AfterCommit);
-    let moved = writes && !is_claimed && !ignores_fence;
-    remember(writer, if moved { gsn + 1 } else { gsn }, loaded, touched);
+    faults.reach(Place::AfterCommit);
+    deciding.report_broken();
+    let touched = deciding.touched();
+    let moved = writes && !faults.ignores_fence;
+    writer.memory.remember(if moved { gsn + 1 } else { gsn }, touched, keys.all.iter());
+    writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
     Ok(Some(Attempt::Done(answers)))
+}
+
+/// Moves the fence from `gsn` to the next and appends the batch, durably. False when another process moved
+/// the fence first: then nothing is written.
+async fn append(
+    store: &Store,
+    own: &mut LaneConnection,
+    faults: &Faults,
+    (lane, gsn): (Lane, i64),
+    batch: &Batch<'_>,
+) -> Result<bool, StoreError> {
+    if let Some(done) = store.append_at_once(own, (lane, gsn), batch).await? {
+        return Ok(done);
+    }
+    let txn = store.begin_lane().await?;
+    if !txn.advance(lane, gsn).await? {
+        return Ok(false);
+    }
+    faults.reach(Place::AfterFence);
+    txn.append(batch).await?;
+    faults.reach(Place::BeforeCommit);
+    txn.commit().await?;
+    Ok(true)
 }
 
 /// Decides without writing, for the fault `answers_early`.
@@ -134,30 +170,10 @@ pub(crate) async fn rehearse(
     writer: &mut Writer,
     requests: &[Request],
 ) -> Result<Vec<Result<Answer, EngineError>>, StoreError> {
-    let txn = writer.store.begin_lane().await?;
-    let loaded = load(&txn, &mut Memory::default(), requests).await?;
-    let mut deciding = Deciding::new(&loaded, false);
-    Ok(requests.iter().map(|r| deciding.answer(r, writer.clock.now())).collect())
-}
-
-fn remember(writer: &mut Writer, gsn: i64, loaded: Loaded, touched: BTreeMap<WalletId, Wallet>) {
-    let memory = &mut writer.memory;
-    memory.gsn = Some(gsn);
-    let mut wallets = loaded.wallets;
-    for (id, after) in touched {
-        if let Some(known) = wallets.get_mut(&id) {
-            known.advance(after);
-        }
-    }
-    for (id, known) in wallets {
-        if known.is_ahead() {
-            memory.behind.insert(id);
-            if known.rows_ahead() >= ROWS_BEFORE_PROJECTING {
-                memory.far_behind.insert(id);
-            }
-        }
-        memory.wallets.insert(id, known);
-    }
+    let (keys, mut memory) = (Keys::of(requests), Memory::default());
+    let loaded = load(writer.store.lane_reads(), &mut memory, requests, &keys.all).await?;
+    let mut deciding = Deciding::new(&memory.wallets, &loaded, false);
+    Ok(deciding.answer_all(requests, &keys, writer.clock.now()))
 }
 
 /// Writes projections of remembered wallets that are behind, in one transaction. True when there may be more. A lost fence or an error only drops the memory: the journal
@@ -176,48 +192,68 @@ pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, 
     }
     writer.config.faults.reach(Place::InProjections);
     txn.commit().await?;
-    writer.memory.gsn = Some(gsn + 1);
-    for id in &ids {
-        writer.memory.behind.remove(id);
-        writer.memory.far_behind.remove(id);
-        if let Some(known) = writer.memory.wallets.get_mut(id) {
-            *known = Known::projected(known.wallet.clone());
-        }
-    }
+    writer.memory.projected(gsn + 1, &ids);
     Ok(true)
 }
 
-/// Takes the wallets out of the memory; whoever fails after it forgets the memory as a whole.
-async fn load(txn: &LaneTx, memory: &mut Memory, requests: &[Request]) -> Result<Loaded, StoreError> {
-    let ids: BTreeSet<WalletId> = requests.iter().map(|r| r.wallet).collect();
-    let unknown: Vec<WalletId> = ids.iter().copied().filter(|id| !memory.wallets.contains_key(id)).collect();
-    let mut wallets = txn.wallets(&unknown).await?;
-    wallets.extend(ids.iter().filter_map(|id| Some((*id, memory.wallets.remove(id)?))));
+/// Puts the wallets of the requests into the memory, as far as they exist, and reads what else a decision
+/// needs.
+async fn load<C: ConnectionTrait>(
+    reads: Reads<'_, C>,
+    memory: &mut Memory,
+    requests: &[Request],
+    keys: &BTreeSet<(WalletId, String)>,
+) -> Result<Loaded, StoreError> {
+    let ids = requests.iter().map(|r| r.wallet).filter(|id| !memory.wallets.contains_key(id));
+    let unknown: BTreeSet<WalletId> = ids.collect();
+    memory.wallets.extend(reads.wallets(&unknown.into_iter().collect::<Vec<_>>()).await?);
 
-    let keys = requests.iter().map(|r| (r.wallet, r.key.stored_text())).collect();
-    let used = txn.used_keys(&keys).await?;
+    let used = reads.used_keys(keys).await?;
     let receipts: BTreeSet<(WalletId, Seq)> =
         requests.iter().filter_map(|r| Some((r.wallet, r.command.receipt()?))).collect();
     let at = used.iter().map(|((wallet, _), key)| (*wallet, key.seq)).chain(receipts.iter().copied());
-    let entries = txn.entries(&at.collect()).await?;
+    let entries = reads.entries(&at.collect()).await?;
 
     let of_receipts = receipts.iter().filter_map(|at| Some((at.0, entries.get(at)?)));
     let lots = of_receipts.flat_map(|(wallet, e)| e.lines.iter().filter_map(move |l| Some((wallet, l.lot?))));
     let named = requests.iter().filter_map(|r| Some((r.wallet, r.command.names()?)));
-    txn.name(&mut wallets, &lots.chain(named).collect()).await?;
+    reads.name(&mut memory.wallets, &lots.chain(named).collect()).await?;
 
     let vendor = requests.iter().filter_map(|r| Some((r.wallet, r.vendor_transaction.clone()?)));
-    let taken = txn.taken_vendor_transactions(&vendor.collect()).await?;
-    let reversed = txn.reversed(&receipts).await?;
-    Ok(Loaded { wallets, used, entries, taken, reversed })
+    let taken = reads.taken_vendor_transactions(&vendor.collect()).await?;
+    let reversed = reads.reversed(&receipts).await?;
+    let entries = entries.into_iter().map(|(at, entry)| (at, Arc::new(entry))).collect();
+    Ok(Loaded { used, entries, taken, reversed })
+}
+
+impl Keys {
+    fn of(requests: &[Request]) -> Keys {
+        let each: Vec<_> = requests.iter().map(|r| (r.wallet, r.key.stored_text())).collect();
+        let is_keyed = |r: &Request| !matches!(r.command, EngineCommand::Settle);
+        let keyed = requests.iter().zip(&each).filter(|(r, _)| is_keyed(r));
+        Keys { all: keyed.map(|(_, key)| key.clone()).collect(), each }
+    }
+
+    fn seen_before(&self, recent: &Recent) -> BTreeSet<(WalletId, String)> {
+        self.all.iter().filter(|key| recent.has(key)).cloned().collect()
+    }
+
+    fn refused<'a>(
+        &'a self,
+        answers: &'a [Result<Answer, EngineError>],
+    ) -> impl Iterator<Item = &'a (WalletId, String)> {
+        let refused = self.each.iter().zip(answers).filter(|(_, answer)| answer.is_err());
+        refused.map(|(key, _)| key).filter(|key| self.all.contains(*key))
+    }
 }
 
 impl<'a> Deciding<'a> {
-    fn new(loaded: &'a Loaded, ignores_keys: bool) -> Deciding<'a> {
+    fn new(known: &'a HashMap<WalletId, Known>, loaded: &'a Loaded, ignores_keys: bool) -> Deciding<'a> {
         Deciding {
+            known,
             loaded,
-            wallets: BTreeMap::new(),
-            entries: BTreeMap::new(),
+            wallets: HashMap::new(),
+            entries: Vec::new(),
             answered: HashMap::new(),
             vendor_transactions: Vec::new(),
             reversals: Vec::new(),
@@ -226,21 +262,53 @@ impl<'a> Deciding<'a> {
         }
     }
 
+    fn answer_all(
+        &mut self,
+        requests: &[Request],
+        keys: &'a Keys,
+        now: Timestamp,
+    ) -> Vec<Result<Answer, EngineError>> {
+        requests.iter().zip(&keys.each).map(|(request, key)| self.answer(request, key, now)).collect()
+    }
+
+    fn writes(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    fn touched(self) -> HashMap<WalletId, Wallet> {
+        self.wallets
+    }
+
+    fn report_broken(&self) {
+        for broken in &self.broken {
+            tracing::error!(%broken, "a decision would break an invariant and was refused");
+        }
+    }
+
+    /// The wallet as the batch has it so far.
+    fn wallet(&self, id: WalletId) -> Result<&Wallet, EngineError> {
+        let known = || self.known.get(&id).map(|known| &known.wallet);
+        self.wallets.get(&id).or_else(known).ok_or(EngineError::UnknownWallet)
+    }
+
     /// The key first; then what the wallet's state allows.
-    fn answer(&mut self, request: &Request, now: Timestamp) -> Result<Answer, EngineError> {
+    fn answer(
+        &mut self,
+        request: &Request,
+        key: &'a (WalletId, String),
+        now: Timestamp,
+    ) -> Result<Answer, EngineError> {
         if matches!(request.command, EngineCommand::Settle) {
             return self.settle(request.wallet, now);
         }
-        let key = (request.wallet, request.key.stored_text());
         if !self.ignores_keys
-            && let Some((entry, hash)) = self.earlier(&key)
+            && let Some((entry, hash)) = self.earlier(key)
         {
             let same = request.key.is_event() || hash == request.key.hash();
             return if same { Ok(Answer { entry, replayed: true }) } else { Err(EngineError::KeyReused) };
         }
         self.vendor_transaction_is_free(request)?;
-        let loaded = || self.loaded.wallets.get(&request.wallet).map(|known| &known.wallet);
-        let wallet = self.wallets.get(&request.wallet).or_else(loaded).ok_or(EngineError::UnknownWallet)?;
+        let wallet = self.wallet(request.wallet)?;
         let command = self.command(request, wallet)?;
         let change = decide(wallet, &command, now)?;
         if let Err(broken) = check(&change.wallet) {
@@ -253,16 +321,15 @@ impl<'a> Deciding<'a> {
 
     /// Answers the last entry that time owed the wallet.
     fn settle(&mut self, id: WalletId, now: Timestamp) -> Result<Answer, EngineError> {
-        let loaded = || self.loaded.wallets.get(&id).map(|known| &known.wallet);
-        let wallet = self.wallets.get(&id).or_else(loaded);
-        let Change { mut entries, wallet } = settle(wallet.ok_or(EngineError::UnknownWallet)?, now)?;
-        let entry = entries.last().cloned().ok_or(EngineError::NothingDue)?;
-        self.entries.entry(id).or_default().append(&mut entries);
+        let Change { entries, wallet } = settle(self.wallet(id)?, now)?;
+        let entries: Vec<_> = entries.into_iter().map(|entry| (id, Arc::new(entry))).collect();
+        let (_, entry) = entries.last().cloned().ok_or(EngineError::NothingDue)?;
+        self.entries.extend(entries);
         self.wallets.insert(id, wallet);
         Ok(Answer { entry, replayed: false })
     }
 
-    fn earlier(&self, key: &(WalletId, String)) -> Option<(Entry, ledger::InputHash)> {
+    fn earlier(&self, key: &(WalletId, String)) -> Option<(Arc<Entry>, ledger::InputHash)> {
         if let Some((entry, hash)) = self.answered.get(key) {
             return Some((entry.clone(), *hash));
         }
@@ -281,9 +348,9 @@ impl<'a> Deciding<'a> {
         Ok(())
     }
 
-    fn command(&self, request: &Request, wallet: &Wallet) -> Result<Command, EngineError> {
+    fn command<'r>(&self, request: &'r Request, wallet: &Wallet) -> Result<Cow<'r, Command>, EngineError> {
         let receipt = match &request.command {
-            EngineCommand::Ledger(command) => return Ok(command.clone()),
+            EngineCommand::Ledger(command) => return Ok(Cow::Borrowed(command)),
             EngineCommand::Reverse { receipt } => (request.wallet, *receipt),
             EngineCommand::Settle => return Err(EngineError::NothingDue),
         };
@@ -297,19 +364,20 @@ impl<'a> Deciding<'a> {
             .iter()
             .filter_map(|line| Some((line.lot?, wallet.lots.get(&line.lot?)?.terms.clone())))
             .collect();
-        Ok(Command::Reverse { receipt: Box::new(entry.clone()), lots: lots.into_iter().collect() })
+        let receipt = Box::new(Entry::clone(entry));
+        Ok(Cow::Owned(Command::Reverse { receipt, lots: lots.into_iter().collect() }))
     }
 
     fn keep(
         &mut self,
         request: &Request,
         change: Change,
-        key: (WalletId, String),
+        key: &'a (WalletId, String),
     ) -> Result<Answer, EngineError> {
         let Change { mut entries, wallet } = change;
         let own = wallet.seq;
         let none = || StoreError::Corrupt("a decision without an entry".to_owned());
-        let entry = entries.last_mut().ok_or_else(|| EngineError::Unavailable(none().into()))?;
+        let mut entry = entries.pop().ok_or_else(|| EngineError::Unavailable(none().into()))?;
         let text = if self.ignores_keys { format!("{}#{own}", key.1) } else { key.1.clone() };
         entry.key = Some(Key { text, hash: request.key.hash() });
         entry.about.clone_from(&request.about);
@@ -319,18 +387,18 @@ impl<'a> Deciding<'a> {
         if let EngineCommand::Reverse { receipt } = request.command {
             self.reversals.push((request.wallet, receipt, own));
         }
-        let entry = entry.clone();
+        let entry = Arc::new(entry);
         self.answered.insert(key, (entry.clone(), request.key.hash()));
-        self.entries.entry(request.wallet).or_default().append(&mut entries);
+        self.entries.extend(entries.into_iter().map(|due| (request.wallet, Arc::new(due))));
+        self.entries.push((request.wallet, entry.clone()));
         self.wallets.insert(request.wallet, wallet);
         Ok(Answer { entry, replayed: false })
     }
 
     fn batch(&self) -> Batch<'_> {
-        let entries = self.entries.iter().flat_map(|(id, entries)| entries.iter().map(|entry| (*id, entry)));
         let vendor = self.vendor_transactions.iter().map(|(w, name, seq)| (*w, name.as_str(), *seq));
         Batch {
-            entries: entries.collect(),
+            entries: self.entries.iter().map(|(id, entry)| (*id, &**entry)).collect(),
             vendor_transactions: vendor.collect(),
             reversals: self.reversals.clone(),
         }

@@ -53,6 +53,6 @@ impl Faults {
 
 impl Default for EngineConfig {
     fn default() -> EngineConfig {
-        EngineConfig { queue: 16_384, batch: 1_024, remembered_wallets: 50_000, faults: Faults::default() }
+        EngineConfig { queue: 16_384, batch: 1_024, remembered_wallets: 100_000, faults: Faults::default() }
     }
 }

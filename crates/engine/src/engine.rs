@@ -62,17 +62,9 @@ impl Engine {
     pub async fn submit(&self, request: Request) -> Result<Answer, EngineError> {
         let mut request = request;
         for _ in 0..MAX_MOVES {
-            if self.inner.is_stopping.load(Ordering::SeqCst) {
-                return Err(EngineError::Stopping);
-            }
-            let (queue, version) = self.queue_of(&request).await?;
-            let (answer, answered) = oneshot::channel();
-            queue.try_send(Pending { request, answer }).map_err(|full| match full {
-                mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => EngineError::Stopping,
-            })?;
+            let (version, answered) = self.queue(request).await?;
             match answered.await {
-                Ok(Outcome::Done(answer)) => return answer.map(|a| *a),
+                Ok(Outcome::Done(answer)) => return answer,
                 Ok(Outcome::LaneGone(returned)) => {
                     request = *returned;
                     self.read_routes(version).await?;
@@ -81,6 +73,42 @@ impl Engine {
             }
         }
         Err(EngineError::Overloaded)
+    }
+
+    /// As [`Engine::submit`] for each, in order; all of them wait in their lanes before the first is answered,
+    /// so that few commits carry them.
+    pub async fn submit_all(&self, requests: Vec<Request>) -> Vec<Result<Answer, EngineError>> {
+        let mut queued = Vec::with_capacity(requests.len());
+        for request in requests {
+            queued.push(self.queue(request).await);
+        }
+        let mut answers = Vec::with_capacity(queued.len());
+        for queued in queued {
+            let answered = match queued {
+                Ok((_, answered)) => answered.await,
+                Err(error) => Ok(Outcome::Done(Err(error))),
+            };
+            answers.push(match answered {
+                Ok(Outcome::Done(answer)) => answer,
+                Ok(Outcome::LaneGone(returned)) => self.submit(*returned).await,
+                Err(_) => Err(EngineError::Stopping),
+            });
+        }
+        answers
+    }
+
+    /// Puts a command into its lane. Answers the version of the lane map, and where the answer will come.
+    async fn queue(&self, request: Request) -> Result<(u64, oneshot::Receiver<Outcome>), EngineError> {
+        if self.inner.is_stopping.load(Ordering::SeqCst) {
+            return Err(EngineError::Stopping);
+        }
+        let (queue, version) = self.queue_of(&request).await?;
+        let (answer, answered) = oneshot::channel();
+        queue.try_send(Pending { request, answer }).map_err(|full| match full {
+            mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => EngineError::Stopping,
+        })?;
+        Ok((version, answered))
     }
 
     /// What a key was answered before, without deciding anything.
@@ -96,7 +124,7 @@ impl Engine {
         if !key.is_event() && entry.key.as_ref().is_some_and(|stored| stored.hash != key.hash()) {
             return Err(EngineError::KeyReused);
         }
-        Ok(Some(Answer { entry, replayed: true }))
+        Ok(Some(Answer { entry: Arc::new(entry), replayed: true }))
     }
 
     /// Takes no more commands, finishes those that wait and ends the writers.

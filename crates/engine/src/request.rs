@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use kernel::{IdempotencyKey, Seq, WalletId};
 use ledger::{Command, Entry, InputHash, Refusal};
 use store::StoreError;
@@ -42,7 +44,7 @@ pub enum KeyedInput {
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The command's own entry; everything an answer shows is read from it.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     pub replayed: bool,
 }
 
@@ -64,7 +66,7 @@ pub enum EngineError {
     Overloaded,
     /// The outcome is unknown to the caller; the same key tells it.
     #[error("the database does not answer")]
-    Unavailable(#[source] std::sync::Arc<StoreError>),
+    Unavailable(#[source] Arc<StoreError>),
     #[error("the engine is stopping")]
     Stopping,
 }

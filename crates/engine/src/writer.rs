@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::Clock;
-use store::{Lane, Store, StoreError};
+use store::{Lane, LaneConnection, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::batch::{self, Attempt, Behind, Memory};
+use crate::batch::{self, Attempt};
 use crate::config::EngineConfig;
+use crate::memory::{Behind, Memory};
 use crate::request::{Answer, EngineError, Request};
 
 /// Tries of a whole batch after a stale fence, a serialization failure or a lost connection.
 const BATCH_TRIES: u32 = 6;
+/// How often a writer lets other tasks run before it takes what waits.
+const TURNS_BEFORE_WRITING: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// A lane without commands for this long writes its projections.
 const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
@@ -23,7 +26,7 @@ pub(crate) struct Pending {
 }
 
 pub(crate) enum Outcome {
-    Done(Result<Box<Answer>, EngineError>),
+    Done(Result<Answer, EngineError>),
     /// The lane map changed: the request comes back and goes to its new lane.
     LaneGone(Box<Request>),
 }
@@ -34,11 +37,19 @@ pub(crate) struct Writer {
     pub clock: Clock,
     pub config: EngineConfig,
     pub memory: Memory,
+    pub connection: LaneConnection,
 }
 
 impl Writer {
     pub fn new(lane: Lane, store: Store, clock: Clock, config: EngineConfig) -> Writer {
-        Writer { lane, store, clock, config, memory: Memory::default() }
+        Writer {
+            lane,
+            store,
+            clock,
+            config,
+            memory: Memory::default(),
+            connection: LaneConnection::default(),
+        }
     }
 
     /// Ends when the queue is closed and empty, with every projection at its head.
@@ -61,13 +72,28 @@ impl Writer {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
                 return;
             }
+            self.gather(&mut waiting, &mut batch).await;
+            let taken = batch.len();
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
             let pending = std::mem::take(&mut batch);
             self.settle(pending).await;
             self.project(Behind::Far).await;
-            if self.memory.wallets() > self.config.remembered_wallets {
+            if self.memory.wallets.len() > self.config.remembered_wallets {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
-                self.memory.forget();
+                self.memory.shrink(self.config.remembered_wallets);
+            }
+        }
+    }
+
+    /// Lets callers who are on their way to the queue arrive: the same commit carries them too. Whoever is
+    /// alone waits for nobody.
+    async fn gather(&self, waiting: &mut mpsc::Receiver<Pending>, batch: &mut Vec<Pending>) {
+        for _ in 0..TURNS_BEFORE_WRITING {
+            tokio::task::yield_now().await;
+            while batch.len() < self.config.batch
+                && let Ok(pending) = waiting.try_recv()
+            {
+                batch.push(pending);
             }
         }
     }
@@ -98,7 +124,7 @@ impl Writer {
             Some(answers) => {
                 for (caller, answer) in callers.into_iter().zip(answers) {
                     // A caller that went away has its answer kept under its key.
-                    let _ = caller.send(Outcome::Done(answer.map(Box::new)));
+                    let _ = caller.send(Outcome::Done(answer));
                 }
             }
             None => {
@@ -178,7 +204,7 @@ impl Writer {
     async fn settle_carelessly(&mut self, requests: Vec<Request>, callers: Vec<oneshot::Sender<Outcome>>) {
         let Ok(decided) = batch::rehearse(self, &requests).await else { return };
         for (caller, answer) in callers.into_iter().zip(decided) {
-            let _ = caller.send(Outcome::Done(answer.map(Box::new)));
+            let _ = caller.send(Outcome::Done(answer));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.persist(&requests).await;

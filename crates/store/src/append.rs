@@ -5,11 +5,11 @@ use ledger::{Entry, Hold, Lot};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Value};
 
-use crate::entities::{posting, reversal, snapshot, vendor_transaction};
+use crate::entities::{reversal, snapshot, vendor_transaction};
 use crate::known::Known;
 use crate::lane_tx::LaneTx;
 use crate::sql::{rows_per_statement, with_rows};
-use crate::{StoreError, rows};
+use crate::{StoreError, postings, rows};
 
 /// Journal rows between two snapshots of a wallet.
 pub const ROWS_PER_SNAPSHOT: i64 = 1_000;
@@ -23,16 +23,17 @@ pub struct Batch<'a> {
     pub reversals: Vec<(WalletId, Seq, Seq)>,
 }
 
+impl Batch<'_> {
+    pub(crate) fn has_only_entries(&self) -> bool {
+        self.vendor_transactions.is_empty() && self.reversals.is_empty()
+    }
+}
+
 impl LaneTx {
     /// Appends the batch to the journal. An entry that another process wrote first is a unique violation:
     /// the lane's memory was stale.
     pub async fn append(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        let mut postings = Vec::with_capacity(batch.entries.len());
-        for (wallet, entry) in &batch.entries {
-            postings
-                .extend(rows::postings(*wallet, entry)?.into_iter().map(IntoActiveModel::into_active_model));
-        }
-        self.insert::<posting::ActiveModel>(postings, 21).await?;
+        postings::insert(&self.txn, self.dialect, &batch.entries).await?;
         let vendor =
             batch.vendor_transactions.iter().map(|(wallet, name, seq)| vendor_transaction::ActiveModel {
                 bucket: Set(bucket_of(*wallet)),

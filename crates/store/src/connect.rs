@@ -1,10 +1,13 @@
+use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::{Connection, SqliteConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    IsolationLevel, SqliteTransactionMode, SqlxError, Statement, TransactionOptions, TransactionTrait,
+    DbBackend, IsolationLevel, SqliteTransactionMode, SqlxError, Statement, TransactionOptions,
+    TransactionTrait,
 };
 
 use crate::StoreError;
@@ -25,6 +28,27 @@ pub struct Store {
     pub(crate) dialect: Dialect,
     pub(crate) reads: DatabaseConnection,
     pub(crate) writes: DatabaseConnection,
+    pub(crate) watch: Watch,
+}
+
+type Callback = Arc<dyn Fn(&Statement) + Send + Sync>;
+
+/// Sees the statements that SeaORM does not send.
+#[derive(Clone, Default)]
+pub(crate) struct Watch(Option<Callback>);
+
+impl Watch {
+    pub fn see(&self, sql: &str) {
+        if let Some(callback) = &self.0 {
+            callback(&Statement::from_string(DbBackend::Postgres, sql));
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "watched" } else { "unwatched" })
+    }
 }
 
 pub(crate) const READ_CONNECTIONS: u32 = 8;
@@ -32,6 +56,8 @@ const POSTGRES_WRITE_CONNECTIONS: u32 = 8;
 /// How long SQLite waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// After a shorter pause a connection is used unasked; one that broke off meanwhile is an error.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// Pages between checkpoints; SQLite's default of 1,000 costs 40 % of the write rate.
 const WAL_AUTOCHECKPOINT_PAGES: &str = "20000";
 
@@ -50,7 +76,7 @@ impl Store {
         // The writer first: it makes the file and its WAL before a reader looks.
         let writes = Database::connect(options(url, dialect, writes)).await?;
         let reads = Database::connect(options(url, dialect, READ_CONNECTIONS)).await?;
-        Ok(Store { dialect, reads, writes })
+        Ok(Store { dialect, reads, writes, watch: Watch::default() })
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -87,6 +113,7 @@ impl Store {
     /// Replaces the callback that sees every statement; tests of statement shapes and plans use it.
     pub fn on_statement(&mut self, callback: impl Fn(&Statement) + Clone + Send + Sync + 'static) {
         let other = callback.clone();
+        self.watch = Watch(Some(Arc::new(callback.clone())));
         self.writes.set_metric_callback(move |info| callback(info.statement));
         self.reads.set_metric_callback(move |info| other(info.statement));
     }
@@ -118,6 +145,8 @@ fn options(url: &str, dialect: Dialect, connections: u32) -> ConnectOptions {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(ACQUIRE_TIMEOUT)
+        // A ping before each use would cost every batch a round trip.
+        .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
         .sqlx_logging(false);
     if dialect == Dialect::Sqlite {
         // A file has no server that could drop an idle connection.

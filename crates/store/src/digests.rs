@@ -14,15 +14,53 @@ use crate::{StoreError, rows};
 const HOT: &str = "postings";
 const ENTRIES_PER_STATEMENT: usize = 1_000;
 
-/// The first 64 bits of SHA-256 over every column of the entry's rows but the digest itself, texts with
-/// their lengths before them.
-pub(crate) fn digest(rows: &[posting::Model]) -> i64 {
+/// One row as its digest sees it: every column but the digest itself.
+pub(crate) struct Row<'a> {
+    pub bucket: i16,
+    pub wallet: &'a [u8],
+    pub line: i16,
+    /// seq, recorded_at, effective_at, amount, balance_after, held_after, debt_after
+    pub numbers: [i64; 7],
+    /// lot, lot_remaining, hold
+    pub optional_numbers: [Option<i64>; 3],
+    /// kind, from_account, to_account
+    pub texts: [&'a str; 3],
+    /// idempotency_key, terms, about
+    pub optional_texts: [Option<&'a str>; 3],
+    pub input_hash: Option<&'a [u8]>,
+}
+
+/// The first 64 bits of SHA-256 over the rows of an entry, texts with their lengths before them.
+pub(crate) fn digest_of<'a>(rows: impl Iterator<Item = Row<'a>>) -> i64 {
     let mut hash = Sha256::new();
     for row in rows {
         hash.update(row.bucket.to_be_bytes());
-        hash.update(row.wallet.as_bytes());
+        hash.update(row.wallet);
         hash.update(row.line.to_be_bytes());
-        for number in [
+        for number in row.numbers {
+            hash.update(number.to_be_bytes());
+        }
+        for number in row.optional_numbers {
+            optional(&mut hash, number.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+        }
+        for text in row.texts {
+            optional(&mut hash, Some(text.as_bytes()));
+        }
+        for text in row.optional_texts {
+            optional(&mut hash, text.map(str::as_bytes));
+        }
+        optional(&mut hash, row.input_hash);
+    }
+    let whole: [u8; 32] = hash.finalize().into();
+    whole.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
+}
+
+pub(crate) fn digest(rows: &[posting::Model]) -> i64 {
+    digest_of(rows.iter().map(|row| Row {
+        bucket: row.bucket,
+        wallet: row.wallet.as_bytes(),
+        line: row.line,
+        numbers: [
             row.seq,
             row.recorded_at,
             row.effective_at,
@@ -30,22 +68,12 @@ pub(crate) fn digest(rows: &[posting::Model]) -> i64 {
             row.balance_after,
             row.held_after,
             row.debt_after,
-        ] {
-            hash.update(number.to_be_bytes());
-        }
-        for number in [row.lot, row.lot_remaining, row.hold] {
-            optional(&mut hash, number.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
-        }
-        for text in [&row.kind, &row.from_account, &row.to_account] {
-            optional(&mut hash, Some(text.as_bytes()));
-        }
-        for text in [&row.idempotency_key, &row.terms, &row.about] {
-            optional(&mut hash, text.as_deref().map(str::as_bytes));
-        }
-        optional(&mut hash, row.input_hash.as_deref());
-    }
-    let whole: [u8; 32] = hash.finalize().into();
-    whole.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
+        ],
+        optional_numbers: [row.lot, row.lot_remaining, row.hold],
+        texts: [&row.kind, &row.from_account, &row.to_account],
+        optional_texts: [row.idempotency_key.as_deref(), row.terms.as_deref(), row.about.as_deref()],
+        input_hash: row.input_hash.as_deref(),
+    }))
 }
 
 fn optional(hash: &mut Sha256, bytes: Option<&[u8]>) {

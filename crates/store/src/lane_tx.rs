@@ -1,15 +1,20 @@
-//! One batch of one lane: a transaction that loads, fences, appends and commits.
+//! One batch of one lane: what it reads, and the transaction that fences, appends and commits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kernel::{Seq, WalletId, bucket_of};
 use ledger::{Entry, InputHash};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, Value};
+use sea_orm::sqlx::PgConnection;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult, Value,
+};
 
+use crate::append::Batch;
 use crate::connect::Dialect;
 use crate::entities::{hold, lot, posting, wallet};
 use crate::known::Known;
 use crate::lanes::Lane;
+use crate::postings;
 use crate::sql::{rows_per_statement, statement, with_rows};
 use crate::{Store, StoreError, rows};
 
@@ -17,6 +22,19 @@ use crate::{Store, StoreError, rows};
 pub struct LaneTx {
     pub(crate) dialect: Dialect,
     pub(crate) txn: DatabaseTransaction,
+}
+
+/// What a lane's writer has for itself: on PostgreSQL a connection, made when it is first needed and again
+/// after it failed. A pool would ask it after each use whether it is still alive.
+#[derive(Default)]
+pub struct LaneConnection(Option<PgConnection>);
+
+/// What a batch reads, inside of its transaction or before it. Before it, what was read is true when the
+/// fence is where it was before the first read: whoever writes to the lane moves it.
+#[derive(Clone, Copy)]
+pub struct Reads<'a, C> {
+    dialect: Dialect,
+    db: &'a C,
 }
 
 #[derive(FromQueryResult)]
@@ -50,6 +68,35 @@ impl Store {
     pub async fn begin_lane(&self) -> Result<LaneTx, StoreError> {
         Ok(LaneTx { dialect: self.dialect, txn: self.write().await? })
     }
+
+    /// Reads of a batch that needs no transaction yet.
+    pub fn lane_reads(&self) -> Reads<'_, DatabaseConnection> {
+        Reads { dialect: self.dialect, db: &self.writes }
+    }
+
+    /// The short way of PostgreSQL for a batch of entries only: one statement moves the fence from `gsn` to
+    /// the next and appends, durably. False when another process moved the fence first: then nothing is
+    /// written. `None` where there is no such way; the long one is a [`LaneTx`].
+    pub async fn append_at_once(
+        &self,
+        own: &mut LaneConnection,
+        (lane, gsn): (Lane, i64),
+        batch: &Batch<'_>,
+    ) -> Result<Option<bool>, StoreError> {
+        if self.dialect != Dialect::Postgres || !batch.has_only_entries() {
+            return Ok(None);
+        }
+        self.watch.see(postings::FENCED);
+        let mut connection = match own.0.take() {
+            Some(connection) => connection,
+            None => postings::connect(self.writes.get_postgres_connection_pool()).await?,
+        };
+        let done = postings::insert_fenced(&mut connection, (lane, gsn), &batch.entries).await;
+        if done.as_ref().map_or_else(StoreError::is_unique_violation, |_| true) {
+            own.0 = Some(connection);
+        }
+        done.map(Some)
+    }
 }
 
 impl LaneTx {
@@ -70,17 +117,28 @@ impl LaneTx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Reads inside of this transaction.
+    pub fn reads(&self) -> Reads<'_, DatabaseTransaction> {
+        Reads { dialect: self.dialect, db: &self.txn }
+    }
+
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.txn.commit().await?)
+    }
+}
+
+impl<C: ConnectionTrait> Reads<'_, C> {
     /// True when nobody moved the fence since we did.
     pub async fn is_at(&self, lane: Lane, gsn: i64) -> Result<bool, StoreError> {
         let sql = "SELECT gsn FROM lanes WHERE bucket = $1 AND lane = $2 AND gsn = $3";
         let values = vec![lane.bucket.into(), lane.id.into(), gsn.into()];
-        Ok(self.txn.query_one_raw(statement(self.dialect, sql, values)).await?.is_some())
+        Ok(self.db.query_one_raw(statement(self.dialect, sql, values)).await?.is_some())
     }
 
     /// The wallets at their heads with their open lots and holds; unknown ids are absent.
-    pub async fn wallets(&self, ids: &[WalletId]) -> Result<BTreeMap<WalletId, Known>, StoreError> {
+    pub async fn wallets(&self, ids: &[WalletId]) -> Result<HashMap<WalletId, Known>, StoreError> {
         let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
-        let mut wallets = BTreeMap::new();
+        let mut wallets = HashMap::new();
         for chunk in keys.chunks(rows_per_statement(3)) {
             for row in self.all::<wallet::Entity>(chunk, "wallets", "").await? {
                 let wallet = rows::wallet(&row)?;
@@ -98,14 +156,14 @@ impl LaneTx {
     }
 
     /// Folds what the journal has beyond each projection.
-    async fn fold_newer(&self, wallets: &mut BTreeMap<WalletId, Known>) -> Result<(), StoreError> {
+    async fn fold_newer(&self, wallets: &mut HashMap<WalletId, Known>) -> Result<(), StoreError> {
         let at: Vec<Vec<Value>> = wallets.values().map(|k| seq_key(k.wallet.id, k.wallet.seq)).collect();
         let mut newer: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
         for chunk in at.chunks(rows_per_statement(3)) {
             let rest = "SELECT t.* FROM v JOIN postings t \
                         ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq > v.seq";
             let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], chunk, rest);
-            for row in posting::Entity::find().from_raw_sql(found).all(&self.txn).await? {
+            for row in posting::Entity::find().from_raw_sql(found).all(self.db).await? {
                 newer.entry(WalletId::from_uuid(row.wallet)).or_default().push(row);
             }
         }
@@ -132,7 +190,7 @@ impl LaneTx {
     /// Puts lots and holds that commands name into their wallets, open or closed.
     pub async fn name(
         &self,
-        wallets: &mut BTreeMap<WalletId, Known>,
+        wallets: &mut HashMap<WalletId, Known>,
         named: &BTreeSet<(WalletId, Seq)>,
     ) -> Result<(), StoreError> {
         let absent: Vec<Vec<Value>> = named
@@ -189,7 +247,7 @@ impl LaneTx {
                  SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN sealed_postings t \
                  ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.idempotency_key = v.name",
             );
-            for row in KeyRow::find_by_statement(found).all(&self.txn).await? {
+            for row in KeyRow::find_by_statement(found).all(self.db).await? {
                 let hash = row.input_hash.as_slice().try_into();
                 let hash = hash.map_err(|_| StoreError::Corrupt("a hash is not 32 bytes".to_owned()))?;
                 let at = (WalletId::from_uuid(row.wallet), row.idempotency_key);
@@ -214,7 +272,7 @@ impl LaneTx {
                 "SELECT t.wallet, t.vendor_transaction AS name FROM v JOIN vendor_transactions t \
                  ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.vendor_transaction = v.name",
             );
-            let found = NamedRow::find_by_statement(found).all(&self.txn).await?;
+            let found = NamedRow::find_by_statement(found).all(self.db).await?;
             taken.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.name)));
         }
         Ok(taken)
@@ -235,14 +293,10 @@ impl LaneTx {
                 "SELECT t.wallet, t.receipt AS seq FROM v JOIN reversals t \
                  ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.receipt = v.seq",
             );
-            let found = SeqRow::find_by_statement(found).all(&self.txn).await?;
+            let found = SeqRow::find_by_statement(found).all(self.db).await?;
             reversed.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.seq)));
         }
         Ok(reversed)
-    }
-
-    pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.txn.commit().await?)
     }
 
     async fn all<E: EntityTrait>(
@@ -255,7 +309,7 @@ impl LaneTx {
             "SELECT t.* FROM v JOIN {table} t ON t.bucket = v.bucket AND t.wallet = v.wallet {filter}"
         );
         let found = with_rows(self.dialect, &["bucket", "wallet"], keys, &rest);
-        Ok(E::find().from_raw_sql(found).all(&self.txn).await?)
+        Ok(E::find().from_raw_sql(found).all(self.db).await?)
     }
 
     async fn at_seq<E: EntityTrait>(
@@ -268,11 +322,11 @@ impl LaneTx {
              ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq"
         );
         let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], keys, &rest);
-        Ok(E::find().from_raw_sql(found).all(&self.txn).await?)
+        Ok(E::find().from_raw_sql(found).all(self.db).await?)
     }
 }
 
-fn put_lot(wallets: &mut BTreeMap<WalletId, Known>, row: &lot::Model) -> Result<(), StoreError> {
+fn put_lot(wallets: &mut HashMap<WalletId, Known>, row: &lot::Model) -> Result<(), StoreError> {
     if let Some(known) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
         let (seq, lot) = rows::lot(row)?;
         known.wallet.lots.insert(seq, lot);
@@ -280,7 +334,7 @@ fn put_lot(wallets: &mut BTreeMap<WalletId, Known>, row: &lot::Model) -> Result<
     Ok(())
 }
 
-fn put_hold(wallets: &mut BTreeMap<WalletId, Known>, row: &hold::Model) -> Result<(), StoreError> {
+fn put_hold(wallets: &mut HashMap<WalletId, Known>, row: &hold::Model) -> Result<(), StoreError> {
     if let Some(known) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
         let (seq, hold) = rows::hold(row)?;
         known.wallet.holds.insert(seq, hold);

@@ -20,6 +20,7 @@ mod lane_tx;
 pub mod lanes;
 pub mod notices;
 mod pages;
+mod postings;
 mod rows;
 pub mod seal;
 mod sql;
@@ -32,6 +33,8 @@ pub use cold::queue::Queue;
 pub use connect::{Dialect, Store};
 pub use error::StoreError;
 pub use known::{Ahead, Known};
-pub use lane_tx::{LaneTx, UsedKey};
+pub use lane_tx::{LaneConnection, LaneTx, Reads, UsedKey};
 pub use lanes::{Lane, LaneMap};
-pub use sea_orm::{DatabaseConnection, DatabaseTransaction, TryGetable, Value, prelude::Uuid};
+pub use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, TryGetable, Value, prelude::Uuid,
+};

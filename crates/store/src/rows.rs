@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::StoreError;
-use crate::digests::digest;
 use crate::entities::{hold, lot, posting, wallet};
 
 fn corrupt(what: impl std::fmt::Display) -> StoreError {
@@ -23,46 +22,6 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError
 
 fn instant(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt(format!("{micros} is not an instant")))
-}
-
-/// The rows of an entry; its key, terms, facts and digest sit on line 0.
-pub(crate) fn postings(wallet: WalletId, entry: &Entry) -> Result<Vec<posting::Model>, StoreError> {
-    let terms = match &entry.terms {
-        Terms::None => None,
-        terms => Some(to_json(terms)?),
-    };
-    let row = |(n, line): (usize, &Line)| {
-        let first = n == 0;
-        Ok(posting::Model {
-            bucket: bucket_of(wallet),
-            wallet: wallet.uuid(),
-            seq: entry.seq,
-            line: i16::try_from(n).map_err(corrupt)?,
-            kind: entry.kind.as_str().to_owned(),
-            recorded_at: entry.recorded_at.micros(),
-            effective_at: entry.effective_at.micros(),
-            from_account: line.from.as_str().to_owned(),
-            to_account: line.to.as_str().to_owned(),
-            amount: line.amount.micros(),
-            lot: line.lot,
-            lot_remaining: line.lot_remaining.map(Credits::micros),
-            balance_after: line.available_after.micros(),
-            held_after: line.held_after.micros(),
-            debt_after: line.debt_after.micros(),
-            hold: entry.hold,
-            idempotency_key: entry.key.as_ref().filter(|_| first).map(|k| k.text.clone()),
-            input_hash: entry.key.as_ref().filter(|_| first).map(|k| k.hash.to_vec()),
-            terms: terms.clone().filter(|_| first),
-            about: entry.about.clone().filter(|_| first),
-            digest: None,
-        })
-    };
-    let mut rows = entry.lines.iter().enumerate().map(row).collect::<Result<Vec<_>, StoreError>>()?;
-    let digest = digest(&rows);
-    if let Some(first) = rows.first_mut() {
-        first.digest = Some(digest);
-    }
-    Ok(rows)
 }
 
 /// Lines count from 0 without gaps.

@@ -35,20 +35,30 @@ pub(crate) fn rows_per_statement(columns: usize) -> usize {
 
 /// `WITH v(columns) AS (VALUES …) rest`, one row of values each.
 pub(crate) fn with_rows(dialect: Dialect, columns: &[&str], rows: &[Vec<Value>], rest: &str) -> Statement {
-    let mut sql = format!("WITH v({}) AS (VALUES ", columns.join(", "));
-    let mut n = 0;
-    for (i, row) in rows.iter().enumerate() {
-        sql.push_str(if i == 0 { "(" } else { ", (" });
-        for j in 0..row.len() {
-            n += 1;
-            let _ = write!(sql, "{}${n}", if j == 0 { "" } else { ", " });
+    let values = values(dialect, columns.len(), rows.len());
+    let sql = format!("WITH v({}) AS ({values}) {rest}", columns.join(", "));
+    Statement::from_sql_and_values(dialect.backend(), sql, rows.iter().flatten().cloned())
+}
+
+/// `VALUES (…), (…)` with a placeholder for each value. On SQLite they have no numbers: it would look up
+/// every name in a list of all the others.
+pub(crate) fn values(dialect: Dialect, columns: usize, rows: usize) -> String {
+    let mut sql = String::from("VALUES ");
+    for n in 0..rows * columns {
+        sql.push_str(match (n, n % columns) {
+            (0, _) => "(",
+            (_, 0) => "), (",
+            _ => ", ",
+        });
+        match dialect {
+            Dialect::Sqlite => sql.push('?'),
+            Dialect::Postgres => {
+                let _ = write!(sql, "${}", n + 1);
+            }
         }
-        sql.push(')');
     }
-    sql.push_str(") ");
-    sql.push_str(rest);
-    let values: Vec<Value> = rows.iter().flatten().cloned().collect();
-    Statement::from_sql_and_values(dialect.backend(), sql, values)
+    sql.push(')');
+    sql
 }
 
 pub(crate) fn statement(dialect: Dialect, sql: &str, values: Vec<Value>) -> Statement {

@@ -1,10 +1,14 @@
+use std::fmt;
+
 use app::usage::{self, BATCH_MAX, BatchItem};
 use app::{AppError, Done, Keyed, receipts};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use kernel::IdempotencyKey;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -15,7 +19,7 @@ use crate::Api;
 use crate::answer::{Answer, answer};
 use crate::body::{BATCH_MAX_BYTES, Input, Moving, RequiredKey, input_hash};
 use crate::caller::Caller;
-use crate::json;
+use crate::json::{self, Name};
 use crate::observe::RequestId;
 use crate::problem::{FieldProblem, Problem, ProblemBody};
 use crate::receipts::Receipt;
@@ -92,17 +96,80 @@ fn read_items(items: &[Box<RawValue>], key: &IdempotencyKey) -> Result<Vec<Batch
 
 fn read_item(index: usize, item: &str, key: &IdempotencyKey) -> BatchItem {
     let invalid = |e: FieldProblem| AppError::invalid(e.field, e.message);
-    let mut members: Map<String, Value> = json::read(item.as_bytes()).map_err(invalid)?;
-    let own_key = match members.remove(OWN_KEY) {
+    json::check(item.as_bytes()).map_err(invalid)?;
+    let (own_key, usage) = match serde_json::from_str::<Item>(item) {
+        Ok(Item { own_key, usage }) => (own_key, usage),
+        Err(_) => read_item_slowly(item).map_err(invalid)?,
+    };
+    let own_key = match own_key {
         None | Some(Value::Null) => format!("{key}/{index}"),
         Some(Value::String(text)) => text,
         Some(_) => return Err(AppError::invalid(OWN_KEY, "must be a string")),
     };
     let key = IdempotencyKey::new(own_key).map_err(|error| AppError::invalid(OWN_KEY, error.to_string()))?;
-    let usage: NewUsage = json::read_value(Value::Object(members)).map_err(invalid)?;
     // As if it had been sent alone (rules.md, "Idempotency").
     let hash = input_hash("POST", "/v1/usage", item.as_bytes());
     Ok((usage.into(), Keyed { key, hash }))
+}
+
+/// Finds out which member is wrong.
+fn read_item_slowly(item: &str) -> Result<(Option<Value>, NewUsage), FieldProblem> {
+    let mut members: Map<String, Value> = json::read(item.as_bytes())?;
+    let own_key = members.remove(OWN_KEY);
+    Ok((own_key, json::read_value(Value::Object(members))?))
+}
+
+/// A report with its own key, read in one go.
+struct Item {
+    own_key: Option<Value>,
+    usage: NewUsage,
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Item, D::Error> {
+        deserializer.deserialize_map(ItemVisitor)
+    }
+}
+
+struct ItemVisitor;
+
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Item, A::Error> {
+        let mut own_key = None;
+        let others = WithoutKey { members, own_key: &mut own_key };
+        let usage = NewUsage::deserialize(MapAccessDeserializer::new(others))?;
+        Ok(Item { own_key, usage })
+    }
+}
+
+/// The members of an item; its own key is put aside.
+struct WithoutKey<'k, A> {
+    members: A,
+    own_key: &'k mut Option<Value>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutKey<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        while let Some(Name(name)) = self.members.next_key()? {
+            if name != OWN_KEY {
+                return seed.deserialize(name.into_deserializer()).map(Some);
+            }
+            *self.own_key = Some(self.members.next_value()?);
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.members.next_value_seed(seed)
+    }
 }
 
 /// The problem of one item; its members are named from the batch.

@@ -1,7 +1,7 @@
 //! Strict JSON: what serde would quietly accept (duplicate members, arrays in place of objects,
 //! U+0000) is refused, and every error names the member it is about.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -21,6 +21,10 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
 
 /// As [`read`], but what `T` keeps as raw text is not looked into.
 pub fn read_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
+    if let Ok(read) = serde_json::from_slice::<Object<T>>(bytes) {
+        return Ok(read.0);
+    }
+    // Only what failed is read again, slowly, to learn where.
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut parser).map_err(flaw)?;
     ends(&mut parser)?;
@@ -34,6 +38,10 @@ pub fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Fi
 
 /// That the bytes are one JSON text without duplicate members and without U+0000.
 pub fn check(bytes: &[u8]) -> Result<(), FieldProblem> {
+    let mut quick = serde_json::Deserializer::from_slice(bytes);
+    if Strict.deserialize(&mut quick).is_ok() && quick.end().is_ok() {
+        return Ok(());
+    }
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut parser, &mut track);
@@ -137,17 +145,46 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
+        let mut names = Vec::new();
+        while let Some(Name(name)) = members.next_key()? {
             if name.contains('\0') {
                 return Err(de::Error::custom("contains the character U+0000"));
             }
             members.next_value_seed(Strict)?;
-            if let Some(twice) = names.replace(name) {
-                return Err(de::Error::custom(format!("has the member {twice:?} twice")));
-            }
+            names.push(name);
         }
-        Ok(())
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(twice) => Err(de::Error::custom(format!("has the member {:?} twice", twice[0]))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The name of a member, borrowed where nothing in it is escaped.
+pub struct Name<'de>(pub Cow<'de, str>);
+
+impl<'de> de::Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Owned(name.to_owned())))
     }
 }
 

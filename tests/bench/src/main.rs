@@ -34,6 +34,13 @@ use clap::{Parser, Subcommand};
 use crate::case::{Case, Peer};
 use crate::spread::Spread;
 
+/// Measured in each case of a full run.
+const FULL_SECONDS: f64 = 1.5;
+
+/// As Scrip has it, so that the peers have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Scrip beside hand-written debits: one transaction each
 #[derive(Parser)]
 #[command(name = "bench")]
@@ -72,7 +79,7 @@ struct Full {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Measured in each case, after a quarter of it unmeasured
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = FULL_SECONDS)]
     seconds: f64,
 }
 
@@ -105,7 +112,7 @@ struct Alone {
 
 fn main() {
     let cli = Cli::parse();
-    let full = Full { wallets: 100_000, rounds: 3, seconds: 4.0 };
+    let full = Full { wallets: 100_000, rounds: 3, seconds: FULL_SECONDS };
     match cli.command.unwrap_or(Command::Full(full)) {
         Command::Full(Full { wallets, rounds, seconds }) => {
             runs::full(cli.seed, wallets, rounds, Duration::from_secs_f64(seconds));

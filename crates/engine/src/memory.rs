@@ -1,0 +1,128 @@
+//! What a writer knows of its lane while the fence is at `gsn`.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use kernel::WalletId;
+use ledger::Wallet;
+use store::Known;
+
+/// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
+const ROWS_BEFORE_PROJECTING: i64 = 256;
+/// Wallets whose projections one transaction writes.
+const WALLETS_PER_PROJECTION: usize = 1_000;
+/// Keys of one of the two generations that [`Recent`] has.
+const RECENT_KEYS: usize = 65_536;
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub gsn: Option<i64>,
+    pub wallets: HashMap<WalletId, Known>,
+    /// Wallets whose projections are behind their journals.
+    behind: BTreeSet<WalletId>,
+    /// Those of them that a reader has to fold too much onto.
+    far_behind: BTreeSet<WalletId>,
+    pub recent: Recent,
+}
+
+/// Keys that were used lately, as hashes: a key that is among them is looked up before it is decided.
+/// One that is not, and was used all the same, runs into the journal's unique key.
+#[derive(Default)]
+pub(crate) struct Recent {
+    hasher: RandomState,
+    new: HashSet<u64>,
+    old: HashSet<u64>,
+}
+
+/// Which projections to write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Behind {
+    Any,
+    /// By [`ROWS_BEFORE_PROJECTING`] or more.
+    Far,
+}
+
+impl Memory {
+    /// The keys stay: what was used remains used.
+    pub fn forget(&mut self) {
+        *self = Memory { recent: std::mem::take(&mut self.recent), ..Memory::default() };
+    }
+
+    /// Makes room: only half of `wallets` stay, whichever, and those whose projections are behind.
+    pub fn shrink(&mut self, wallets: usize) {
+        let mut room = wallets / 2;
+        let behind = &self.behind;
+        self.wallets.retain(|id, _| {
+            room = room.saturating_sub(1);
+            room > 0 || behind.contains(id)
+        });
+    }
+
+    /// Closed lots and holds that a command named and left as they were.
+    pub fn compact(&mut self, ids: impl Iterator<Item = WalletId>) {
+        for id in ids {
+            if let Some(known) = self.wallets.get_mut(&id) {
+                known.wallet.compact();
+            }
+        }
+    }
+
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    pub fn to_project(&self, which: Behind) -> Vec<WalletId> {
+        let wallets = match which {
+            Behind::Any => &self.behind,
+            Behind::Far => &self.far_behind,
+        };
+        wallets.iter().take(WALLETS_PER_PROJECTION).copied().collect()
+    }
+
+    /// The projections of these wallets were written.
+    pub fn projected(&mut self, gsn: i64, ids: &[WalletId]) {
+        self.gsn = Some(gsn);
+        for id in ids {
+            self.behind.remove(id);
+            self.far_behind.remove(id);
+            if let Some(known) = self.wallets.get_mut(id) {
+                *known = Known::projected(known.wallet.clone());
+            }
+        }
+    }
+
+    /// A batch was written: its wallets as they are now, and the keys it used.
+    pub fn remember<'k>(
+        &mut self,
+        gsn: i64,
+        touched: HashMap<WalletId, Wallet>,
+        keys: impl Iterator<Item = &'k (WalletId, String)>,
+    ) {
+        self.gsn = Some(gsn);
+        for (id, after) in touched {
+            let Some(known) = self.wallets.get_mut(&id) else { continue };
+            known.advance(after);
+            if known.is_ahead() {
+                self.behind.insert(id);
+            }
+            if known.rows_ahead() >= ROWS_BEFORE_PROJECTING {
+                self.far_behind.insert(id);
+            }
+        }
+        keys.for_each(|key| self.recent.add(key));
+    }
+}
+
+impl Recent {
+    pub fn has(&self, key: &(WalletId, String)) -> bool {
+        let hash = self.hasher.hash_one(key);
+        self.new.contains(&hash) || self.old.contains(&hash)
+    }
+
+    fn add(&mut self, key: &(WalletId, String)) {
+        if self.new.len() >= RECENT_KEYS {
+            self.old = std::mem::take(&mut self.new);
+        }
+        self.new.insert(self.hasher.hash_one(key));
+    }
+}

@@ -14,6 +14,7 @@ mod console;
 mod corruption;
 mod engine;
 mod kill;
+mod overload;
 mod parallel;
 mod payments;
 mod plans;

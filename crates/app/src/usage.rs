@@ -50,6 +50,11 @@ pub async fn report(
     by.require(Scope::Usage)?;
     check(app, &new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
+    let _place = app.inner.crowd.enter(known.wallet)?;
+    charge(app, known, new, keyed).await
+}
+
+async fn charge(app: &App, known: Known, new: NewUsage, keyed: &Keyed) -> Result<Done<Receipt>, AppError> {
     let prepared = prepare(app, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
     Ok(Done { value: receipt(known.wallet, &answer.entry)?, replayed: answer.replayed })
@@ -72,7 +77,8 @@ async fn prepare(app: &App, known: Known, new: NewUsage, keyed: &Keyed) -> Resul
     Ok(Request { vendor_transaction: new.vendor_transaction, ..request })
 }
 
-/// All items at once to the engine; not all-or-nothing.
+/// All items at once to the engine; not all-or-nothing. A batch is one call, however many items are one
+/// customer's.
 pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> Result<BatchAnswer, AppError> {
     by.require(Scope::Usage)?;
     if !(1..=BATCH_MAX).contains(&items.len()) {
@@ -85,7 +91,9 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
 
 async fn one(app: &App, by: &Principal, item: BatchItem) -> Result<Done<Receipt>, AppError> {
     let (new, keyed) = item?;
-    report(app, by, new, &keyed).await
+    check(app, &new)?;
+    let known = customers::in_body(app, by, &new.customer).await?;
+    charge(app, known, new, &keyed).await
 }
 
 fn check(app: &App, new: &NewUsage) -> Result<(), AppError> {

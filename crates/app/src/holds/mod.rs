@@ -88,6 +88,7 @@ pub async fn authorize(
     by.require(Scope::Usage)?;
     check(&new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
+    let _place = app.inner.crowd.enter(known.wallet)?;
     let prepared = prepare(app, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
     Ok(Done { value: answered(known.wallet, &answer.entry)?, replayed: answer.replayed })

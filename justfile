@@ -26,7 +26,7 @@ pictures:
 ci:
     .ci/run
 
-# Scrip beside hand-written debits: `just bench` (full), `just bench quick`, `just bench growth`. Calls no
+# Scrip beside hand-written debits: `just bench` (full), `just bench quick`, `just bench growth`, `just bench overload`. Calls no
 # cargo; first: cargo build --release -p scrip -p bench
 bench *ARGS:
     "${CARGO_TARGET_DIR:-target}/release/bench" {{ARGS}}

@@ -57,3 +57,24 @@ impl Drop for Place<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::new_uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_customer_with_all_its_places_taken_waits_and_others_do_not() {
+        let crowd = Crowd::default();
+        let (loud, other) = (WalletId::from_uuid(new_uuid()), WalletId::from_uuid(new_uuid()));
+        let mut places: Vec<Place<'_>> =
+            (0..CALLS_PER_CUSTOMER).map(|_| crowd.enter(loud).expect("a place")).collect();
+        assert!(matches!(crowd.enter(loud), Err(AppError::Crowded { limit: CALLS_PER_CUSTOMER, .. })));
+        assert!(crowd.enter(other).is_ok());
+        places.pop();
+        assert!(crowd.enter(loud).is_ok(), "a call that ends gives its place back");
+        places.clear();
+        assert!(crowd.stripes.iter().all(|stripe| stripe.lock().expect("no panic").is_empty()));
+    }
+}

@@ -8,6 +8,7 @@ mod batch;
 mod config;
 mod engine;
 mod request;
+mod threads;
 mod writer;
 
 pub use config::{EngineConfig, Faults};

@@ -28,7 +28,8 @@ pub fn child_micros(name: &str) -> u64 {
 pub fn child_peak_mib(name: &str) -> u64 {
     let own = std::process::id();
     let child = pids().find(|pid| stat(*pid).is_some_and(|s| s.parent == own && s.name == name));
-    let status = child.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/status")).ok()).unwrap_or_default();
+    let status =
+        child.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/status")).ok()).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

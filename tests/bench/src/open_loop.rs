@@ -131,8 +131,7 @@ impl Sender {
                     continue;
                 }
                 self.request.set_key(sent);
-                self.request
-                    .set_customers(|| stream.customers.start + random.below(stream.customers.len()));
+                self.request.set_customers(|| stream.customers.start + random.below(stream.customers.len()));
                 let (port, idle, request) = (self.port, self.idle.clone(), self.request.clone());
                 calls.spawn_local(async move { (due, call(port, idle, request).await, Instant::now()) });
             }

@@ -49,9 +49,15 @@ pub fn run(seed: u64, lasting: Duration) {
     acknowledged += tally.acknowledged;
     let peak = tally.pace(window, Duration::ZERO).per_second;
     let quiet = quiet_ms(&target, "quiet", &mut acknowledged);
-    let pinned = if is_pinned { "server and PostgreSQL on one core, the load on another" } else { "not pinned" };
-    println!("Peak: {peak:.0} debits per second with {CALLERS} callers ({pinned}); commit {}.\n", machine::commit());
-    println!("| offered | done per second | of peak | p99 ms | refused per second | p99 ms | wrong | broken | not sent | /livez p99 ms, failed | memory MiB | calm again after s |");
+    let pinned =
+        if is_pinned { "server and PostgreSQL on one core, the load on another" } else { "not pinned" };
+    println!(
+        "Peak: {peak:.0} debits per second with {CALLERS} callers ({pinned}); commit {}.\n",
+        machine::commit()
+    );
+    println!(
+        "| offered | done per second | of peak | p99 ms | refused per second | p99 ms | wrong | broken | not sent | /livez p99 ms, failed | memory MiB | calm again after s |"
+    );
     println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for load in LOADS {
         let stream = Stream { customers: 0..WALLETS, per_second: load * peak };
@@ -60,7 +66,9 @@ pub fn run(seed: u64, lasting: Duration) {
         acknowledged += phase.outcomes[0].acknowledged;
         print_load(load, peak, &phase, back);
     }
-    println!("\n| one customer sends | others' p99 ms | others refused | its own done per second | refused |");
+    println!(
+        "\n| one customer sends | others' p99 ms | others refused | its own done per second | refused |"
+    );
     println!("| --- | ---: | ---: | ---: | ---: |");
     for shares in LOUD {
         let mut streams = vec![Stream { customers: OTHERS, per_second: OTHERS_TAKE * peak }];

@@ -30,7 +30,7 @@ ci:
 micro:
     cargo bench -p bench --bench decisions
 
-# Scrip beside hand-written debits: `just bench` (full), `just bench quick`, `just bench growth`. Calls no
+# Scrip beside hand-written debits: `just bench` (full), or with quick, growth or overload. Calls no
 # cargo; first: cargo build --release -p scrip -p bench
 bench *ARGS:
     "${CARGO_TARGET_DIR:-target}/release/bench" {{ARGS}}

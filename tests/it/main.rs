@@ -47,4 +47,5 @@ mod rules_who;
 mod schemathesis;
 mod sealed;
 mod statements;
+mod stopping;
 mod stripe_python;

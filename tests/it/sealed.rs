@@ -167,7 +167,8 @@ async fn sealing_that_is_killed_anywhere_loses_nothing_and_is_finished_by_the_ne
             let rows = store::seal::hot_rows(&bench.store).await.expect("a count");
             half_way += usize::from(rows > 0 && rows < 3_002);
             bench.assert_verified().await;
-            delay_ms += random.below(25) as u64;
+            // Soon long enough also where a start takes a second.
+            delay_ms += delay_ms / 8 + random.below(30) as u64;
         }
         say(&format!("{}: {kills} kills of scrip seal, {half_way} with some rows sealed", bench.name));
         assert!(kills > 0, "{}", bench.name);

@@ -86,7 +86,9 @@ where
     let (outcome, after) = match &done {
         Ok(_) => (DONE, state().await?),
         // Nobody knows what came of it; the same form tells when it is sent again.
-        Err(AppError::Unavailable { .. } | AppError::Overloaded { .. }) => return done,
+        Err(AppError::Unavailable { .. } | AppError::Crowded { .. } | AppError::Overloaded { .. }) => {
+            return done;
+        }
         Err(error) => (REFUSED, error.to_string()),
     };
     let txn = app.store().write().await?;

@@ -43,6 +43,9 @@ pub enum AppError {
     /// 400.
     #[error("the vendor transaction {vendor_transaction:?} is already on another receipt of this customer")]
     VendorTransactionTaken { vendor_transaction: String },
+    /// 429: nothing was decided; the same request may be sent again.
+    #[error("{limit} calls for this customer are already under way")]
+    Crowded { limit: usize, retry_after_seconds: u32 },
     /// 503: nothing was decided; the same request may be sent again.
     #[error("too many commands are waiting")]
     Overloaded { retry_after_seconds: u32 },

@@ -13,6 +13,7 @@ pub mod catalogue;
 mod charge;
 mod cold;
 pub mod corrections;
+mod crowd;
 pub mod customers;
 pub mod demo;
 mod error;
@@ -93,6 +94,7 @@ struct Inner {
     directory: cache::Directory,
     keys: cache::Keys,
     capture_turns: turns::Turns,
+    crowd: crowd::Crowd,
     passwords: accounts::Workplaces,
     bells: work::Bells,
 }
@@ -109,6 +111,7 @@ impl App {
             directory: cache::Directory::default(),
             keys: cache::Keys::default(),
             capture_turns: turns::Turns::default(),
+            crowd: crowd::Crowd::default(),
             passwords: accounts::Workplaces::default(),
             bells: work::Bells::default(),
         };

@@ -49,20 +49,17 @@ pub async fn report(
 ) -> Result<Done<Receipt>, AppError> {
     by.require_own(Scope::Usage)?;
     let keyed = &by.named(keyed)?;
-    let (wallet, prepared) = ready(app, by, new, keyed).await?;
-    let (prepared, facts) = apart(prepared);
-    done(wallet, submit_or_first(app, wallet, keyed, prepared).await?, facts)
+    let known = customer_of(app, by, &new).await?;
+    let _place = app.inner.crowd.enter(known.wallet)?;
+    let (prepared, facts) = apart(prepare(app, known, new, keyed).await);
+    done(known.wallet, submit_or_first(app, known.wallet, keyed, prepared).await?, facts)
 }
 
-/// The wallet, and the command with its facts unless it cannot be prepared any more.
-type Ready = (WalletId, Result<(Request, ChargeFacts), AppError>);
-
-async fn ready(app: &App, by: &Principal, new: NewUsage, keyed: &Keyed) -> Result<Ready, AppError> {
-    check(app, &new)?;
+async fn customer_of(app: &App, by: &Principal, new: &NewUsage) -> Result<Known, AppError> {
+    check(app, new)?;
     by.may_vouch("vendor_transaction", new.vendor_transaction.is_some())?;
     by.may_vouch("occurred_at", new.occurred_at.is_some())?;
-    let known = customers::in_body(app, by, &new.customer).await?;
-    Ok((known.wallet, prepare(app, known, new, keyed).await))
+    customers::in_body(app, by, &new.customer).await
 }
 
 fn apart(
@@ -105,7 +102,8 @@ async fn prepare(
     Ok((Request { vendor_transaction: new.vendor_transaction, ..request }, facts))
 }
 
-/// All items at once to the engine; not all-or-nothing.
+/// All items at once to the engine; not all-or-nothing. A batch is one call, however many items are one
+/// customer's.
 pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> Result<BatchAnswer, AppError> {
     by.require_own(Scope::Usage)?;
     if !(1..=BATCH_MAX).contains(&items.len()) {
@@ -144,12 +142,12 @@ async fn one(
 ) -> Result<(WalletId, Request, ChargeFacts), Box<Result<Done<Receipt>, AppError>>> {
     let (new, keyed) = item.map_err(|error| Box::new(Err(error)))?;
     let keyed = by.named(&keyed).map_err(|error| Box::new(Err(error)))?;
-    let (wallet, prepared) = ready(app, by, new, &keyed).await.map_err(|error| Box::new(Err(error)))?;
-    match prepared {
-        Ok((request, facts)) => Ok((wallet, request, facts)),
+    let known = customer_of(app, by, &new).await.map_err(|error| Box::new(Err(error)))?;
+    match prepare(app, known, new, &keyed).await {
+        Ok((request, facts)) => Ok((known.wallet, request, facts)),
         Err(error) => {
-            let first = submit_or_first(app, wallet, &keyed, Err(error)).await;
-            Err(Box::new(first.and_then(|answer| done(wallet, answer, None))))
+            let first = submit_or_first(app, known.wallet, &keyed, Err(error)).await;
+            Err(Box::new(first.and_then(|answer| done(known.wallet, answer, None))))
         }
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod engine;
 mod memory;
 mod request;
+mod threads;
 mod writer;
 
 pub use config::{EngineConfig, Faults, Place};

@@ -71,7 +71,7 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Failure {
         match error {
             AppError::NotFound { .. } | AppError::Forbidden { .. } => Failure::NotFound,
-            AppError::Overloaded { .. } => Failure::Busy,
+            AppError::Crowded { .. } | AppError::Overloaded { .. } => Failure::Busy,
             AppError::Invalid { errors } => {
                 let sentence = |e: &app::FieldError| format!("{} {}", e.field, e.message);
                 Failure::Invalid(errors.iter().map(sentence).collect::<Vec<_>>().join("; "))

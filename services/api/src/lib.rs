@@ -1,6 +1,7 @@
 //! The JSON API: extract, one use case, render. Every error is a problem document, every route stands in
 //! the OpenAPI document that is made from this code.
 
+mod admission;
 mod amount;
 mod answer;
 mod batches;
@@ -89,7 +90,12 @@ pub fn router_of(app: App, buy_url: &str, parts: Parts) -> Router {
         .route("/metrics", get(metrics::render));
     let api = Api { app, buy_url: buy_url.into() };
     let buy_url = api.buy_url.clone();
-    let served = Router::from(served).merge(health).with_state(api).merge(pages::routes(&openapi));
+    let places = admission::Places::default();
+    let served = Router::from(served)
+        .layer(from_fn_with_state(places, admission::admit))
+        .merge(health)
+        .with_state(api)
+        .merge(pages::routes(&openapi));
     observed(served, buy_url)
 }
 

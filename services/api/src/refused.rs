@@ -22,6 +22,10 @@ impl From<AppError> for Problem {
             }
             AppError::KeyReused => Problem::new(problem::IDEMPOTENCY_KEY_REUSED, says),
             AppError::VendorTransactionTaken { .. } => Problem::new(problem::VENDOR_TRANSACTION_TAKEN, says),
+            AppError::Crowded { retry_after_seconds, .. } => Problem {
+                retry_after_seconds: Some(retry_after_seconds.into()),
+                ..Problem::new(problem::RATE_LIMITED, says)
+            },
             AppError::Overloaded { retry_after_seconds } => Problem {
                 retry_after_seconds: Some(retry_after_seconds.into()),
                 ..Problem::new(problem::UNAVAILABLE, says)

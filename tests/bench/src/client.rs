@@ -31,6 +31,7 @@ pub struct Connection {
 
 pub struct Reply<'a> {
     pub status: u16,
+    head: &'a [u8],
     pub body: &'a [u8],
 }
 
@@ -89,7 +90,7 @@ impl Connection {
         }
         let status = self.buffer.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
         let status = status.ok_or_else(|| malformed("no status"))?;
-        Ok(Reply { status, body: &self.buffer[head..head + length] })
+        Ok(Reply { status, head: &self.buffer[..head], body: &self.buffer[head..head + length] })
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
@@ -106,6 +107,11 @@ impl Reply<'_> {
     pub fn expect_success(&self) {
         let said = || String::from_utf8_lossy(self.body);
         assert!((200..300).contains(&self.status), "the server answers {}: {}", self.status, said());
+    }
+
+    /// Whether the head has this line; names in small letters.
+    pub fn has(&self, header: &str) -> bool {
+        self.head.windows(header.len()).any(|part| part == header.as_bytes())
     }
 
     /// The first hold's id in the body.

@@ -24,6 +24,16 @@ pub fn child_micros(name: &str) -> u64 {
     children.map(|s| s.ticks * MICROS_PER_TICK).sum()
 }
 
+/// The most memory that our child of this name ever had, in MiB.
+pub fn child_peak_mib(name: &str) -> u64 {
+    let own = std::process::id();
+    let child = pids().find(|pid| stat(*pid).is_some_and(|s| s.parent == own && s.name == name));
+    let status =
+        child.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/status")).ok()).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
 /// The time of a process and all its children, those that ended included.
 pub fn family_micros(parent: u32) -> u64 {
     let children: u64 = pids().filter_map(stat).filter(|s| s.parent == parent).map(|s| s.ticks).sum();

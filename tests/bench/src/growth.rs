@@ -1,8 +1,9 @@
-//! Whether a debit stays cheap while the journal grows: the same load right after a checkpoint, on
-//! journals of different length.
+//! Whether a debit and the reads of pages stay cheap while the journal grows: the same load right after a
+//! checkpoint, on journals of different length, with older rows beside the new ones or sealed.
 
 use std::time::{Duration, Instant};
 
+use ::tests::random::SplitMix64;
 use ::tests::say;
 use store::Store;
 
@@ -10,24 +11,37 @@ use crate::bed::{Bed, Schema};
 use crate::case::{Case, Peer};
 use crate::runs::CROWD;
 use crate::spread::Spread;
-use crate::stage::Stage;
+use crate::stage::{Stage, postmaster};
 use crate::stats::median;
-use crate::{database, machine};
+use crate::{cpu, database, machine};
 
 /// Debits that a wallet of the largest journal has; the number of wallets follows the rows.
 const MAX_DEBITS: u64 = 100;
 const MAX_WALLETS: u64 = 100_000;
 
+/// Reads of each kind.
+const READS: usize = 2_000;
+const LINES_PER_PAGE: u64 = 100;
+
 struct Size {
     rows: u64,
+    is_sealed: bool,
     bed: Bed,
     rates: Vec<f64>,
     database_us: Vec<f64>,
 }
 
+/// PostgreSQL's CPU in microseconds for one read of each kind.
+struct Reads {
+    wallet: f64,
+    page: f64,
+    receipt: f64,
+}
+
 pub fn run(seed: u64, rows: &[u64], rounds: usize, measured: Duration) {
     let begin = Instant::now();
-    let mut sizes: Vec<Size> = rows.iter().map(|rows| prepare(*rows)).collect();
+    let mut sizes: Vec<Size> =
+        rows.iter().flat_map(|rows| [false, true].map(|is_sealed| prepare(*rows, is_sealed))).collect();
     say(&format!("loaded after {:.0} s; commit {}", begin.elapsed().as_secs_f64(), machine::commit()));
     let case = Case::postgres(Peer::Engine, Spread::Uniform, CROWD);
     for round in 1..=rounds {
@@ -38,37 +52,83 @@ pub fn run(seed: u64, rows: &[u64], rounds: usize, measured: Duration) {
             size.bed.cluster().sql("postgres", "CHECKPOINT");
             let sample = stage.run(case, measured);
             say(&format!(
-                "{} rows: {:.0}/s, {:.1} µs",
-                size.rows, sample.pace.per_second, sample.database_us
+                "{} rows{}: {:.0}/s, {:.1} µs",
+                size.rows,
+                if size.is_sealed { ", sealed" } else { "" },
+                sample.pace.per_second,
+                sample.database_us
             ));
             size.rates.push(sample.pace.per_second);
             size.database_us.push(sample.database_us);
             stage.prove().iter().for_each(|proof| say(proof));
         }
     }
-    print(&sizes);
+    print(&sizes, seed);
 }
 
-fn prepare(rows: u64) -> Size {
+fn prepare(rows: u64, is_sealed: bool) -> Size {
     let wallets = (rows / 2).clamp(1, MAX_WALLETS);
     let debits = (rows / wallets).saturating_sub(1).min(MAX_DEBITS);
     let bed = Bed::postgres(usize::try_from(wallets).expect("a count"));
     bed.runtime.block_on(async {
         let store = Store::connect(&bed.url(Schema::Scrip, "loaded")).await.expect("it opens");
-        database::grow(&store, debits, "postings").await;
+        let table = if is_sealed { "sealed_postings" } else { "postings" };
+        database::grow(&store, debits, table).await;
         store.close().await.expect("it closes");
     });
-    Size { rows: wallets * (debits + 1), bed, rates: Vec::new(), database_us: Vec::new() }
+    Size { rows: wallets * (debits + 1), is_sealed, bed, rates: Vec::new(), database_us: Vec::new() }
 }
 
-fn print(sizes: &[Size]) {
+/// Of wallets by chance, on the database as it was loaded.
+fn reads(size: &Size, seed: u64) -> Reads {
+    let (bed, mut random) = (&size.bed, SplitMix64::seeded(seed));
+    let server = postmaster(bed);
+    let store = bed.runtime.block_on(Store::connect(&bed.url(Schema::Scrip, "loaded"))).expect("it opens");
+    let entries = usize::try_from(size.rows).expect("a count") / bed.wallets.len();
+    let mut each = |kind: usize| {
+        let mut micros = 0;
+        // The first round opens connections and fills caches.
+        for round in 0..2 {
+            let before = cpu::family_micros(server);
+            for _ in 0..READS {
+                let wallet = bed.wallets[random.below(bed.wallets.len())];
+                let seq = i64::try_from(random.below(entries) + 1).expect("a seq");
+                bed.runtime.block_on(async {
+                    let found = match kind {
+                        0 => store::wallets::read(&store, wallet).await.map(|wallet| wallet.is_some()),
+                        1 => store::journal::page(&store, wallet, None, LINES_PER_PAGE)
+                            .await
+                            .map(|lines| !lines.is_empty()),
+                        _ => store::journal::entry(&store, wallet, seq).await.map(|entry| entry.is_some()),
+                    };
+                    assert!(found.expect("it reads"), "a wallet of the benchmark has it");
+                });
+            }
+            if round == 1 {
+                micros = cpu::family_micros(server) - before;
+            }
+        }
+        micros as f64 / READS as f64
+    };
+    let reads = Reads { wallet: each(0), page: each(1), receipt: each(2) };
+    bed.runtime.block_on(store.close()).expect("it closes");
+    reads
+}
+
+fn print(sizes: &[Size], seed: u64) {
     println!(
-        "| journal rows | debits per second, 512 callers | PostgreSQL's CPU µs per debit | to the first |"
+        "| journal rows | older rows | debits per second, 512 callers | PostgreSQL's CPU µs per debit | to the first | per wallet read | per statement page of {LINES_PER_PAGE} | per receipt |"
     );
-    println!("| ---: | ---: | ---: | ---: |");
+    println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     let first = sizes.first().map_or(0.0, |size| median(&size.database_us));
-    for Size { rows, rates, database_us, .. } in sizes {
-        let cpu = median(database_us);
-        println!("| {rows} | {:.0} | {cpu:.1} | {:.2} |", median(rates), cpu / first);
+    for size in sizes {
+        let Reads { wallet, page, receipt } = reads(size, seed);
+        let Size { rows, is_sealed, rates, database_us, .. } = size;
+        let (cpu, place) = (median(database_us), if *is_sealed { "sealed" } else { "beside" });
+        println!(
+            "| {rows} | {place} | {:.0} | {cpu:.1} | {:.2} | {wallet:.0} | {page:.0} | {receipt:.0} |",
+            median(rates),
+            cpu / first
+        );
     }
 }

@@ -92,7 +92,7 @@ async fn open_callers(
     Ok(callers)
 }
 
-fn request_of(peer: Peer, target: &Target, tag: &str) -> Template {
+pub fn request_of(peer: Peer, target: &Target, tag: &str) -> Template {
     // gpt-4 costs 5 credits per 1,000 tokens: one credit.
     let usage = format!(
         r#"{{"customer":"{CUSTOMER}","feature":"text.generate","model":"gpt-4","quantities":{{"input_tokens":150,"output_tokens":50}}}}"#

@@ -19,6 +19,8 @@ mod in_process;
 mod machine;
 mod naive;
 mod naive_server;
+mod open_loop;
+mod overload;
 mod pgbench;
 mod report;
 mod runs;
@@ -60,6 +62,12 @@ enum Command {
     Quick,
     /// The engine and PostgreSQL's CPU per debit as the journal grows
     Growth(Growth),
+    /// More calls than can be done: what still is, what is refused how fast, and who suffers
+    Overload {
+        /// Of each load
+        #[arg(long, default_value_t = 6.0)]
+        seconds: f64,
+    },
     /// One case alone, for a profiler
     Case(Alone),
     /// The hand-written peer as a process of its own; started by the benchmark
@@ -121,6 +129,7 @@ fn main() {
         Command::Growth(Growth { rows, rounds, seconds }) => {
             growth::run(cli.seed, &rows, rounds, Duration::from_secs_f64(seconds));
         }
+        Command::Overload { seconds } => overload::run(cli.seed, Duration::from_secs_f64(seconds)),
         Command::Case(Alone { peer, spread, callers, sqlite: is_sqlite, wallets, seconds }) => {
             let case = Case { is_sqlite, peer, spread, callers };
             runs::alone(cli.seed, case, wallets, Duration::from_secs_f64(seconds));

@@ -254,7 +254,7 @@ async fn naive_entries(url: &str) -> u64 {
     entries
 }
 
-fn postmaster(bed: &Bed) -> u32 {
+pub fn postmaster(bed: &Bed) -> u32 {
     let file = bed.cluster().sql("postgres", "SELECT pg_read_file('postmaster.pid')");
     file.lines().next().and_then(|pid| pid.parse().ok()).expect("the first line is the process")
 }

@@ -89,6 +89,7 @@ pub async fn authorize(
     by.require_own(Scope::Usage)?;
     check(&new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
+    let _place = app.inner.crowd.enter(known.wallet)?;
     let keyed = &by.named(keyed)?;
     let prepared = prepare(app, by, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;

@@ -87,7 +87,7 @@ impl Seen {
         let series = series(method_label(&self.method), &self.route, status);
         series.requests.increment(1);
         series.seconds.record(took.as_secs_f64());
-        if REQUESTS.fetch_add(1, Ordering::Relaxed) % REQUESTS_BEFORE_TIDYING == 0 {
+        if REQUESTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(REQUESTS_BEFORE_TIDYING) {
             crate::metrics::tidy();
         }
     }

@@ -9,6 +9,9 @@ use store::StoreError;
 
 use crate::{AppError, Priced};
 
+/// Bytes that the facts of most debits have room in.
+const ROOM: usize = 1_024;
+
 /// A rate card as an answer names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateCardRef {
@@ -105,7 +108,9 @@ impl ChargeFacts {
 }
 
 pub(crate) fn to_json(facts: &impl Serialize) -> Result<String, AppError> {
-    Ok(serde_json::to_string(facts).map_err(|e| StoreError::Corrupt(e.to_string()))?)
+    let mut text = Vec::with_capacity(ROOM);
+    serde_json::to_writer(&mut text, facts).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    Ok(String::from_utf8(text).map_err(|e| StoreError::Corrupt(e.to_string()))?)
 }
 
 pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, AppError> {

@@ -1,5 +1,9 @@
 //! Prices in words: labels, line details and the one-line formula of a receipt.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
 use kernel::{Amount, Driver, Quantities};
 
 use crate::multiplier::Multiplier;
@@ -9,11 +13,15 @@ use crate::{Factor, Model, Rate, Ratio, Tier};
 
 /// Digits after the point in a formula; the line's detail holds the undivided numbers.
 const FORMULA_DIGITS: usize = 6;
+/// What most details have room in.
+const ROOM: usize = 64;
 
 /// `Images`, or `Pages up to 100` where the price depends on how many.
 pub(crate) fn label(rate: &Rate, tier: &Tier) -> String {
-    let words = words(rate.driver);
-    let name = words[..1].to_uppercase() + &words[1..];
+    let mut name = words(rate.driver).to_owned();
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
     match (rate.tiers.len(), tier.up_to) {
         (1, _) => name,
         (_, Some(end)) => format!("{name} up to {end}"),
@@ -23,8 +31,13 @@ pub(crate) fn label(rate: &Rate, tier: &Tier) -> String {
 
 /// The step with every number as it went in: `5 × 2 images × (512 × 512) / (1024 × 1024) × 50 / 30 steps`.
 pub(crate) fn detail(rate: &Rate, tier: &Tier, part: Amount, quantities: &Quantities) -> String {
-    let per = if Some(rate.per) == Amount::whole(1) { String::new() } else { format!(" / {}", rate.per) };
-    let mut text = format!("{} × {part}{per} {}", tier.credits, unit(rate.driver, part));
+    let mut text = String::with_capacity(ROOM);
+    let _ = write!(text, "{} × {part}", tier.credits);
+    if Some(rate.per) != Amount::whole(1) {
+        let _ = write!(text, " / {}", rate.per);
+    }
+    text += " ";
+    text += unit(rate.driver, part);
     for factor in &rate.factors {
         text += " × ";
         text += &factor_detail(factor, quantities);
@@ -39,13 +52,16 @@ pub(crate) fn of(
     multipliers: &[Multiplier],
     tally: &Tally,
 ) -> String {
-    let terms: Vec<String> = model.rates.iter().flat_map(|rate| terms(rate, quantities)).collect();
-    let mut text = match terms.as_slice() {
-        [] => "0".to_owned(),
-        [term] => term.clone(),
-        _ if multipliers.is_empty() => terms.join(" + "),
-        _ => format!("({})", terms.join(" + ")),
-    };
+    let mut text = String::with_capacity(2 * ROOM);
+    let mut terms = 0;
+    for rate in &model.rates {
+        terms += add_terms(&mut text, rate, quantities);
+    }
+    match terms {
+        0 => text += "0",
+        2.. if !multipliers.is_empty() => text = format!("({text})"),
+        _ => {}
+    }
     for multiplier in multipliers {
         text += &format!(" × {} ({})", multiplier.factor.decimal(FORMULA_DIGITS), multiplier.short);
     }
@@ -53,34 +69,48 @@ pub(crate) fn of(
         text += &format!(", at least {minimum} (minimum)");
     }
     let equals = if tally.is_rounded { "≈" } else { "=" };
-    format!("{text} {equals} {}", tally.total)
+    let _ = write!(text, " {equals} {}", tally.total);
+    text
 }
 
-fn terms(rate: &Rate, quantities: &Quantities) -> Vec<String> {
+/// Adds a term for each tier that the quantity reaches, with a plus before all but the first of the text;
+/// answers how many.
+fn add_terms(text: &mut String, rate: &Rate, quantities: &Quantities) -> usize {
     let quantity = quantities.get(rate.driver).unwrap_or_default();
-    let used = rate.slices(quantity).into_iter().filter(|(_, part)| part.millionths() > 0);
-    used.map(|(tier, part)| term(rate, tier, part, quantities)).collect()
+    let slices = rate.slices(quantity);
+    let used = slices.iter().filter(|(_, part)| part.millionths() > 0);
+    used.map(|(tier, part)| {
+        if !text.is_empty() {
+            *text += " + ";
+        }
+        add_term(text, rate, tier, *part, quantities);
+    })
+    .count()
 }
 
-fn term(rate: &Rate, tier: &Tier, part: Amount, quantities: &Quantities) -> String {
+fn add_term(text: &mut String, rate: &Rate, tier: &Tier, part: Amount, quantities: &Quantities) {
     let (sizes, others): (Vec<&Factor>, Vec<&Factor>) = rate.factors.iter().partition(|f| f.is_size());
     let base = amount_ratio(part, rate.per)
         .and_then(|share| share.checked_mul(Ratio::millionths(tier.credits.micros())))
         .and_then(|base| sizes.iter().try_fold(base, |product, f| product.checked_mul(f.value(quantities)?)));
-    let mut text = format!("{} ({})", decimal(base), described(rate.driver, part, &sizes, quantities));
+    let _ = write!(text, "{} (", decimal(base));
+    describe(text, rate.driver, part, &sizes, quantities);
+    *text += ")";
     for factor in others {
-        text += &format!(" × {} ({})", decimal(factor.value(quantities)), measured(factor, quantities));
+        let _ = write!(text, " × {} ({})", decimal(factor.value(quantities)), measured(factor, quantities));
     }
-    text
 }
 
-/// `2 images, 1024 × 1024`; a single picture is told by its size alone.
-fn described(driver: Driver, part: Amount, sizes: &[&Factor], quantities: &Quantities) -> String {
-    let count = format!("{part} {}", unit(driver, part));
+/// Adds `2 images, 1024 × 1024`; a single picture is told by its size alone.
+fn describe(text: &mut String, driver: Driver, part: Amount, sizes: &[&Factor], quantities: &Quantities) {
     let is_single = driver == Driver::Images && Some(part) == Amount::whole(1) && !sizes.is_empty();
-    let count = if is_single { None } else { Some(count) };
-    let sizes = sizes.iter().map(|factor| measured(factor, quantities));
-    count.into_iter().chain(sizes).collect::<Vec<_>>().join(", ")
+    if !is_single {
+        let _ = write!(text, "{part} {}", unit(driver, part));
+    }
+    for (n, factor) in sizes.iter().enumerate() {
+        *text += if n == 0 && is_single { "" } else { ", " };
+        *text += &measured(factor, quantities);
+    }
 }
 
 /// `1024 × 1024`, `30 steps`.
@@ -111,16 +141,15 @@ fn decimal(value: Option<Ratio>) -> String {
 }
 
 /// The driver's name in words, plural as it is listed: `input tokens`.
-fn words(driver: Driver) -> String {
-    driver.name().replace('_', " ")
+fn words(driver: Driver) -> &'static str {
+    static WORDS: LazyLock<BTreeMap<Driver, String>> =
+        LazyLock::new(|| Driver::ALL.into_iter().map(|d| (d, d.name().replace('_', " "))).collect());
+    WORDS.get(&driver).map_or(driver.name(), String::as_str)
 }
 
 /// The driver's name after a number: `1 image`, `2 images`.
-fn unit(driver: Driver, amount: Amount) -> String {
+fn unit(driver: Driver, amount: Amount) -> &'static str {
     let words = words(driver);
     let is_single = Some(amount) == Amount::whole(1) && driver != Driver::Fps;
-    match words.strip_suffix('s') {
-        Some(singular) if is_single => singular.to_owned(),
-        _ => words,
-    }
+    words.strip_suffix('s').filter(|_| is_single).unwrap_or(words)
 }

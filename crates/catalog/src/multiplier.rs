@@ -34,7 +34,9 @@ pub(crate) fn of(
 ) -> Result<Vec<Multiplier>, PriceError> {
     let mut all = of_options(ask, model)?;
     all.extend(of_complexity(ask, model));
-    all.push(Multiplier::of_context("Plan", format!("{} plan", plan.id), plan.price_factor));
+    if !plan.price_factor.is_one() {
+        all.push(Multiplier::of_context("Plan", format!("{} plan", plan.id), plan.price_factor));
+    }
     all.extend(of_window(catalog, ask));
     all.retain(|multiplier| !multiplier.factor.is_one());
     Ok(all)
@@ -78,5 +80,8 @@ fn of_complexity(ask: &Ask<'_>, model: &Model) -> Option<Multiplier> {
 /// The first window of the document that applies; windows do not add up.
 fn of_window(catalog: &Catalog, ask: &Ask<'_>) -> Option<Multiplier> {
     let window = catalog.windows.iter().find(|w| w.applies(ask.feature, ask.at))?;
+    if window.factor.is_one() {
+        return None;
+    }
     Some(Multiplier::of_context("Time window", window.name.clone(), window.factor))
 }

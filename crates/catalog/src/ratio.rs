@@ -38,7 +38,8 @@ impl Ratio {
         let right = gcd(other.num, self.den)?;
         let num = (self.num / left).checked_mul(other.num / right)?;
         let den = (self.den / right).checked_mul(other.den / left)?;
-        Ratio::new(num, den)
+        // Both were in lowest terms, and what they shared crosswise is gone.
+        Some(Ratio { num, den })
     }
 
     /// `self + other`
@@ -91,6 +92,9 @@ impl Ratio {
     /// Decimal text with at most `max_digits` after the point, cut and marked with `…` when there are more.
     #[must_use]
     pub fn decimal(self, max_digits: usize) -> String {
+        if self.den == 1 {
+            return self.num.to_string();
+        }
         let sign = if self.num < 0 { "-" } else { "" };
         let (num, den) = (self.num.unsigned_abs(), self.den.unsigned_abs());
         let (whole, mut rest) = (num / den, num % den);
@@ -115,6 +119,13 @@ impl Default for Ratio {
 /// The greatest common divisor, at least 1; `None` when it does not fit.
 fn gcd(a: i128, b: i128) -> Option<i128> {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    if let (Ok(mut a), Ok(mut b)) = (u64::try_from(a), u64::try_from(b)) {
+        // Nearly always; dividing 128 bits takes several times as long.
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        return Some(i128::from(a.max(1)));
+    }
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -2,42 +2,70 @@
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// The text of `bytes`, most significant bit first, padded with zero bits at the front.
-pub(crate) fn encode(bytes: &[u8]) -> String {
-    let chars = (bytes.len() * 8).div_ceil(5);
-    let pad = chars * 5 - bytes.len() * 8;
-    (0..chars)
-        .map(|i| {
-            let mut value = 0usize;
-            for bit in i * 5..i * 5 + 5 {
-                let set = bit >= pad && bytes[(bit - pad) / 8] >> (7 - (bit - pad) % 8) & 1 == 1;
-                value = value << 1 | usize::from(set);
-            }
-            char::from(ALPHABET[value])
-        })
-        .collect()
+/// What is no letter of ours, in [`VALUES`].
+const NONE: u8 = 0xff;
+/// The value of each letter by its byte.
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut value = 0;
+    while value < 32 {
+        values[ALPHABET[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+/// The letters of `bytes`, most significant bit first, padded with zero bits at the front. `CHARS` is as many
+/// as they need: a fifth of the bits, rounded up.
+pub(crate) fn encode<const CHARS: usize>(bytes: &[u8]) -> [u8; CHARS] {
+    let mut text = [ALPHABET[0]; CHARS];
+    let (mut bits, mut count) = (0u32, 0);
+    let mut letters = text.iter_mut().rev();
+    let mut put = |bits: u32| {
+        if let Some(letter) = letters.next() {
+            *letter = ALPHABET[(bits & 31) as usize];
+        }
+    };
+    for byte in bytes.iter().rev() {
+        bits |= u32::from(*byte) << count;
+        count += 8;
+        while count >= 5 {
+            put(bits);
+            bits >>= 5;
+            count -= 5;
+        }
+    }
+    if count > 0 {
+        put(bits);
+    }
+    text
 }
 
 /// The bytes of a text that [`encode`] made; `None` for any other text.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let chars = (N * 8).div_ceil(5);
-    let pad = chars * 5 - N * 8;
-    if text.len() != chars {
+    if text.len() != (N * 8).div_ceil(5) {
         return None;
     }
     let mut bytes = [0u8; N];
-    for (i, c) in text.bytes().enumerate() {
-        let value = ALPHABET.iter().position(|a| *a == c)?;
-        for j in 0..5 {
-            let set = value >> (4 - j) & 1 == 1;
-            match (i * 5 + j).checked_sub(pad) {
-                None if set => return None,
-                Some(bit) if set => bytes[bit / 8] |= 1 << (7 - bit % 8),
-                _ => {}
-            }
+    let mut left = bytes.iter_mut().rev();
+    let (mut bits, mut count) = (0u32, 0);
+    for letter in text.bytes().rev() {
+        let value = VALUES[usize::from(letter)];
+        if value == NONE {
+            return None;
+        }
+        bits |= u32::from(value) << count;
+        count += 5;
+        if count >= 8
+            && let Some(byte) = left.next()
+        {
+            *byte = bits.to_le_bytes()[0];
+            bits >>= 8;
+            count -= 8;
         }
     }
-    Some(bytes)
+    // The padding is zero.
+    (bits == 0).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -50,11 +78,12 @@ mod tests {
             let bytes: [u8; 16] = std::array::from_fn(|i| {
                 n.wrapping_mul(31).wrapping_add(17u8.wrapping_mul(u8::try_from(i).unwrap()))
             });
-            let text = encode(&bytes);
-            assert_eq!(text.len(), 26);
-            assert_eq!(decode::<16>(&text), Some(bytes));
+            let text = encode::<26>(&bytes);
+            let text = std::str::from_utf8(&text).unwrap();
+            assert_eq!(decode::<16>(text), Some(bytes));
         }
-        assert_eq!(encode(&[0xff; 16]), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(&encode(&[0xff; 16]), b"7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(&encode(&[0, 0, 0, 1]), b"0000001");
         assert_eq!(decode::<16>("8zzzzzzzzzzzzzzzzzzzzzzzzz"), None, "padding bits are zero");
         assert_eq!(decode::<16>("7ZZZZZZZZZZZZZZZZZZZZZZZZZ"), None, "one spelling per id");
         assert_eq!(decode::<16>("7zzzzzzzzzzzzzzzzzzzzzzzzu"), None);

@@ -63,7 +63,7 @@ impl Credits {
 
 impl fmt::Display for Credits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_millionths(f, self.0)
+        f.write_str(Millionths::of(self.0).as_str())
     }
 }
 
@@ -77,7 +77,7 @@ impl FromStr for Credits {
 
 impl Serialize for Credits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Millionths::of(self.0).as_str())
     }
 }
 
@@ -89,15 +89,57 @@ impl<'de> Deserialize<'de> for Credits {
     }
 }
 
-pub(crate) fn write_millionths(f: &mut fmt::Formatter<'_>, millionths: i64) -> fmt::Result {
-    let sign = if millionths < 0 { "-" } else { "" };
-    let unit = MICROS_PER_CREDIT.unsigned_abs();
-    let (whole, part) = (millionths.unsigned_abs() / unit, millionths.unsigned_abs() % unit);
-    if part == 0 {
-        return write!(f, "{sign}{whole}");
+/// The decimal text of a number of millionths, made without an allocation: every receipt has dozens.
+pub(crate) struct Millionths {
+    bytes: [u8; Millionths::LONGEST],
+    start: usize,
+}
+
+impl Millionths {
+    /// `-9223372036854.775808`
+    const LONGEST: usize = 21;
+
+    pub fn of(millionths: i64) -> Millionths {
+        let unit = MICROS_PER_CREDIT.unsigned_abs();
+        let (mut whole, mut part) = (millionths.unsigned_abs() / unit, millionths.unsigned_abs() % unit);
+        let mut text = Millionths { bytes: [0; Millionths::LONGEST], start: Millionths::LONGEST };
+        if part != 0 {
+            let mut places = 6;
+            while part.is_multiple_of(10) {
+                part /= 10;
+                places -= 1;
+            }
+            for _ in 0..places {
+                text.put_digit(part);
+                part /= 10;
+            }
+            text.put(b'.');
+        }
+        loop {
+            text.put_digit(whole);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if millionths < 0 {
+            text.put(b'-');
+        }
+        text
     }
-    let digits = format!("{part:06}");
-    write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
+
+    fn put_digit(&mut self, number: u64) {
+        self.put(b'0' + (number % 10).to_le_bytes()[0]);
+    }
+
+    fn put(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
 }
 
 pub(crate) fn parse_millionths(text: &str, max: i64, max_name: &'static str) -> Result<i64, AmountError> {
@@ -116,7 +158,7 @@ pub(crate) fn parse_millionths(text: &str, max: i64, max_name: &'static str) -> 
     }
     let too_large = || AmountError::TooLarge(max_name);
     let whole: i64 = whole.parse().map_err(|_| too_large())?;
-    let part: i64 = format!("{part:0<6}").parse().map_err(|_| AmountError::NotDecimal)?;
+    let part = (0..6).fold(0, |sum, n| sum * 10 + part.as_bytes().get(n).map_or(0, |d| i64::from(d - b'0')));
     let value =
         whole.checked_mul(MICROS_PER_CREDIT).and_then(|w| w.checked_add(part)).ok_or_else(too_large)?;
     if value > max {
@@ -131,7 +173,9 @@ mod tests {
 
     #[test]
     fn credits_read_and_print_the_same_text() {
-        for text in ["0", "1", "12.5", "-3.000001", "1000000000", "0.000001"] {
+        let extremes = [i64::MIN, i64::MAX].map(|micros| Credits::from_micros(micros).to_string());
+        assert_eq!(extremes, ["-9223372036854.775808", "9223372036854.775807"]);
+        for text in ["0", "1", "12.5", "-3.000001", "1000000000", "0.000001", "-0.05"] {
             assert_eq!(text.parse::<Credits>().map(|c| c.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("7.50".parse::<Credits>(), Ok(Credits::from_micros(7_500_000)));

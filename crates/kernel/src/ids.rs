@@ -38,6 +38,10 @@ macro_rules! text_form {
     };
 }
 
+fn letters(f: &mut fmt::Formatter<'_>, text: &[u8]) -> fmt::Result {
+    f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -58,7 +62,8 @@ macro_rules! uuid_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", $prefix, base32::encode(self.0.as_bytes()))
+                f.write_str($prefix)?;
+                letters(f, &base32::encode::<26>(self.0.as_bytes()))
             }
         }
 
@@ -95,7 +100,8 @@ macro_rules! wallet_id {
                 let mut bytes = [0u8; 24];
                 bytes[..16].copy_from_slice(self.wallet.uuid().as_bytes());
                 bytes[16..].copy_from_slice(&self.$part.to_be_bytes());
-                write!(f, "{}{}", $prefix, base32::encode(&bytes))
+                f.write_str($prefix)?;
+                letters(f, &base32::encode::<39>(&bytes))
             }
         }
 

@@ -5,10 +5,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::AmountError;
-use crate::credits::{parse_millionths, write_millionths};
+use crate::credits::{Millionths, parse_millionths};
 
 /// Millionths in one unit of an [`Amount`].
 pub const AMOUNT_UNIT: i64 = 1_000_000;
+
+/// The largest whole number of an [`Amount`]; an f64 counts exactly as far.
+const WHOLE_MAX: f64 = 1e12;
 
 /// A non-negative measured number, exact to a millionth, at most 10^12.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,10 +82,20 @@ impl Amount {
         self.0.checked_add(other.0).and_then(Self::from_millionths)
     }
 
+    /// The whole units, when there is no fraction of one.
+    pub fn as_whole(self) -> Option<u64> {
+        let units = u64::try_from(self.0 / AMOUNT_UNIT).ok()?;
+        (self.0 % AMOUNT_UNIT == 0).then_some(units)
+    }
+
     /// Reads what a JSON number's shortest text says, so 7.1 is 7.1 and not its nearest binary fraction.
     pub fn from_f64(number: f64) -> Result<Amount, AmountError> {
         if !number.is_finite() {
             return Err(AmountError::NotDecimal);
+        }
+        if number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number) {
+            #[allow(clippy::cast_possible_truncation, reason = "a whole number within the range")]
+            return Ok(Amount(number as i64 * AMOUNT_UNIT));
         }
         format!("{number}").parse()
     }
@@ -101,7 +114,7 @@ impl FromStr for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_millionths(f, self.0)
+        f.write_str(Millionths::of(self.0).as_str())
     }
 }
 

@@ -2,11 +2,14 @@
 
 use app::Done;
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::problem::Problem;
+
+/// Bytes that a receipt has room in.
+const ROOM: usize = 2_048;
 
 /// What a handler answers.
 pub type Answer = Result<Response, Problem>;
@@ -29,7 +32,13 @@ pub fn changed<T, D: From<T> + Serialize>(done: Done<T>) -> Answer {
 }
 
 pub fn answer(status: StatusCode, is_replayed: bool, document: impl Serialize) -> Response {
-    let mut response = (status, Json(document)).into_response();
+    let mut body = Vec::with_capacity(ROOM);
+    if let Err(error) = serde_json::to_writer(&mut body, &document) {
+        tracing::error!(%error, "an answer could not be written");
+        return Problem::internal().into_response();
+    }
+    let json = HeaderValue::from_static("application/json");
+    let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
     if is_replayed {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }

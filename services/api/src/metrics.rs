@@ -31,6 +31,13 @@ fn recorder() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildErro
     PrometheusBuilder::new().set_buckets_for_metric(seconds, &LATENCY_BUCKETS)?.install_recorder()
 }
 
+/// Sums up what was counted since the last time: until then every single value is kept.
+pub fn tidy() {
+    if let Some(Some(recorder)) = RECORDER.get() {
+        recorder.run_upkeep();
+    }
+}
+
 /// GET /metrics
 pub async fn render() -> Response {
     let Some(Some(recorder)) = RECORDER.get() else {

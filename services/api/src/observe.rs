@@ -1,8 +1,10 @@
 //! What every request gets: an id, a span, a deadline, one log line, metrics, and a problem document
 //! when it fails, whoever made the failure.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -11,12 +13,16 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
 use crate::problem::{MEDIA_TYPE, Problem, ProblemBody};
 
 /// How long a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests whose durations are kept one by one when nobody reads `/metrics`.
+const REQUESTS_BEFORE_TIDYING: u32 = 16_384;
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
 /// The label of requests for paths that do not exist, so that strangers cannot make new time series.
 const NO_ROUTE: &str = "unmatched";
 
@@ -78,11 +84,39 @@ impl Seen {
         let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         let principal = self.principal.0.get().map_or("", String::as_str);
         tracing::info!(method = %self.method, route = %self.route, status, duration_ms, request_id = %self.request_id, principal, "request");
-        let method = method_label(&self.method);
-        let labels = [("method", method.to_owned()), ("route", self.route), ("status", status.to_string())];
-        metrics::counter!("http_requests_total", &labels).increment(1);
-        metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(took.as_secs_f64());
+        let series = series(method_label(&self.method), &self.route, status);
+        series.requests.increment(1);
+        series.seconds.record(took.as_secs_f64());
+        if REQUESTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(REQUESTS_BEFORE_TIDYING) {
+            crate::metrics::tidy();
+        }
     }
+}
+
+/// Where requests of one method and status on one route are counted.
+#[derive(Clone)]
+struct Series {
+    requests: Counter,
+    seconds: Histogram,
+}
+
+/// Made once for each route, method and status: a look-up by labels makes texts, sorts and hashes them.
+fn series(method: &'static str, route: &str, status: u16) -> Series {
+    type Known = BTreeMap<(u16, &'static str), BTreeMap<String, Series>>;
+    static KNOWN: RwLock<Known> = RwLock::new(BTreeMap::new());
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(series) = known.get(&(status, method)).and_then(|routes| routes.get(route)) {
+        return series.clone();
+    }
+    drop(known);
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
+    let series = Series {
+        requests: metrics::counter!("http_requests_total", &labels),
+        seconds: metrics::histogram!("http_request_duration_seconds", &labels[..2]),
+    };
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    known.entry((status, method)).or_default().insert(route.to_owned(), series.clone());
+    series
 }
 
 /// Runs the handler; a panic or a deadline is an answer too.

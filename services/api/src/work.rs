@@ -97,7 +97,10 @@ pub fn rate_card(priced: &Priced) -> RateCardRef {
 
 /// As JSON numbers, written with the digits that they have.
 pub fn quantities(quantities: &Quantities) -> QuantityMap {
-    let number = |amount: kernel::Amount| serde_json::from_str(&amount.to_string()).ok();
+    let number = |amount: kernel::Amount| match amount.as_whole() {
+        Some(whole) => Some(whole.into()),
+        None => serde_json::from_str(&amount.to_string()).ok(),
+    };
     quantities.iter().filter_map(|(driver, amount)| Some((driver.name(), number(amount)?))).collect()
 }
 

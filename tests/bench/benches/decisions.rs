@@ -1,4 +1,5 @@
 //! What one request costs before the database: price, decision, limits. Run with `just micro`.
+#![allow(clippy::expect_used, reason = "a benchmark that meets an error has no result")]
 
 use catalog::{Ask, Catalog, DEMO, Options, price};
 use divan::{AllocProfiler, Bencher, black_box};

@@ -129,7 +129,7 @@ fn verdicts_teach_only_when_there_are_enough_and_then_the_right_way_round() {
     let confirmed: Vec<bool> = rows.column(2).iter().map(|v| *v > 0.8).collect();
     let few = rows.slice_axis(Axis(0), Slice::from(..FEWEST_VERDICTS - 1));
     assert_eq!(Feedback::fit(few, &confirmed[..FEWEST_VERDICTS - 1]).unwrap(), None);
-    assert_eq!(Feedback::fit(rows.view(), &vec![true; FEWEST_VERDICTS]).unwrap(), None);
+    assert_eq!(Feedback::fit(rows.view(), &[true; FEWEST_VERDICTS]).unwrap(), None);
     for flip in [false, true] {
         let confirmed: Vec<bool> = confirmed.iter().map(|c| *c != flip).collect();
         let learnt = Feedback::fit(rows.view(), &confirmed).unwrap().expect("there are enough verdicts");

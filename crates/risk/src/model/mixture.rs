@@ -108,8 +108,8 @@ impl Group {
             wide = vec![0.0; width];
             &mut wide
         };
-        for i in 0..width {
-            let away = row[i].clamp(-CLIP, CLIP) - self.mean[i];
+        for (i, (value, mean)) in row.iter().zip(&self.mean).enumerate() {
+            let away = value.clamp(-CLIP, CLIP) - mean;
             let line = &self.factor[triangle(i)..=triangle(i) + i];
             for (sum, factor) in along.iter_mut().zip(line) {
                 *sum += factor * away;

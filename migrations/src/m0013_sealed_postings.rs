@@ -2,7 +2,7 @@
 //! one name under which all rows are read.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::big_integer_null;
+use sea_orm_migration::schema::{big_integer_null, boolean};
 
 use crate::m0001_hot_tables::postings;
 
@@ -19,6 +19,10 @@ impl MigrationTrait for Migration {
         // The very types of `postings`: SQLite looks through a view of two tables only then.
         let sealed = postings("sealed_postings").col(big_integer_null("digest")).to_owned();
         manager.create_table(sealed).await?;
+        if !manager.has_column("lanes", "has_sealed").await? {
+            let column = boolean("has_sealed").default(false).to_owned();
+            manager.alter_table(Table::alter().table("lanes").add_column(column).to_owned()).await?;
+        }
         let view = format!(
             "CREATE VIEW journal AS SELECT {COLUMNS} FROM postings UNION ALL SELECT {COLUMNS} FROM sealed_postings"
         );
@@ -37,6 +41,6 @@ impl MigrationTrait for Migration {
         for sql in ["DROP VIEW IF EXISTS journal", &back, "DROP TABLE IF EXISTS sealed_postings"] {
             manager.get_connection().execute_unprepared(sql).await?;
         }
-        Ok(())
+        manager.alter_table(Table::alter().table("lanes").drop_column("has_sealed").to_owned()).await
     }
 }

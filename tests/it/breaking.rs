@@ -132,7 +132,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_takes_nothing_with_it() {
     let granted = bench.engine.submit(command(wallet, "after", grant(1))).await.expect("a grant");
     let seen_by_others = Store::connect(&bench.url).await.expect("it opens again");
     let found = store::journal::entry(&seen_by_others, wallet, granted.entry.seq).await.expect("a read");
-    assert_eq!(found, Some(granted.entry));
+    assert_eq!(found, Some((*granted.entry).clone()));
 }
 
 /// What was acknowledged early finds no space.

@@ -16,7 +16,7 @@ async fn statements_of(bench: &Bench, wallets: usize, repeats: bool) -> Vec<Stri
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let mut store = Store::connect(&bench.url).await.expect("it opens");
     let log = seen.clone();
-    store.on_statement(move |sql| log.lock().expect("no panic holds it").push(sql.to_owned()));
+    store.on_statement(move |sql| log.lock().expect("no panic holds it").push(sql.sql.clone()));
     // One lane, as SQLite has: the number of batches does not depend on how wallets hash.
     store::lanes::replace_map(&store, 1).await.expect("one lane");
     let engine = Engine::start(store, bench.clock.clone(), EngineConfig::default()).await.expect("it starts");

@@ -56,7 +56,10 @@ pub(crate) async fn attempt(
     writer.config.faults.reach(Place::BeforeFence);
     let keys = Keys::of(requests);
     let Some(gsn) = writer.memory.gsn else { return claim(writer, requests, &keys).await };
-    let known = keys.seen_before(&writer.memory.recent);
+    let known = match writer.memory.has_sealed {
+        true => keys.all.clone(),
+        false => keys.seen_before(&writer.memory.recent),
+    };
     match go_on(writer, gsn, requests, &keys, known).await {
         // One of the keys was used before the memory's time.
         Err(error) if error.is_unique_violation() => {
@@ -73,7 +76,8 @@ async fn claim(
     keys: &Keys,
 ) -> Result<Option<Attempt>, StoreError> {
     let txn = writer.store.begin_lane().await?;
-    let Some(gsn) = txn.claim(writer.lane).await? else { return Ok(Some(Attempt::LaneGone)) };
+    let Some(claimed) = txn.claim(writer.lane).await? else { return Ok(Some(Attempt::LaneGone)) };
+    writer.memory.has_sealed = claimed.has_sealed;
     writer.config.faults.reach(Place::AfterFence);
     let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.all).await?;
     let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, writer.config.faults.ignores_keys);
@@ -86,7 +90,7 @@ async fn claim(
     writer.config.faults.reach(Place::BeforeCommit);
     txn.commit().await?;
     writer.config.faults.reach(Place::AfterCommit);
-    writer.memory.remember(gsn, touched, keys.all.iter());
+    writer.memory.remember(claimed.gsn, touched, keys.all.iter());
     writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
     Ok(Some(Attempt::Done(answers)))
 }

@@ -17,6 +17,8 @@ const RECENT_KEYS: usize = 65_536;
 #[derive(Default)]
 pub(crate) struct Memory {
     pub gsn: Option<i64>,
+    /// Rows of this lane were sealed: the journal's unique key no longer tells every repeat.
+    pub has_sealed: bool,
     pub wallets: HashMap<WalletId, Known>,
     /// Wallets whose projections are behind their journals.
     behind: BTreeSet<WalletId>,

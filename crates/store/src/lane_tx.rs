@@ -57,6 +57,15 @@ struct SeqRow {
     seq: i64,
 }
 
+/// A lane that is ours until somebody else moves its fence.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Claimed {
+    pub gsn: i64,
+    /// Rows of its wallets were sealed: the unique key of the table that is written to does not know all
+    /// used keys. Sealing moves the fence, so this stays true as long as the fence.
+    pub has_sealed: bool,
+}
+
 /// Where a used key leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsedKey {
@@ -100,13 +109,12 @@ impl Store {
 }
 
 impl LaneTx {
-    /// Moves the fence whatever its value, and answers the new one; `None` when the lane is gone.
-    /// After it no other process can commit to the lane before us.
-    pub async fn claim(&self, lane: Lane) -> Result<Option<i64>, StoreError> {
-        let sql = "UPDATE lanes SET gsn = gsn + 1 WHERE bucket = $1 AND lane = $2 RETURNING gsn";
+    /// Moves the fence whatever its value; `None` when the lane is gone. After it no other process can
+    /// commit to the lane before us.
+    pub async fn claim(&self, lane: Lane) -> Result<Option<Claimed>, StoreError> {
+        let sql = "UPDATE lanes SET gsn = gsn + 1 WHERE bucket = $1 AND lane = $2 RETURNING gsn, has_sealed";
         let moved = statement(self.dialect, sql, vec![lane.bucket.into(), lane.id.into()]);
-        let row = self.txn.query_one_raw(moved).await?;
-        Ok(row.map(|row| row.try_get("", "gsn")).transpose()?)
+        Ok(Claimed::find_by_statement(moved).one(&self.txn).await?)
     }
 
     /// Moves the fence from `gsn` to the next; false when another process moved it first.

@@ -54,7 +54,7 @@ pub async fn make_map(store: &Store) -> Result<(), StoreError> {
         Dialect::Postgres => POSTGRES_LANES,
     };
     let txn = store.write().await?;
-    insert_map(&txn, 0, lanes).await?;
+    insert_map(&txn, 0, lanes, false).await?;
     txn.commit().await?;
     Ok(())
 }
@@ -64,18 +64,27 @@ pub async fn make_map(store: &Store) -> Result<(), StoreError> {
 pub async fn replace_map(store: &Store, lanes: i64) -> Result<(), StoreError> {
     let txn = store.write().await?;
     let newest = lane::Entity::find().order_by_desc(lane::Column::Lane).one(&txn).await?;
+    let sealed = lane::Entity::find().filter(lane::Column::HasSealed.eq(true)).one(&txn).await?;
+    let has_sealed = sealed.is_some();
     lane::Entity::delete_many().filter(lane::Column::Bucket.gte(0)).exec(&txn).await?;
     lane_bucket::Entity::delete_many().filter(lane_bucket::Column::Bucket.gte(0)).exec(&txn).await?;
-    insert_map(&txn, newest.map_or(0, |row| row.lane + 1), lanes.clamp(1, i64::from(BUCKETS))).await?;
+    let first_id = newest.map_or(0, |row| row.lane + 1);
+    insert_map(&txn, first_id, lanes.clamp(1, i64::from(BUCKETS)), has_sealed).await?;
     txn.commit().await?;
     Ok(())
 }
 
-async fn insert_map(txn: &DatabaseTransaction, first_id: i64, lanes: i64) -> Result<(), StoreError> {
+async fn insert_map(
+    txn: &DatabaseTransaction,
+    first_id: i64,
+    lanes: i64,
+    has_sealed: bool,
+) -> Result<(), StoreError> {
     let lane_of = |bucket: i16| first_id + i64::from(bucket) * lanes / i64::from(BUCKETS);
     for id in first_id..first_id + lanes {
         let first = (0..BUCKETS).find(|b| lane_of(*b) == id).unwrap_or(0);
-        let row = lane::ActiveModel { bucket: Set(first), lane: Set(id), gsn: Set(0) };
+        let row =
+            lane::ActiveModel { bucket: Set(first), lane: Set(id), gsn: Set(0), has_sealed: Set(has_sealed) };
         let keep = OnConflict::columns([lane::Column::Bucket, lane::Column::Lane]).do_nothing().to_owned();
         lane::Entity::insert(row).on_conflict(keep).exec_without_returning(txn).await?;
     }

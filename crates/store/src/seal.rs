@@ -158,6 +158,8 @@ async fn try_chunk(
     if tx.claim(*lane).await?.is_none() {
         return Ok(None);
     }
+    let tell = "UPDATE lanes SET has_sealed = TRUE WHERE bucket = $1 AND lane = $2 AND NOT has_sealed";
+    tx.txn.execute_raw(statement(store.dialect, tell, vec![lane.bucket.into(), lane.id.into()])).await?;
     // Exactly what lies in the other table leaves this one, whatever happened in between.
     let delete = format!(
         "DELETE FROM postings AS t WHERE {range} AND EXISTS (SELECT 1 FROM sealed_postings s \

@@ -10,6 +10,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub lane: i64,
     pub gsn: i64,
+    /// Rows of its wallets were sealed, so a used key need not be in the table that is written to.
+    pub has_sealed: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -272,6 +272,10 @@ fn one(words: &[&str], at: &mut usize) -> bool {
     let Some(word) = words.get(*at) else { return false };
     *at += 1;
     if *word != "(" {
+        // This exception only takes a condition away.
+        if words[*at..].starts_with(&["WITH", "LLVM-exception"]) {
+            *at += 2;
+        }
         return LICENCES.iter().any(|(name, _)| name == word);
     }
     let allowed = any_of(words, at);
@@ -446,10 +450,22 @@ mod canaries {
 
     #[test]
     fn licence_expressions_are_read_as_spdx_says() {
-        for good in ["MIT/Apache-2.0", "Apache-2.0 / MIT", "(MIT OR X) AND Unicode-3.0", "X AND X OR MIT"] {
+        let with = "Apache-2.0 WITH LLVM-exception OR X";
+        for good in
+            ["MIT/Apache-2.0", "Apache-2.0 / MIT", "(MIT OR X) AND Unicode-3.0", "X AND X OR MIT", with]
+        {
             assert!(is_allowed_licence(good), "{good}");
         }
-        for bad in ["(MIT OR X) AND X", "MIT AND", "(MIT", "MIT)", "MIT MIT", "OR MIT"] {
+        for bad in [
+            "(MIT OR X) AND X",
+            "X WITH LLVM-exception",
+            "MIT WITH X",
+            "MIT AND",
+            "(MIT",
+            "MIT)",
+            "MIT MIT",
+            "OR MIT",
+        ] {
             assert!(!is_allowed_licence(bad), "{bad}");
         }
     }

@@ -132,6 +132,8 @@ async fn check_lots(shop: &Shop, browser: &mut Browser) {
     shop.settle().await;
     shop.wait_and_settle(15 * 86_400).await;
     let wallet = shop.get("/v1/customers/c/wallet").await.document();
+    // The session ended in the meantime.
+    browser.sign_in(EMAIL, PASSWORD).await;
     let page = browser.get("/").await.body;
     let mails = shop.sent.lock().expect("no panic holds it").clone();
     let mut warned = 0;

@@ -110,6 +110,8 @@ fn the_readme_lists_the_commands_that_there_are() {
     let mut there: Vec<&str> = list
         .lines()
         .take_while(|line| !line.is_empty())
+        // What is wrapped is indented further than a name.
+        .filter_map(|line| line.strip_prefix("  ").filter(|name| !name.starts_with(' ')))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();

@@ -26,8 +26,7 @@ fn a_stop_under_load_finishes_every_call_that_was_taken_on_sqlite() {
 fn a_stop_under_load_finishes_every_call_that_was_taken_on_postgres() {
     let Some(cluster) = postgres() else { return };
     let folder = ScratchDir::new("stop-postgres");
-    let mut options = ServerOptions::serve(EXECUTABLE, folder.path());
-    options.arguments.push("--demo".to_owned());
+    let options = ServerOptions::serve(EXECUTABLE, folder.path());
     stop_under_load(options.env("SCRIP_DATABASE_URL", cluster.fresh_database()));
 }
 

@@ -210,7 +210,7 @@ async fn load<C: ConnectionTrait>(
 ) -> Result<Loaded, StoreError> {
     let ids = requests.iter().map(|r| r.wallet).filter(|id| !memory.wallets.contains_key(id));
     let unknown: BTreeSet<WalletId> = ids.collect();
-    memory.wallets.extend(reads.wallets(&unknown.into_iter().collect::<Vec<_>>()).await?);
+    memory.learn(reads.wallets(&unknown.into_iter().collect::<Vec<_>>()).await?);
 
     let used = reads.used_keys(keys).await?;
     let receipts: BTreeSet<(WalletId, Seq)> =
@@ -306,7 +306,7 @@ impl<'a> Deciding<'a> {
             return self.settle(request.wallet, now);
         }
         if !self.ignores_keys
-            && let Some((entry, hash)) = self.earlier(key)
+            && let Some((entry, hash)) = self.earlier(key)?
         {
             let same = request.key.is_event() || hash == request.key.hash();
             return if same { Ok(Answer { entry, replayed: true }) } else { Err(EngineError::KeyReused) };
@@ -333,13 +333,19 @@ impl<'a> Deciding<'a> {
         Ok(Answer { entry, replayed: false })
     }
 
-    fn earlier(&self, key: &(WalletId, String)) -> Option<(Arc<Entry>, ledger::InputHash)> {
+    fn earlier(
+        &self,
+        key: &(WalletId, String),
+    ) -> Result<Option<(Arc<Entry>, ledger::InputHash)>, EngineError> {
         if let Some((entry, hash)) = self.answered.get(key) {
-            return Some((entry.clone(), *hash));
+            return Ok(Some((entry.clone(), *hash)));
         }
-        let used = self.loaded.used.get(key)?;
-        let entry = self.loaded.entries.get(&(key.0, used.seq))?;
-        Some((entry.clone(), used.hash))
+        let Some(used) = self.loaded.used.get(key) else { return Ok(None) };
+        let Some(entry) = self.loaded.entries.get(&(key.0, used.seq)) else {
+            let what = format!("entry {} of wallet {} has a key and no lines", used.seq, key.0);
+            return Err(EngineError::Unavailable(StoreError::Corrupt(what).into()));
+        };
+        Ok(Some((entry.clone(), used.hash)))
     }
 
     fn vendor_transaction_is_free(&self, request: &Request) -> Result<(), EngineError> {

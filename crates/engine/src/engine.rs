@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 
 use crate::config::EngineConfig;
 use crate::request::{Answer, EngineError, KeyedInput, Request};
-use crate::threads::Threads;
 use crate::writer::{Outcome, Pending, Writer};
 
 /// How often a command follows a lane map that changes under it.
@@ -28,7 +27,6 @@ struct Inner {
     routes: RwLock<Routes>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     is_stopping: AtomicBool,
-    threads: Threads,
 }
 
 /// One reading of the lane map, with a queue per lane.
@@ -53,7 +51,6 @@ impl Engine {
             routes: RwLock::default(),
             writers: Mutex::default(),
             is_stopping: AtomicBool::new(false),
-            threads: Threads::start(),
         };
         let engine = Engine { inner: Arc::new(inner) };
         engine.read_routes(0).await?;
@@ -183,7 +180,7 @@ impl Engine {
                 self.inner.clock.clone(),
                 self.inner.config.clone(),
             );
-            writers.push(self.inner.threads.spawn(writer.run(waiting)));
+            writers.push(tokio::spawn(writer.run(waiting)));
             queues.insert(lane, queue);
         }
         *routes = Routes { version: seen + 1, queues, of_bucket: map.of_bucket };

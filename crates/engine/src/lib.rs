@@ -9,7 +9,6 @@ mod config;
 mod engine;
 mod memory;
 mod request;
-mod threads;
 mod writer;
 
 pub use config::{EngineConfig, Faults, Place};

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Bound;
 
 use kernel::WalletId;
 use ledger::Wallet;
-use store::Known;
+use store::{Known, Uuid};
 
 /// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
 const ROWS_BEFORE_PROJECTING: i64 = 256;
@@ -14,7 +15,6 @@ const WALLETS_PER_PROJECTION: usize = 1_000;
 /// Keys of one of the two generations that [`Recent`] has.
 const RECENT_KEYS: usize = 65_536;
 
-#[derive(Default)]
 pub(crate) struct Memory {
     pub gsn: Option<i64>,
     /// Rows of this lane were sealed: the journal's unique key no longer tells every repeat.
@@ -25,6 +25,7 @@ pub(crate) struct Memory {
     /// Those of them that a reader has to fold too much onto.
     far_behind: BTreeSet<WalletId>,
     pub recent: Recent,
+    projected_up_to: WalletId,
 }
 
 /// Keys that were used lately, as hashes: a key that is among them is looked up before it is decided.
@@ -42,6 +43,20 @@ pub(crate) enum Behind {
     Any,
     /// By [`ROWS_BEFORE_PROJECTING`] or more.
     Far,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory {
+            gsn: None,
+            has_sealed: false,
+            wallets: HashMap::new(),
+            behind: BTreeSet::new(),
+            far_behind: BTreeSet::new(),
+            recent: Recent::default(),
+            projected_up_to: WalletId::from_uuid(Uuid::nil()),
+        }
+    }
 }
 
 impl Memory {
@@ -69,6 +84,23 @@ impl Memory {
         }
     }
 
+    /// Takes wallets in as they were loaded; of some the projections may be behind.
+    pub fn learn(&mut self, loaded: HashMap<WalletId, Known>) {
+        for (id, known) in loaded {
+            self.note(id, &known);
+            self.wallets.insert(id, known);
+        }
+    }
+
+    fn note(&mut self, id: WalletId, known: &Known) {
+        if known.is_ahead() {
+            self.behind.insert(id);
+        }
+        if known.rows_ahead() >= ROWS_BEFORE_PROJECTING {
+            self.far_behind.insert(id);
+        }
+    }
+
     pub fn is_behind(&self) -> bool {
         !self.behind.is_empty()
     }
@@ -78,12 +110,16 @@ impl Memory {
             Behind::Any => &self.behind,
             Behind::Far => &self.far_behind,
         };
-        wallets.iter().take(WALLETS_PER_PROJECTION).copied().collect()
+        // On from where the last projection ended, so that everybody's turn comes.
+        let after = (Bound::Excluded(self.projected_up_to), Bound::Unbounded);
+        let upcoming = wallets.range(after).chain(wallets.range(..=self.projected_up_to));
+        upcoming.take(WALLETS_PER_PROJECTION).copied().collect()
     }
 
     /// The projections of these wallets were written.
     pub fn projected(&mut self, gsn: i64, ids: &[WalletId]) {
         self.gsn = Some(gsn);
+        self.projected_up_to = ids.last().copied().unwrap_or(self.projected_up_to);
         for id in ids {
             self.behind.remove(id);
             self.far_behind.remove(id);
@@ -102,14 +138,10 @@ impl Memory {
     ) {
         self.gsn = Some(gsn);
         for (id, after) in touched {
-            let Some(known) = self.wallets.get_mut(&id) else { continue };
+            let Some(mut known) = self.wallets.remove(&id) else { continue };
             known.advance(after);
-            if known.is_ahead() {
-                self.behind.insert(id);
-            }
-            if known.rows_ahead() >= ROWS_BEFORE_PROJECTING {
-                self.far_behind.insert(id);
-            }
+            self.note(id, &known);
+            self.wallets.insert(id, known);
         }
         keys.for_each(|key| self.recent.add(key));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kernel::Clock;
 use store::{Lane, LaneConnection, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::batch::{self, Attempt};
 use crate::config::EngineConfig;
@@ -17,6 +18,9 @@ const BATCH_TRIES: u32 = 6;
 /// How often a writer lets other tasks run before it takes what waits.
 const TURNS_BEFORE_WRITING: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// How often a lane that is never idle writes some projections all the same: what time owes a wallet, and
+/// sealing, go by them.
+const BUSY_BEFORE_PROJECTING: Duration = Duration::from_secs(1);
 /// A lane without commands for this long writes its projections.
 const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
 
@@ -55,6 +59,7 @@ impl Writer {
     /// Ends when the queue is closed and empty, with every projection at its head.
     pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
         let mut batch = Vec::with_capacity(self.config.batch);
+        let mut projected = Instant::now();
         loop {
             let drained = waiting.recv_many(&mut batch, self.config.batch);
             let taken = if self.memory.is_behind() {
@@ -62,6 +67,7 @@ impl Writer {
                     Ok(taken) => taken,
                     Err(_) => {
                         self.project(Behind::Any).await;
+                        projected = Instant::now();
                         continue;
                     }
                 }
@@ -78,6 +84,10 @@ impl Writer {
             let pending = std::mem::take(&mut batch);
             self.settle(pending).await;
             self.project(Behind::Far).await;
+            if projected.elapsed() >= BUSY_BEFORE_PROJECTING {
+                self.project(Behind::Any).await;
+                projected = Instant::now();
+            }
             if self.memory.wallets.len() > self.config.remembered_wallets {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
                 self.memory.shrink(self.config.remembered_wallets);
@@ -175,6 +185,7 @@ impl Writer {
         let mut tries = 0;
         loop {
             tries += 1;
+            let was_warm = self.memory.gsn.is_some();
             match batch::attempt(self, requests).await {
                 Ok(Some(attempt)) => return Ok(attempt),
                 Ok(None) => {
@@ -184,7 +195,8 @@ impl Writer {
                 }
                 Err(error) => {
                     self.memory.forget();
-                    if tries >= BATCH_TRIES || !error.is_transient() {
+                    // What a warm lane reads is no snapshot: another process may have moved rows in between.
+                    if tries >= BATCH_TRIES || !(was_warm || error.is_transient()) {
                         return Err(error);
                     }
                     tracing::warn!(

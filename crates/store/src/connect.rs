@@ -148,6 +148,12 @@ fn options(url: &str, dialect: Dialect, connections: u32) -> ConnectOptions {
         // A ping before each use would cost every batch a round trip.
         .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
         .sqlx_logging(false);
+    if dialect == Dialect::Postgres {
+        // A process that vanished must not keep a lane's row for as long as TCP takes to notice.
+        options.map_sqlx_postgres_opts(|postgres| {
+            postgres.options([("lock_timeout", "15s"), ("idle_in_transaction_session_timeout", "60s")])
+        });
+    }
     if dialect == Dialect::Sqlite {
         // A file has no server that could drop an idle connection.
         options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);

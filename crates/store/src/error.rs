@@ -36,9 +36,9 @@ impl StoreError {
 }
 
 /// SQLSTATE classes of PostgreSQL and the primary result codes of SQLite: connection (08), resources
-/// (53), stopped by an operator (57P0x), internal (XX), serialization, deadlock, lock; busy, locked.
+/// (53), stopped by an operator (57P0x) or for idling (25P03), internal (XX), serialization, deadlock, lock; busy, locked.
 fn is_transient_code(code: &str) -> bool {
-    let classes = ["08", "53", "57P0", "XX", "40001", "40P01", "55P03"];
+    let classes = ["08", "53", "57P0", "25P03", "XX", "40001", "40P01", "55P03"];
     let is_sqlite_busy = code.parse::<u32>().is_ok_and(|n| code.len() < 5 && matches!(n & 0xff, 5 | 6));
     is_sqlite_busy || (code.len() == 5 && classes.iter().any(|class| code.starts_with(class)))
 }

@@ -1,12 +1,14 @@
 //! One batch of one lane: what it reads, and the transaction that fences, appends and commits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use kernel::{Seq, WalletId, bucket_of};
 use ledger::{Entry, InputHash};
 use sea_orm::sqlx::PgConnection;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult,
+    RuntimeErr, Value,
 };
 
 use crate::append::Batch;
@@ -17,6 +19,9 @@ use crate::lanes::Lane;
 use crate::postings;
 use crate::sql::{rows_per_statement, statement, with_rows};
 use crate::{Store, StoreError, rows};
+
+/// How long a lane waits for its own connection's answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An open transaction on one lane. Dropped without commit, it changes nothing.
 pub struct LaneTx {
@@ -98,14 +103,20 @@ impl Store {
         self.watch.see(postings::FENCED);
         let mut connection = match own.0.take() {
             Some(connection) => connection,
-            None => postings::connect(self.writes.get_postgres_connection_pool()).await?,
+            None => in_time(postings::connect(self.writes.get_postgres_connection_pool())).await?,
         };
-        let done = postings::insert_fenced(&mut connection, (lane, gsn), &batch.entries).await;
+        let done = in_time(postings::insert_fenced(&mut connection, (lane, gsn), &batch.entries)).await;
         if done.as_ref().map_or_else(StoreError::is_unique_violation, |_| true) {
             own.0 = Some(connection);
         }
         done.map(Some)
     }
+}
+
+/// A server that went silent is a lost connection.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Db(DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned())));
+    tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(late)?
 }
 
 impl LaneTx {

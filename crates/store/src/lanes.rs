@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::{BUCKETS, Bucket};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::entities::{lane, lane_bucket};
@@ -63,6 +63,10 @@ pub async fn make_map(store: &Store) -> Result<(), StoreError> {
 /// loses its fence at its next batch and reads the new one.
 pub async fn replace_map(store: &Store, lanes: i64) -> Result<(), StoreError> {
     let txn = store.write().await?;
+    // Takes every lane's row, so that no other change of the map and no sealing is under way.
+    let moved = Expr::col(lane::Column::Gsn).add(1);
+    let all = lane::Entity::update_many().filter(lane::Column::Bucket.gte(0));
+    all.col_expr(lane::Column::Gsn, moved).exec(&txn).await?;
     let newest = lane::Entity::find().order_by_desc(lane::Column::Lane).one(&txn).await?;
     let sealed = lane::Entity::find().filter(lane::Column::HasSealed.eq(true)).one(&txn).await?;
     let has_sealed = sealed.is_some();

@@ -102,16 +102,22 @@ pub async fn charged_per_day(
     first: Seq,
     last: Seq,
 ) -> Result<Vec<Charged>, StoreError> {
-    // An entry's facts stand on its line 0 only. Both sides name the range: a database that does not look
-    // through the view in a join reads no more than that.
+    // An entry's facts stand on its line 0 only, which is looked up by its key in the table that has it.
     let feature = store.dialect.json_text("z.about", &["priced", "feature"]);
+    let facts = ["postings", "sealed_postings"].map(|table| {
+        format!(
+            "SELECT {feature} FROM {table} z \
+             WHERE z.bucket = $1 AND z.wallet = $2 AND z.seq = used.seq AND z.line = 0"
+        )
+    });
     let sql = format!(
-        "SELECT p.recorded_at / {DAY_MICROS} AS day, {feature} AS feature, \
-         CAST(SUM(p.amount) AS BIGINT) AS micros FROM journal p JOIN journal z \
-         ON z.seq = p.seq AND z.bucket = $1 AND z.wallet = $2 AND z.seq BETWEEN $3 AND $4 AND z.line = 0 \
-         WHERE p.bucket = $1 AND p.wallet = $2 AND p.seq BETWEEN $3 AND $4 AND p.kind IN ($5, $6) \
-         AND p.to_account = $7 AND p.from_account <> $8 AND p.seq NOT IN (SELECT r.receipt FROM reversals r \
-         WHERE r.bucket = $1 AND r.wallet = $2 AND r.receipt BETWEEN $3 AND $4) GROUP BY 1, 2 ORDER BY 1, 2"
+        "SELECT used.recorded_at / {DAY_MICROS} AS day, ({}) AS feature, \
+         CAST(SUM(used.amount) AS BIGINT) AS micros FROM journal used \
+         WHERE used.bucket = $1 AND used.wallet = $2 AND used.seq BETWEEN $3 AND $4 AND used.kind IN ($5, $6) \
+         AND used.to_account = $7 AND used.from_account <> $8 AND used.seq NOT IN \
+         (SELECT r.receipt FROM reversals r WHERE r.bucket = $1 AND r.wallet = $2 AND r.receipt BETWEEN $3 AND $4) \
+         GROUP BY 1, 2 ORDER BY 1, 2",
+        facts.join(" UNION ALL ")
     );
     let values = vec![
         bucket_of(wallet).into(),

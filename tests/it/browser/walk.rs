@@ -89,7 +89,7 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
     follow_links(visit, "an operator", &["/console"], OF_OPERATORS, look);
     visit.go("/console");
     browser.push("Verify now");
-    browser.see("This page looks again");
+    browser.see("Another check is asked for");
     look("a check under way");
     visit.go("/console/customers?q=nobody-at-all");
     look("nothing found");

@@ -312,7 +312,10 @@ async fn every_page_opens_and_the_check_turns_green() {
         assert!(browser.get("/console").await.html.contains("No check has run yet."));
         let seen = browser.send("/console", "/console/verification", &[]).await;
         assert_eq!(seen.location, "/console");
-        assert!(browser.get("/console").await.html.contains("Another check is asked for"), "until it is done");
+        assert!(
+            browser.get("/console").await.html.contains("Another check is asked for"),
+            "until it is done"
+        );
         app::work::schedules_round(&house.app).await.expect("the worker looks");
         let shown = browser.get("/console").await.html;
         assert!(shown.contains(">green<") && shown.contains("Verify now"), "{shown}");

@@ -11,6 +11,7 @@ use tests::bank::Effect;
 use tests::databases::{Bench, authorize, benches_with, command, debit, grant, is_short};
 use tests::linear::{NEVER, Seen, Verdict, What, judge};
 use tests::random::SplitMix64;
+use tests::say;
 
 const ROUNDS: usize = 12;
 const CANARY_ROUNDS: usize = 60;
@@ -157,7 +158,11 @@ impl Caller {
                 (what, true)
             }
             Err(error) if is_short(&error) => (What::Short { needs: credits * MICROS }, true),
-            Err(error) => panic!("{key}: {error}"),
+            Err(error) => {
+                // No wallet has as little: an answer that no history explains.
+                say(&format!("{key}: {error}"));
+                (What::Short { needs: i64::MIN }, true)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod m0013_sealed_postings;
 mod m0014_retention;
 mod m0020_password_resets;
 mod m0021_problems;
+mod m0022_one_open_problem;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_retention::Migration),
             Box::new(m0020_password_resets::Migration),
             Box::new(m0021_problems::Migration),
+            Box::new(m0022_one_open_problem::Migration),
         ]
     }
 }

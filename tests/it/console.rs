@@ -12,6 +12,8 @@ use axum::http::{Request, header};
 use engine::EngineConfig;
 use kernel::{Credits, IdempotencyKey};
 use ledger::GrantKind;
+use sea_orm::EntityTrait;
+use store::cold::{mails, outbox, problems, queue};
 use tests::databases::{Bench, benches_with, command, debit};
 use tower::ServiceExt;
 
@@ -301,6 +303,145 @@ async fn a_form_without_its_token_changes_nothing() {
         }
         assert_eq!(house.available(&ada).await, "0");
         assert_eq!(browser.get("/console").await.status, 200, "still signed in");
+    }
+}
+
+/// All rows of mails as they lie in the database.
+async fn stored_mails(house: &House) -> Vec<mails::Model> {
+    mails::Entity::find().all(house.app.store().reader()).await.expect("rows")
+}
+
+/// Two mails whose links are secrets: a proof of the address and a new password.
+async fn secret_mails(house: &House) -> Vec<(mails::Model, String)> {
+    let new = app::accounts::NewUser {
+        name: "Ada".to_owned(),
+        email: CUSTOMER.0.to_owned(),
+        password: CUSTOMER.1.to_owned(),
+        user_agent: String::new(),
+    };
+    app::accounts::sign_up(&house.app, new).await.expect("a customer");
+    let role = app::accounts::Role::Customer;
+    app::accounts::forgot_password(&house.app, role, CUSTOMER.0).await.expect("an answer");
+    app::work::outbox_round(&house.app).await.expect("the worker looks");
+    let rows = stored_mails(house).await;
+    let secret = |row: &mails::Model| {
+        let (_, link) = row.text.split_once("token=").expect("a link");
+        link.split_whitespace().next().expect("a secret").to_owned()
+    };
+    rows.into_iter().map(|row| (row.clone(), secret(&row))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_operator_sees_a_secret_link_and_no_row_keeps_it() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let mut browser = house.operators_browser().await;
+        let secrets = secret_mails(&house).await;
+        assert_eq!(secrets.len(), 2, "{}", house.bench.name);
+        for (row, secret) in &secrets {
+            assert!(secret.len() > 20 && row.html.contains(secret), "{}", row.key);
+            let html = browser.get(&format!("/console/mails/{}", row.id)).await.html;
+            assert!(html.contains("token=…") && !html.contains(secret), "{html}");
+        }
+        let (transport, sent) = mail::Transport::memory();
+        send_due(&house.app, &transport).await.expect("a run");
+        let sent = sent.lock().unwrap().clone();
+        let rows = stored_mails(&house).await;
+        for (row, secret) in &secrets {
+            assert!(sent.iter().any(|mail| mail.letter.text.contains(secret)), "its reader has it");
+            let row = rows.iter().find(|kept| kept.id == row.id).expect("the row");
+            assert_eq!((row.state.as_str(), row.sent_at.is_some()), (mails::SENT, true));
+            assert!(!format!("{row:?}").contains(secret), "{row:?}");
+            let html = browser.get(&format!("/console/mails/{}", row.id)).await.html;
+            assert!(html.contains("Not kept"), "{html}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_given_up_keeps_no_secret_and_is_not_sent_empty() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let secrets = secret_mails(&house).await;
+        // Nothing listens on port 1.
+        let transport = mail::Transport::smtp("smtp://127.0.0.1:1").expect("a mail server");
+        for _ in 0..12 {
+            send_due(&house.app, &transport).await.expect("a run");
+            house.bench.clock.advance_seconds(86_400);
+        }
+        let mut browser = house.operators_browser().await;
+        for (row, secret) in &secrets {
+            let rows = stored_mails(&house).await;
+            let row = rows.iter().find(|kept| kept.id == row.id).expect("the row");
+            assert_eq!(row.state, mails::FAILED);
+            assert!(!format!("{row:?}").contains(secret), "{row:?}");
+            let html = browser.get(&format!("/console/mails/{}", row.id)).await.html;
+            assert!(html.contains("Not kept") && !html.contains("Try again"), "{html}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_replaying_and_sending_again_are_written_down_once() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada-1", CUSTOMER.0).await;
+        let mut browser = house.operators_browser().await;
+        let at = house.bench.clock.now().micros();
+        let problem = problems::Model {
+            id: kernel::new_uuid(),
+            customer: ada.id.uuid(),
+            receipt: "rct_1".to_owned(),
+            reporter: CUSTOMER.0.to_owned(),
+            text: "black".to_owned(),
+            state: problems::OPEN.to_owned(),
+            created_at: at,
+            closed_at: None,
+            closed_by: None,
+        };
+        let key = "password_reset/nobody/1".to_owned();
+        let mut work = outbox::Model::new(kernel::new_uuid(), key, "password_reset", "{}".to_owned(), at);
+        work.state = queue::FAILED.to_owned();
+        let failed = mails::Model {
+            id: kernel::new_uuid(),
+            key: "receipt:chk_1".to_owned(),
+            recipient: CUSTOMER.0.to_owned(),
+            subject: "Your receipt".to_owned(),
+            text: "Thank you.".to_owned(),
+            html: "<p>Thank you.</p>".to_owned(),
+            state: mails::FAILED.to_owned(),
+            attempts: 10,
+            next_attempt_at: at,
+            created_at: at,
+            sent_at: None,
+            error: Some("refused".to_owned()),
+        };
+        let txn = house.app.store().write().await.expect("a transaction");
+        problems::insert(&txn, problem.clone()).await.expect("a problem");
+        outbox::insert(&txn, work.clone()).await.expect("work");
+        mails::insert_once(&txn, failed.clone()).await.expect("a mail");
+        txn.commit().await.expect("kept");
+
+        let (mail_page, work_page) =
+            (format!("/console/mails/{}", failed.id), format!("/console/outbox/{}", work.id));
+        let close = format!("/console/problems/{}/closure", problem.id);
+        for (page, action, audited) in [
+            ("/console/problems", close.clone(), "problem.close"),
+            (mail_page.as_str(), format!("{mail_page}/retry"), "mail.retry"),
+            (work_page.as_str(), format!("{work_page}/replay"), "work.replay"),
+        ] {
+            let html = browser.get(page).await.html;
+            let (_, token) = html.split_once("name=\"form_token\" value=\"").expect("a form");
+            let token = token.split('"').next().unwrap().to_owned();
+            let form = [("form_token".to_owned(), token.clone())];
+            for _ in 0..2 {
+                assert_eq!(browser.post(&action, &form).await.status, 303, "{action}");
+            }
+            let audit = browser.get("/console/audit").await.html;
+            assert_eq!(audit.matches(audited).count(), 1, "{audited}: {audit}");
+            let unknown = format!("/console/problems/{}/closure", kernel::new_uuid());
+            assert_eq!(browser.post(&unknown, &form).await.status, 404);
+        }
     }
 }
 

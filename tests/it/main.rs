@@ -17,6 +17,7 @@ mod costs;
 mod demo;
 mod doctor;
 mod engine;
+mod forms;
 mod identity;
 mod interleavings;
 mod kill;

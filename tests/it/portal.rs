@@ -320,6 +320,78 @@ async fn guessing_passwords_has_to_wait_and_tells_nothing() {
 }
 
 #[tokio::test]
+async fn guessing_in_the_form_that_changes_it_has_to_wait_too() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let (form, new) = ("/settings/password", ("password", "another password"));
+        for _ in 0..5 {
+            let shown = browser.post("/settings", form, &[("current", "wrong password"), new]).await;
+            assert!(shown.status == 400 && shown.body.contains("is not your password"));
+        }
+        let waits = browser.post("/settings", form, &[("current", PASSWORD), new]).await;
+        assert!(waits.status == 400 && waits.body.contains("has to wait"), "even the right one waits");
+        shop.clock.advance_seconds(6);
+        assert!(browser.post("/settings", form, &[("current", PASSWORD), new]).await.leads_to("/settings"));
+        let wrong = browser.post("/settings", form, &[("current", PASSWORD), new]).await;
+        assert!(wrong.body.contains("is not your password"), "{}: the count began anew", shop.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_minute_takes_so_many_resets_and_answers_the_others_alike() {
+    in_each_shop(async |shop| {
+        let waiting = async || {
+            let state = store::cold::queue::WAITING;
+            let by = app::Principal::system();
+            let page = app::PageRequest { limit: Some(100), ..app::PageRequest::default() };
+            let work = app::queues::work(&shop.app, &by, Some(state), &page).await.expect("a list").data;
+            work.iter().filter(|work| work.kind == "password_reset").count()
+        };
+        let most = usize::try_from(app::accounts::RESETS_PER_MINUTE).expect("small");
+        let mut stranger = Browser::of(shop);
+        let forgot = |n: usize| format!("nobody-{n}@example.com");
+        for n in 0..most + 5 {
+            let asked = stranger.post("/forgot", "/forgot", &[("email", &forgot(n))]).await;
+            assert!(asked.leads_to("/sign-in"), "{n}: {asked:?}");
+        }
+        assert_eq!(waiting().await, most, "{}", shop.name);
+        shop.clock.advance_seconds(60);
+        stranger.post("/forgot", "/forgot", &[("email", &forgot(most))]).await;
+        assert_eq!(waiting().await, most + 1, "{}", shop.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_reports_at_once_one_is_taken() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let customer = browser.customer().await;
+        grant(shop, &customer, "100").await;
+        let receipt = image(shop, &customer, json!({})).await;
+        let path = format!("/receipts/{receipt}/problem");
+        let page = browser.get(&format!("/receipts/{receipt}")).await.body;
+        let token = between(&page, "name=\"form_token\" value=\"", "\"").to_owned();
+        let reports = (0..8).map(|_| {
+            let (mut same, path, token) = (browser.copy(), path.as_str(), token.as_str());
+            async move { same.post_as_is(path, &[("form_token", token), ("text", "black")]).await }
+        });
+        let shown = futures::future::join_all(reports).await;
+        let taken = shown.iter().filter(|shown| shown.status == 303).count();
+        let refused =
+            shown.iter().filter(|shown| shown.status == 400 && shown.body.contains("You reported a problem"));
+        assert_eq!((taken, refused.count()), (1, 7), "{}", shop.name);
+        let (system, all) = (app::Principal::system(), app::PageRequest::default());
+        let listed = app::problems::list(&shop.app, &system, None, &all).await.expect("a list").data;
+        assert_eq!(listed.len(), 1, "{}", shop.name);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn guesses_side_by_side_are_no_free_tries() {
     in_each_shop(async |shop| {
         let mut browser = Browser::of(shop);
@@ -399,10 +471,8 @@ async fn an_address_is_proven_by_the_link_that_was_mailed() {
         let mut browser = Browser::of(shop);
         browser.sign_up("Ada", "ada@example.com").await;
         assert!(browser.get("/settings").await.body.contains("not proven yet"));
-        let system = app::Principal::system();
-        let mails =
-            app::mails::list(&shop.app, &system, None, &app::PageRequest::default()).await.expect("mails");
-        let mail = mails.data.first().expect("a welcome");
+        shop.settle().await;
+        let mail = shop.sent.lock().expect("no panic holds it").first().expect("a welcome").letter.clone();
         let path = tests::shop::path_of(between(&mail.text, "reach you:\n\n", "\n"));
         assert!(path.starts_with("/verify?token="), "{}", mail.text);
         assert!(browser.get("/verify?token=0").await.leads_to("/sign-in"));

@@ -2,9 +2,9 @@
 
 use app::accounts::{self, NewUser};
 use app::work;
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
-use store::cold::{quotes, requests, sessions, verifications};
+use store::cold::{outbox, password_resets, quotes, requests, sessions, verifications};
 use tests::shop::{Answer, Shop, in_each_shop};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -78,6 +78,27 @@ async fn answers_replay_for_90_days_and_what_has_had_its_time_is_forgotten() {
         assert!(late.body == hold.body && is_replayed(&late), "{}: {late:?}", shop.name);
         let row = schedule(shop).await;
         assert_eq!(row["failed"], json!(false), "{row}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_forgot_a_password_is_forgotten_in_days() {
+    in_each_shop(async |shop| {
+        let kept = async || {
+            let db = shop.app.store().reader();
+            let asked = outbox::Entity::find().filter(outbox::Column::Kind.eq("password_reset"));
+            let links = password_resets::Entity::find();
+            [asked.count(db).await.unwrap(), links.count(db).await.unwrap()]
+        };
+        sign_up(shop, "ada").await;
+        for email in ["ada@example.com", "nobody@example.com"] {
+            accounts::forgot_password(&shop.app, accounts::Role::Customer, email).await.unwrap();
+        }
+        shop.settle().await;
+        assert_eq!(kept().await, [2, 1], "{}", shop.name);
+        shop.wait_and_settle(2 * DAY_SECONDS).await;
+        assert_eq!(kept().await, [0, 0], "{}", shop.name);
     })
     .await;
 }

@@ -1,13 +1,14 @@
 //! What operators did, and how it is done: the row first, then the act, then what came of it. So nothing
 //! happens without a row; a row that stays `asked` tells of an act whose outcome nobody saw.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
-use kernel::{CustomerId, IdempotencyKey, Timestamp};
+use kernel::{CustomerId, IdempotencyKey, Timestamp, new_uuid};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use store::StoreError;
 use store::cold::audit;
+use store::{DatabaseTransaction, StoreError};
 use uuid::Uuid;
 
 use crate::about::to_json;
@@ -52,6 +53,17 @@ pub(crate) struct Asked<'a, I> {
     pub input: I,
 }
 
+/// An act that changes one row, in whose transaction it is written down.
+pub(crate) struct Noted<'a> {
+    pub by: &'a Session,
+    pub action: &'static str,
+    pub subject: String,
+    pub customer: Option<CustomerId>,
+    /// The row's state.
+    pub before: &'a str,
+    pub after: &'a str,
+}
+
 pub async fn list(
     app: &App,
     by: &Principal,
@@ -64,6 +76,30 @@ pub async fn list(
     let owner = customer.map(CustomerId::uuid);
     let rows = audit::page(app.store().reader(), owner, before, limit + 1).await?;
     Ok(Page::cut(rows, limit, |row| row.id.to_string()).map(audit_row))
+}
+
+/// Writes down what `txn` does; nobody is asked for a reason.
+pub(crate) async fn note(
+    txn: &DatabaseTransaction,
+    noted: Noted<'_>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let state = |state: &str| to_json(&BTreeMap::from([("state", state)]));
+    let row = audit::Model {
+        id: new_uuid(),
+        actor: noted.by.user.email.clone(),
+        action: noted.action.to_owned(),
+        subject: noted.subject,
+        customer: noted.customer.map(CustomerId::uuid),
+        reason: String::new(),
+        state: DONE.to_owned(),
+        input: "{}".to_owned(),
+        before: Some(state(noted.before)?),
+        after: Some(state(noted.after)?),
+        created_at: now.micros(),
+    };
+    audit::insert_once(txn, row).await?;
+    Ok(())
 }
 
 /// Runs `work` under the idempotency key of the act. `state` tells what it is about, before and after.

@@ -78,6 +78,8 @@ pub struct AppConfig {
     pub mail_from: mail::Sender,
     /// Where the pages are reached from outside, such as `https://credits.example.com`; for links in mails.
     pub public_url: String,
+    /// The same for the console, which may have an address of its own; without `/console`.
+    pub console_url: String,
     /// Journal rows beyond which the older half is sealed.
     pub hot_rows: u64,
     /// How long first answers are kept that have no place in the journal;
@@ -96,6 +98,7 @@ struct Inner {
     capture_turns: turns::Turns,
     crowd: crowd::Crowd,
     passwords: accounts::Workplaces,
+    asked_resets: accounts::AskedResets,
     bells: work::Bells,
 }
 
@@ -113,6 +116,7 @@ impl App {
             capture_turns: turns::Turns::default(),
             crowd: crowd::Crowd::default(),
             passwords: accounts::Workplaces::default(),
+            asked_resets: accounts::AskedResets::default(),
             bells: work::Bells::default(),
         };
         App { inner: Arc::new(inner) }
@@ -158,7 +162,7 @@ impl AppConfig {
 
     /// A page of the console as a link.
     pub fn console_page(&self, path: &str) -> String {
-        self.portal_page(&format!("console/{path}"))
+        format!("{}/console/{path}", self.console_url.trim_end_matches('/'))
     }
 }
 
@@ -170,6 +174,7 @@ impl Default for AppConfig {
             gateway: None,
             mail_from: mail::Sender::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
+            console_url: "http://127.0.0.1:8080".to_owned(),
             hot_rows: 1_000_000,
             idempotency_days: retention::IDEMPOTENCY_DAYS_MIN,
         }

@@ -3,10 +3,12 @@
 use kernel::{Timestamp, new_uuid};
 use mail::{Letter, Mail, Transport};
 use serde::{Deserialize, Serialize};
-use store::cold::mails::{self, FAILED, PENDING, SENT};
+use store::cold::mails::{self, FAILED, Keep, PENDING, SENT};
 use store::{DatabaseTransaction, StoreError};
 use uuid::Uuid;
 
+use crate::accounts::Session;
+use crate::audit::{self, Noted};
 use crate::{App, AppError, Page, PageRequest, Principal, Scope};
 
 /// Mails of one run.
@@ -18,6 +20,11 @@ const LEASE_SECONDS: i64 = 120;
 /// The first pause after a failure; each later one is twice as long, up to a day.
 const FIRST_PAUSE_SECONDS: i64 = 60;
 const LONGEST_PAUSE_SECONDS: i64 = 86_400;
+/// Beginnings of the keys of mails whose link is as good as a password. Their text is kept until they are
+/// sent or given up, and no longer.
+const SECRET_KEYS: [&str; 3] = ["password_reset/", "welcome:", "verify:"];
+/// What stands before the secret in such a link.
+const TOKEN: &str = "token=";
 
 /// A mail to be sent once per `key`.
 #[derive(Clone, Debug)]
@@ -28,13 +35,14 @@ pub struct NewMail {
     pub letter: Letter,
 }
 
-/// A mail as operators see it.
+/// A mail as operators see it: without the secrets of its links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentMail {
     pub id: Uuid,
     pub key: String,
     pub recipient: String,
     pub subject: String,
+    /// Empty when it was a secret and its mail has ended.
     pub text: String,
     pub html: String,
     pub state: MailState,
@@ -107,6 +115,7 @@ pub async fn send_due(app: &App, transport: &Transport) -> Result<Run, AppError>
 
 async fn send(app: &App, transport: &Transport, row: mails::Model, run: &mut Run) -> Result<(), AppError> {
     let (id, attempts) = (row.id, row.attempts.saturating_add(1));
+    let keep = if is_secret(&row.key) { Keep::Nothing } else { Keep::Text };
     let letter = Letter { subject: row.subject, text: row.text, html: row.html };
     let created_at = Timestamp::from_micros_saturating(row.created_at);
     let mail = Mail { id, recipient: row.recipient, letter, created_at };
@@ -114,7 +123,7 @@ async fn send(app: &App, transport: &Transport, row: mails::Model, run: &mut Run
     let error = match transport.send(&app.config().mail_from, &mail).await {
         Ok(()) => {
             run.sent += 1;
-            return Ok(mails::mark_sent(db, id, app.now().micros()).await?);
+            return Ok(mails::mark_sent(db, id, app.now().micros(), keep).await?);
         }
         Err(error) => error,
     };
@@ -125,7 +134,7 @@ async fn send(app: &App, transport: &Transport, row: mails::Model, run: &mut Run
     } else {
         run.put_off += 1
     }
-    Ok(mails::mark_failed(db, id, described(&error), retry_at).await?)
+    Ok(mails::mark_failed(db, id, described(&error), retry_at, keep).await?)
 }
 
 fn pause_seconds(attempts: i16) -> i64 {
@@ -160,17 +169,39 @@ pub async fn get(app: &App, by: &Principal, id: Uuid) -> Result<SentMail, AppErr
     sent_mail(row.ok_or(AppError::not_found("mail"))?)
 }
 
-/// Tries a failed mail again from the start.
-pub async fn retry(app: &App, by: &Principal, id: Uuid) -> Result<(), AppError> {
-    by.require(Scope::Admin)?;
+/// Tries a failed mail again from the start. One with a secret link is asked for anew by its reader.
+pub async fn retry(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
+    by.user.principal().require(Scope::Admin)?;
     let txn = app.store().write().await?;
     let is_renewed = mails::retry(&txn, id, app.now().micros()).await?;
+    if is_renewed {
+        let (action, subject) = ("mail.retry", id.to_string());
+        let noted = Noted { by, action, subject, customer: None, before: FAILED, after: PENDING };
+        audit::note(&txn, noted, app.now()).await?;
+    }
     txn.commit().await.map_err(StoreError::from)?;
     if is_renewed {
         return Ok(());
     }
-    let detail = "only a mail that failed can be sent again".to_owned();
+    let detail = "only a mail that failed and whose text is kept can be sent again".to_owned();
     Err(AppError::Conflict { code: "mail_not_failed", detail })
+}
+
+fn is_secret(key: &str) -> bool {
+    SECRET_KEYS.iter().any(|kind| key.starts_with(kind))
+}
+
+/// The text with `…` in place of each link's secret.
+fn masked(text: &str) -> String {
+    let mut parts = text.split(TOKEN);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        shown.push_str(TOKEN);
+        shown.push('…');
+        shown.push_str(part.trim_start_matches(is_token));
+    }
+    shown
 }
 
 fn sent_mail(row: mails::Model) -> Result<SentMail, AppError> {
@@ -185,8 +216,8 @@ fn sent_mail(row: mails::Model) -> Result<SentMail, AppError> {
         key: row.key,
         recipient: row.recipient,
         subject: row.subject,
-        text: row.text,
-        html: row.html,
+        text: masked(&row.text),
+        html: masked(&row.html),
         state,
         attempts: row.attempts,
         next_attempt_at: Timestamp::from_micros_saturating(row.next_attempt_at),
@@ -209,6 +240,13 @@ impl MailState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_masked_wherever_it_stands() {
+        let text = "https://a.example/reset?token=3q2-7w_X\nor <a href=\"/verify?token=aB\">x</a> token";
+        let shown = "https://a.example/reset?token=…\nor <a href=\"/verify?token=…\">x</a> token";
+        assert_eq!(masked(text), shown);
+    }
 
     #[test]
     fn pauses_double_up_to_a_day() {

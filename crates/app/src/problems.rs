@@ -8,6 +8,7 @@ use store::cold::{customers, users};
 use uuid::Uuid;
 
 use crate::accounts::{Role, Session};
+use crate::audit::{self, Noted};
 use crate::mails::{NewMail, enqueue};
 use crate::text::Checks;
 use crate::{App, AppError, Page, PageRequest, Principal, Scope, receipts};
@@ -73,17 +74,24 @@ pub async fn report(app: &App, by: &Session, receipt: ReceiptId, text: &str) -> 
     let operators = users::of_role(db, Role::Operator.as_str(), OPERATORS_MAX).await?;
     let txn = app.store().write().await?;
     if problems::of_receipt(&txn, &row.receipt).await?.is_some_and(|last| last.state == OPEN) {
-        let detail = "You have reported this receipt already; somebody will look at it.".to_owned();
-        return Err(AppError::Conflict { code: "already_reported", detail });
+        return Err(already_reported());
     }
+    let id = row.id;
+    // Two at once: the database lets one of them in.
+    let inserted = problems::insert(&txn, row).await;
+    inserted.map_err(|e| if e.is_unique_violation() { already_reported() } else { e.into() })?;
     for operator in operators {
-        let key = format!("problem:{}:{}", row.id, operator.email);
+        let key = format!("problem:{id}:{}", operator.email);
         enqueue(&txn, NewMail { key, recipient: operator.email, letter: letter.clone() }, app.now()).await?;
     }
-    problems::insert(&txn, row).await?;
     txn.commit().await.map_err(StoreError::from)?;
     app.bells().mails.notify_one();
     Ok(())
+}
+
+fn already_reported() -> AppError {
+    let detail = "You have reported this receipt already; somebody will look at it.".to_owned();
+    AppError::Conflict { code: "already_reported", detail }
 }
 
 /// The last report of a receipt, for whoever may see the receipt.
@@ -116,7 +124,13 @@ pub async fn list(
 pub async fn close(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
     by.user.principal().require(Scope::Admin)?;
     let txn = app.store().write().await?;
-    problems::close(&txn, id, &by.user.email, app.now().micros()).await?;
+    let row = problems::by_id(&txn, id).await?.ok_or(AppError::not_found("problem"))?;
+    if problems::close(&txn, id, &by.user.email, app.now().micros()).await? {
+        let customer = Some(CustomerId::from_uuid(row.customer));
+        let (action, subject) = ("problem.close", id.to_string());
+        let noted = Noted { by, action, subject, customer, before: OPEN, after: CLOSED };
+        audit::note(&txn, noted, app.now()).await?;
+    }
     Ok(txn.commit().await.map_err(StoreError::from)?)
 }
 

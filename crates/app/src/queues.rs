@@ -7,6 +7,8 @@ use store::cold::queue::{self, Queue};
 use store::cold::{inbox, outbox, schedules};
 use uuid::Uuid;
 
+use crate::accounts::Session;
+use crate::audit::{self, Noted};
 use crate::{App, AppError, Page, PageRequest, Principal, Scope};
 
 /// States that a list can be narrowed to.
@@ -83,9 +85,9 @@ pub async fn one_event(app: &App, by: &Principal, id: &str) -> Result<Event, App
 }
 
 /// Handles the event again; what it did before it will not do twice.
-pub async fn replay_event(app: &App, by: &Principal, id: &str) -> Result<(), AppError> {
-    one_event(app, by, id).await?;
-    again(app, Queue::Inbox, id).await
+pub async fn replay_event(app: &App, by: &Session, id: &str) -> Result<(), AppError> {
+    let before = one_event(app, &by.user.principal(), id).await?.progress.state;
+    again(app, Queue::Inbox, id, replayed(by, "event.replay", id.to_owned(), &before)).await
 }
 
 /// Newest first.
@@ -108,9 +110,13 @@ pub async fn one_work(app: &App, by: &Principal, id: Uuid) -> Result<Work, AppEr
     Ok(piece(row.ok_or(AppError::not_found("work"))?))
 }
 
-pub async fn replay_work(app: &App, by: &Principal, id: Uuid) -> Result<(), AppError> {
-    one_work(app, by, id).await?;
-    again(app, Queue::Outbox, id).await
+pub async fn replay_work(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
+    let before = one_work(app, &by.user.principal(), id).await?.progress.state;
+    again(app, Queue::Outbox, id, replayed(by, "work.replay", id.to_string(), &before)).await
+}
+
+fn replayed<'a>(by: &'a Session, action: &'static str, subject: String, before: &'a str) -> Noted<'a> {
+    Noted { by, action, subject, customer: None, before, after: queue::WAITING }
 }
 
 pub async fn schedules(app: &App, by: &Principal) -> Result<Vec<Schedule>, AppError> {
@@ -120,9 +126,17 @@ pub async fn schedules(app: &App, by: &Principal) -> Result<Vec<Schedule>, AppEr
     Ok(rows.into_iter().map(|row| schedule(row, now)).collect())
 }
 
-async fn again(app: &App, queue: Queue, id: impl Into<store::Value>) -> Result<(), AppError> {
+async fn again(
+    app: &App,
+    queue: Queue,
+    id: impl Into<store::Value>,
+    noted: Noted<'_>,
+) -> Result<(), AppError> {
     let txn = app.store().write().await?;
     let is_renewed = queue::again(&txn, queue, id, app.now().micros()).await?;
+    if is_renewed {
+        audit::note(&txn, noted, app.now()).await?;
+    }
     txn.commit().await.map_err(StoreError::from)?;
     if is_renewed {
         return Ok(());

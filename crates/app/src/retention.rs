@@ -2,12 +2,15 @@
 
 use store::cold::retention::{Passing, forget};
 
+use crate::accounts::PASSWORD_RESET;
 use crate::{App, AppError};
 
 /// rules.md, "Idempotency": a key replays for at least this long; `idempotency_days` may be more.
 pub const IDEMPOTENCY_DAYS_MIN: i64 = 90;
 /// After its end a quote only explains why it is refused; what was charged from it has its own copy.
 pub const QUOTE_KEPT_DAYS: i64 = 30;
+/// Who asked for a new password is kept this long after the work has ended.
+pub const ASKED_RESET_KEPT_DAYS: i64 = 1;
 const DAY_SECONDS: i64 = 86_400;
 /// Rows in one statement, and statements for one table in one run; the next run goes on.
 const ROWS: u64 = 1_000;
@@ -22,6 +25,8 @@ pub(crate) async fn run(app: &App) -> Result<String, AppError> {
         (Passing::Quotes, "quotes", days_ago(QUOTE_KEPT_DAYS)),
         (Passing::Sessions, "sessions", days_ago(0)),
         (Passing::Verifications, "verification links", days_ago(0)),
+        (Passing::PasswordResets, "reset links", days_ago(0)),
+        (Passing::Work(PASSWORD_RESET), "asked resets", days_ago(ASKED_RESET_KEPT_DAYS)),
     ] {
         said.push(format!("{} {name}", clean(app, what, before).await?));
     }

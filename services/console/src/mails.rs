@@ -72,7 +72,7 @@ pub async fn retry(
     Form { .. }: Form<Nothing>,
 ) -> Result<Response, Failure> {
     let id: uuid::Uuid = id.parse().map_err(|_| Failure::NotFound)?;
-    let done = mails::retry(console.site.app(), &by(&member), id).await;
+    let done = mails::retry(console.site.app(), &member.session, id).await;
     Ok(member.visitor.redirect(&format!("{PATH}/{id}"), Some(said(done)?)))
 }
 
@@ -86,7 +86,8 @@ pub fn page(shell: Shell, mail: &SentMail) -> MailPage {
         ("Made", instant(mail.created_at)),
         ("Outcome", outcome(mail)),
     ];
-    let retry = (mail.state == MailState::Failed).then(|| format!("{PATH}/{}/retry", mail.id));
+    let retry = (mail.state == MailState::Failed && !mail.text.is_empty())
+        .then(|| format!("{PATH}/{}/retry", mail.id));
     MailPage { shell, facts, text: mail.text.clone(), retry }
 }
 

@@ -97,7 +97,7 @@ pub async fn replay_event(
     Path(id): Path<String>,
     Form { .. }: Form<Nothing>,
 ) -> Result<Response, Failure> {
-    let done = queues::replay_event(console.site.app(), &by(&member), &id).await;
+    let done = queues::replay_event(console.site.app(), &member.session, &id).await;
     Ok(member.visitor.redirect(&format!("{EVENTS}/{id}"), Some(said(done)?)))
 }
 
@@ -136,7 +136,7 @@ pub async fn replay_work(
     Form { .. }: Form<Nothing>,
 ) -> Result<Response, Failure> {
     let id: uuid::Uuid = id.parse().map_err(|_| Failure::NotFound)?;
-    let done = queues::replay_work(console.site.app(), &by(&member), id).await;
+    let done = queues::replay_work(console.site.app(), &member.session, id).await;
     Ok(member.visitor.redirect(&format!("{WORK}/{id}"), Some(said(done)?)))
 }
 

@@ -53,13 +53,16 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let mut running = Vec::new();
     match console {
         Some((own, at)) => {
-            let pages =
-                console::router_alone(app.clone(), &format!("http://{at}"), &settings.public_url(address))
-                    .merge(site::asset_routes());
+            let pages = console::router_alone(
+                app.clone(),
+                &settings.console_url(address, Some(at)),
+                &settings.public_url(address),
+            )
+            .merge(site::asset_routes());
             running.push((own, pages));
         }
         None if options.runs(Service::Console) => {
-            services = services.merge(console::router(app.clone(), &settings.public_url(address)));
+            services = services.merge(console::router(app.clone(), &settings.console_url(address, None)));
         }
         None => {}
     }

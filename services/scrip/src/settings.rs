@@ -13,11 +13,12 @@ use serde::Deserialize;
 pub const DEFAULTS: &str = include_str!("../scrip.default.toml");
 
 /// Variables that set one setting each.
-const VARIABLES: [(&str, &str); 12] = [
+const VARIABLES: [(&str, &str); 13] = [
     ("SCRIP_LISTEN", "listen"),
     ("SCRIP_DATA_DIR", "data_dir"),
     ("SCRIP_DATABASE_URL", "database_url"),
     ("SCRIP_CONSOLE_LISTEN", "console_listen"),
+    ("SCRIP_CONSOLE_URL", "console_url"),
     ("SCRIP_PUBLIC_URL", "public_url"),
     ("SCRIP_STRIPE_SECRET_KEY", "stripe_secret_key"),
     ("SCRIP_STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
@@ -43,6 +44,7 @@ pub struct Settings {
     database_url: String,
     buy_url: String,
     console_listen: String,
+    console_url: String,
     public_url: String,
     stripe_secret_key: Hidden,
     stripe_webhook_secret: Hidden,
@@ -131,6 +133,15 @@ impl Settings {
         if self.public_url.is_empty() { format!("http://{address}") } else { self.public_url.clone() }
     }
 
+    /// Where the console is reached from outside: at its own address `own`, else beside the pages of `address`.
+    pub fn console_url(&self, address: SocketAddr, own: Option<SocketAddr>) -> String {
+        match own {
+            _ if !self.console_url.is_empty() => self.console_url.clone(),
+            Some(own) => format!("http://{own}"),
+            None => self.public_url(address),
+        }
+    }
+
     /// `sk_test_…` or `sk_live_…`; `None` without one.
     pub fn stripe_secret_key(&self) -> Option<String> {
         Some(self.stripe_secret_key.0.trim().to_owned()).filter(|key| !key.is_empty())
@@ -201,6 +212,7 @@ impl Settings {
             gateway: None,
             mail_from: self.mail_from()?,
             public_url: self.public_url(self.listen),
+            console_url: self.console_url(self.listen, self.console_listen()?),
             hot_rows: self.hot_rows,
             idempotency_days: self.idempotency_days,
         })
@@ -249,6 +261,21 @@ mod tests {
         let settings = settings.expect("valid");
         assert_eq!(settings.listen.port(), 9);
         assert!(!settings.is_embedded());
+    }
+
+    #[test]
+    fn links_for_operators_lead_to_where_the_console_is() {
+        let (beside, own) = ("https://credits.example.com/", "127.0.0.1:8081");
+        let link = |pairs: &[(&str, &str)]| {
+            let app = read(pairs).and_then(|settings| settings.app()).expect("valid");
+            assert_eq!(app.portal_page("reset"), "https://credits.example.com/reset");
+            app.console_page("reset")
+        };
+        let (public, listen) = (("SCRIP_PUBLIC_URL", beside), ("SCRIP_CONSOLE_LISTEN", own));
+        assert_eq!(link(&[public]), "https://credits.example.com/console/reset");
+        assert_eq!(link(&[public, listen]), "http://127.0.0.1:8081/console/reset");
+        let outside = ("SCRIP_CONSOLE_URL", "https://ops.example.com");
+        assert_eq!(link(&[public, listen, outside]), "https://ops.example.com/console/reset");
     }
 
     #[test]

@@ -3,6 +3,7 @@ use store::StoreError;
 use store::cold::{password_resets, sessions as session_rows, users};
 
 use super::sessions::{NewSession, Session, begin};
+use super::sign_in::{count_try, refused};
 use super::{SignedIn, User, passwords, user};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError};
@@ -33,12 +34,17 @@ pub async fn change_password(app: &App, by: &Session, change: PasswordChange) ->
     passwords::check(&mut checks, "password", &change.new);
     checks.done()?;
     let row = users::by_id(app.store().reader(), by.user.id).await?.ok_or(AppError::not_found("user"))?;
+    // As at the sign-in: whoever sits at somebody else's browser may not guess without end.
+    if !count_try(app, &row).await? {
+        return Err(refused());
+    }
     if !passwords::matches(app, &change.current, Some(row.password_hash)).await? {
         return Err(AppError::invalid("current", "is not your password"));
     }
     let password_hash = passwords::hash(app, &change.new).await?;
     let txn = app.store().write().await?;
     users::set_password(&txn, by.user.id, &password_hash).await?;
+    users::forget_tries(&txn, by.user.id).await?;
     session_rows::end_all(&txn, by.user.id, None).await?;
     password_resets::forget(&txn, by.user.id).await?;
     let new = NewSession { user: by.user.clone(), user_agent: change.user_agent };

@@ -3,8 +3,10 @@
 //! Asking does the same for every address, so that nobody learns which ones are customers: it leaves work
 //! in the outbox, and the worker finds out whether there is anybody to write to.
 
+use std::sync::{Mutex, PoisonError};
+
 use jobs::Outcome;
-use kernel::new_uuid;
+use kernel::{Timestamp, new_uuid};
 use mail::PasswordReset;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,8 +26,31 @@ pub(crate) const PASSWORD_RESET: &str = "password_reset";
 const LINK_SECONDS: i64 = 3_600;
 /// One more link in this time at most, so that nobody's mailbox is filled through us.
 const RESEND_SECONDS: i64 = 600;
+/// Resets that this process takes in a minute, whoever asks. More are answered alike and dropped, so that
+/// strangers fill neither the outbox nor mailboxes.
+pub const RESETS_PER_MINUTE: u32 = 60;
+const MINUTE_SECONDS: i64 = 60;
 const EMAIL_MAX_CHARS: usize = 320;
 const TOKEN_MAX_BYTES: usize = 128;
+
+/// How many resets were asked for in the last minute that had any: (the minute, how many).
+#[derive(Default)]
+pub(crate) struct AskedResets(Mutex<(i64, u32)>);
+
+impl AskedResets {
+    /// Counts one more; false when the minute of `now` has had all of its own.
+    fn count(&self, now: Timestamp) -> bool {
+        // Changed in one step: a panic elsewhere leaves it true.
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.unix_seconds().div_euclid(MINUTE_SECONDS);
+        if asked.0 != minute {
+            *asked = (minute, 0);
+        }
+        let is_taken = asked.1 < RESETS_PER_MINUTE;
+        asked.1 += u32::from(is_taken);
+        is_taken
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 struct Asked {
@@ -37,6 +62,10 @@ struct Asked {
 pub async fn forgot_password(app: &App, role: Role, email: &str) -> Result<(), AppError> {
     let email = normal_email(email);
     if email.chars().count() > EMAIL_MAX_CHARS || email.chars().any(char::is_control) {
+        return Ok(());
+    }
+    if !app.inner.asked_resets.count(app.now()) {
+        tracing::warn!("more than {RESETS_PER_MINUTE} password resets in a minute; dropped one");
         return Ok(());
     }
     let turn = app.now().unix_seconds() / RESEND_SECONDS;

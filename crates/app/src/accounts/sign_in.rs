@@ -55,7 +55,7 @@ pub async fn sign_in(app: &App, with: Credentials) -> Result<SignedIn, AppError>
 }
 
 /// `false` while the address has to wait, or when another try came first.
-async fn count_try(app: &App, row: &users::Model) -> Result<bool, AppError> {
+pub(super) async fn count_try(app: &App, row: &users::Model) -> Result<bool, AppError> {
     let now = app.now();
     if row.locked_until > now.micros() {
         return Ok(false);
@@ -74,7 +74,7 @@ fn wait_seconds(failed: i32) -> i64 {
     doublings.map_or(0, |n| FIRST_WAIT_SECONDS.saturating_mul(1 << n.min(20)).min(LONGEST_WAIT_SECONDS))
 }
 
-fn refused() -> AppError {
+pub(super) fn refused() -> AppError {
     AppError::Conflict {
         code: "sign_in_refused",
         detail: "This e-mail address and password do not go together. After several wrong passwords an \

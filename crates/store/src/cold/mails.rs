@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, UpdateMany};
 
 use crate::StoreError;
 
@@ -11,6 +11,13 @@ pub const PENDING: &str = "pending";
 pub const SENT: &str = "sent";
 /// Given up: the server refuses it, or too many tries.
 pub const FAILED: &str = "failed";
+
+/// What stays of a mail's text when it was sent or given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    Text,
+    Nothing,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "mails")]
@@ -77,15 +84,14 @@ pub async fn claim(db: &impl ConnectionTrait, mail: &Model, until: i64) -> Resul
     Ok(claimed.rows_affected == 1)
 }
 
-pub async fn mark_sent(db: &impl ConnectionTrait, id: Uuid, at: i64) -> Result<(), StoreError> {
-    Entity::update_many()
+pub async fn mark_sent(db: &impl ConnectionTrait, id: Uuid, at: i64, keep: Keep) -> Result<(), StoreError> {
+    let update = Entity::update_many()
         .col_expr(Column::State, Expr::value(SENT))
         .col_expr(Column::SentAt, Expr::value(at))
         .col_expr(Column::Error, Expr::value(Option::<String>::None))
         .filter(Column::Id.eq(id))
-        .filter(Column::State.ne(SENT))
-        .exec(db)
-        .await?;
+        .filter(Column::State.ne(SENT));
+    ended(update, keep).exec(db).await?;
     Ok(())
 }
 
@@ -95,6 +101,7 @@ pub async fn mark_failed(
     id: Uuid,
     error: String,
     retry_at: Option<i64>,
+    keep: Keep,
 ) -> Result<(), StoreError> {
     let mut update = Entity::update_many()
         .col_expr(Column::Error, Expr::value(Some(error)))
@@ -102,10 +109,19 @@ pub async fn mark_failed(
         .filter(Column::State.eq(PENDING));
     update = match retry_at {
         Some(at) => update.col_expr(Column::NextAttemptAt, Expr::value(at)),
-        None => update.col_expr(Column::State, Expr::value(FAILED)),
+        None => ended(update.col_expr(Column::State, Expr::value(FAILED)), keep),
     };
     update.exec(db).await?;
     Ok(())
+}
+
+fn ended(update: UpdateMany<Entity>, keep: Keep) -> UpdateMany<Entity> {
+    match keep {
+        Keep::Text => update,
+        Keep::Nothing => {
+            update.col_expr(Column::Text, Expr::value("")).col_expr(Column::Html, Expr::value(""))
+        }
+    }
 }
 
 /// An operator's wish: all tries anew. False when there is nothing to send.
@@ -116,6 +132,7 @@ pub async fn retry(txn: &DatabaseTransaction, id: Uuid, now: i64) -> Result<bool
         .col_expr(Column::NextAttemptAt, Expr::value(now))
         .filter(Column::Id.eq(id))
         .filter(Column::State.eq(FAILED))
+        .filter(Column::Text.ne(""))
         .exec(txn)
         .await?;
     Ok(renewed.rows_affected == 1)

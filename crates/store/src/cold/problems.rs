@@ -36,6 +36,10 @@ pub async fn insert(txn: &DatabaseTransaction, problem: Model) -> Result<(), Sto
     Ok(())
 }
 
+pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
 /// The last one of a receipt.
 pub async fn of_receipt(db: &impl ConnectionTrait, receipt: &str) -> Result<Option<Model>, StoreError> {
     let query = Entity::find().filter(Column::Receipt.eq(receipt)).order_by_desc(Column::Id);

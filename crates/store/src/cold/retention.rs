@@ -1,9 +1,9 @@
 //! Forgetting cold rows that nobody may ask for any more, the oldest first and some at a time.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{Condition, QueryOrder, QuerySelect};
 
-use crate::cold::{quotes, requests, sessions, verifications};
+use crate::cold::{outbox, password_resets, quotes, requests, sessions, verifications};
 use crate::{Store, StoreError};
 
 /// What has a time after which it means nothing.
@@ -17,6 +17,10 @@ pub enum Passing {
     Sessions,
     /// By the end of their time.
     Verifications,
+    /// By the end of their time.
+    PasswordResets,
+    /// Work of this kind that has ended, by its end.
+    Work(&'static str),
 }
 
 /// Forgets rows whose time is before `before` (microseconds): the oldest `limit`, with what has the very
@@ -33,19 +37,36 @@ pub async fn forget(store: &Store, what: Passing, before: i64, limit: u64) -> Re
         Passing::Verifications => {
             oldest::<verifications::Entity>(store, verifications::Column::ExpiresAt, before, limit).await
         }
+        Passing::PasswordResets => {
+            oldest::<password_resets::Entity>(store, password_resets::Column::ExpiresAt, before, limit).await
+        }
+        Passing::Work(kind) => {
+            let only = Condition::all().add(outbox::Column::Kind.eq(kind));
+            oldest_of::<outbox::Entity>(store, (outbox::Column::DoneAt, only), before, limit).await
+        }
     }
 }
 
-/// Keys of several columns cannot be listed in one portable statement, so a batch is a stretch of time.
 async fn oldest<E: EntityTrait>(
     store: &Store,
     time: E::Column,
     before: i64,
     limit: u64,
 ) -> Result<u64, StoreError> {
+    oldest_of::<E>(store, (time, Condition::all()), before, limit).await
+}
+
+/// Keys of several columns cannot be listed in one portable statement, so a batch is a stretch of time.
+async fn oldest_of<E: EntityTrait>(
+    store: &Store,
+    (time, only): (E::Column, Condition),
+    before: i64,
+    limit: u64,
+) -> Result<u64, StoreError> {
     let last: Option<i64> = E::find()
         .select_only()
         .column(time)
+        .filter(only.clone())
         .filter(time.lt(before))
         .order_by_asc(time)
         .offset(limit.saturating_sub(1))
@@ -54,5 +75,5 @@ async fn oldest<E: EntityTrait>(
         .one(store.reader())
         .await?;
     let until = last.unwrap_or(before - 1);
-    Ok(E::delete_many().filter(time.lte(until)).exec(store.writer()).await?.rows_affected)
+    Ok(E::delete_many().filter(only).filter(time.lte(until)).exec(store.writer()).await?.rows_affected)
 }

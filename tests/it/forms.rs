@@ -1,0 +1,164 @@
+//! Every form of both sites: none works without its token, and those of operators for nobody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use app::accounts::{self, Credentials, NewOperator, NewUser, Role};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use tests::shop::{Shop, in_each_shop};
+use tower::ServiceExt;
+
+const PORTAL: &str = include_str!("../../services/portal/src/lib.rs");
+const CONSOLE: &str = include_str!("../../services/console/src/lib.rs");
+const PASSWORD: &str = "correct horse battery";
+const OPERATOR: &str = "olga@example.com";
+
+const PORTAL_FORMS: [&str; 14] = [
+    "/sign-up",
+    "/sign-in",
+    "/sign-out",
+    "/forgot",
+    "/reset",
+    "/receipts/{id}/problem",
+    "/checkouts",
+    "/developers/keys",
+    "/developers/keys/{id}/revocation",
+    "/settings/name",
+    "/settings/password",
+    "/settings/verification",
+    "/settings/sessions/end-others",
+    "/settings/sessions/end-all",
+];
+const PORTAL_FORM_OF_A_SESSION: &str = "/settings/sessions/{id}/end";
+/// Before anybody has signed in.
+const OPEN_CONSOLE_FORMS: [&str; 3] = ["/console/sign-in", "/console/forgot", "/console/reset"];
+const OPERATORS_FORMS: [&str; 11] = [
+    "/console/verification",
+    "/console/sign-out",
+    "/console/problems/{id}/closure",
+    "/console/customers/{id}/grants",
+    "/console/customers/{id}/adjustments",
+    "/console/grants/{id}/void",
+    "/console/purchases/{id}/refund",
+    "/console/receipts/{id}/reversal",
+    "/console/webhooks/{id}/replay",
+    "/console/outbox/{id}/replay",
+    "/console/mails/{id}/retry",
+];
+
+/// Paths of a router's source that take a POST.
+fn posted(source: &str, sign_in: &str) -> BTreeSet<String> {
+    let routes = source.lines().filter_map(|line| line.trim().strip_prefix(".route("));
+    let posts = routes.filter(|route| route.contains("post("));
+    posts
+        .map(|route| match route.split_once(',').expect("a path and its methods").0 {
+            "SIGN_IN" => sign_in.to_owned(),
+            "resets::FORGOT" => "/console/forgot".to_owned(),
+            path => path.trim_matches('"').to_owned(),
+        })
+        .collect()
+}
+
+struct Visitor {
+    site: Router,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Visitor {
+    fn with(site: &Router, cookies: &[(&str, &str)]) -> Visitor {
+        let cookies = cookies.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Visitor { site: site.clone(), cookies: cookies.collect() }
+    }
+
+    /// Status, where it leads, and the page.
+    async fn send(&mut self, method: &str, path: &str, body: String) -> (u16, String, String) {
+        let jar: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = Request::builder()
+            .method(method)
+            .uri(path.replace("{id}", "0"))
+            .header(header::COOKIE, jar.join("; "))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = self.site.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        for set in answer.headers().get_all(header::SET_COOKIE) {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        let leads_to = answer.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        let page = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, leads_to.unwrap_or_default(), String::from_utf8(page.to_vec()).unwrap())
+    }
+
+    async fn assert_no_form_works(&mut self, paths: impl IntoIterator<Item = &str>) {
+        for path in paths {
+            for body in ["", "form_token=", "form_token=0"] {
+                let (status, ..) = self.send("POST", path, body.to_owned()).await;
+                assert_eq!(status, 403, "{path} with {body:?}");
+            }
+        }
+    }
+}
+
+/// Tokens of a customer's and an operator's session.
+async fn tokens(shop: &Shop) -> (String, String) {
+    let new = NewUser {
+        name: "Ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        password: PASSWORD.to_owned(),
+        user_agent: String::new(),
+    };
+    let customer = accounts::sign_up(&shop.app, new).await.expect("a customer").token;
+    let (email, password) = (OPERATOR.to_owned(), PASSWORD.to_owned());
+    let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
+    accounts::create_operator(&shop.app, &app::Principal::system(), new).await.expect("an operator");
+    let with =
+        Credentials { email, password, role: Role::Operator, user_agent: String::new(), earlier: None };
+    (customer, accounts::sign_in(&shop.app, with).await.expect("signed in").token)
+}
+
+#[test]
+fn every_route_that_takes_a_form_is_in_the_tables() {
+    let portal = PORTAL_FORMS.into_iter().chain([PORTAL_FORM_OF_A_SESSION]);
+    assert_eq!(posted(PORTAL, "/sign-in"), portal.map(str::to_owned).collect());
+    let console = OPEN_CONSOLE_FORMS.into_iter().chain(OPERATORS_FORMS);
+    assert_eq!(posted(CONSOLE, "/console/sign-in"), console.map(str::to_owned).collect());
+}
+
+#[tokio::test]
+async fn no_form_of_either_site_works_without_its_token() {
+    in_each_shop(async |shop| {
+        let (customer, operator) = tokens(shop).await;
+        let base = format!("http://{}", shop.address);
+        let portal = portal::router(shop.app.clone(), &base);
+        let mut ada = Visitor::with(&portal, &[("scrip_session", &customer)]);
+        ada.assert_no_form_works(PORTAL_FORMS.into_iter().chain([PORTAL_FORM_OF_A_SESSION])).await;
+        assert_eq!(ada.send("GET", "/settings", String::new()).await.0, 200, "still signed in");
+        let console = console::router(shop.app.clone(), &base);
+        let mut olga = Visitor::with(&console, &[("scrip_operator", &operator)]);
+        olga.assert_no_form_works(OPEN_CONSOLE_FORMS.into_iter().chain(OPERATORS_FORMS)).await;
+        assert_eq!(olga.send("GET", "/console", String::new()).await.0, 200, "still signed in");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operators_forms_lead_everybody_else_to_the_sign_in() {
+    in_each_shop(async |shop| {
+        let (customer, _) = tokens(shop).await;
+        let console = console::router(shop.app.clone(), &format!("http://{}", shop.address));
+        let both = [("scrip_session", customer.as_str()), ("scrip_operator", customer.as_str())];
+        for cookies in [&[][..], &both[..]] {
+            let mut stranger = Visitor::with(&console, cookies);
+            let (_, _, page) = stranger.send("GET", "/console/sign-in", String::new()).await;
+            let (_, token) = page.split_once("name=\"form_token\" value=\"").expect("a form");
+            let token = token.split('"').next().expect("a token").to_owned();
+            for path in OPERATORS_FORMS {
+                let (status, leads_to, _) = stranger.send("POST", path, format!("form_token={token}")).await;
+                assert!(status == 303 && leads_to.starts_with("/console/sign-in"), "{path}: {status}");
+            }
+        }
+    })
+    .await;
+}

@@ -25,6 +25,7 @@ mod operators;
 mod outage;
 mod parallel;
 mod payments;
+mod payments_faults;
 mod payments_returns;
 mod plans;
 mod portal;

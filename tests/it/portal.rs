@@ -41,6 +41,12 @@ impl Browser {
         }
     }
 
+    /// The same browser at another process of the shop.
+    pub fn at(&self, shop: &Shop, app: app::App) -> Browser {
+        let pages = portal::router(app, &format!("http://{}", shop.address));
+        Browser { pages, cookies: self.cookies.clone() }
+    }
+
     /// The same browser with the cookies of a moment ago.
     fn copy(&self) -> Browser {
         Browser { pages: self.pages.clone(), cookies: self.cookies.clone() }
@@ -92,7 +98,7 @@ impl Browser {
         Shown { status, location: headers.get(header::LOCATION).map(text), cookies, body }
     }
 
-    async fn sign_up(&mut self, name: &str, email: &str) -> Shown {
+    pub async fn sign_up(&mut self, name: &str, email: &str) -> Shown {
         let fields = [("name", name), ("email", email), ("password", PASSWORD)];
         self.post("/sign-up", "/sign-up", &fields).await
     }
@@ -106,7 +112,7 @@ impl Browser {
     }
 
     /// Our id of the customer behind the session.
-    async fn customer(&mut self) -> String {
+    pub async fn customer(&mut self) -> String {
         let settings = self.get("/settings").await;
         between(&settings.body, "<dd><code>", "</code>").to_owned()
     }
@@ -501,6 +507,10 @@ async fn credits_come_from_the_verified_event_and_not_from_the_way_back() {
         let url = browser.post("/buy", "/checkouts", &order).await.location.expect("the hosted page");
         let again = browser.post("/buy", "/checkouts", &order).await.location;
         assert_eq!(again.as_deref(), Some(url.as_str()), "the same form twice is one purchase");
+        for other in [("pack", "pack_100"), ("credits", "20000")] {
+            let changed = browser.post("/buy", "/checkouts", &[other, order[1]]).await;
+            assert!(changed.status == 400 && changed.body.contains("Nothing new was bought"), "{changed:?}");
+        }
         let back = "/buy/return/0123456789abcdef";
         let early = browser.get(back).await.body;
         assert!(early.contains("Waiting for the payment") && early.contains("http-equiv=\"refresh\""));

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ::app::{App, AppConfig, work};
+use ::app::{App, AppConfig, PageRequest, Principal, search, unpaid, work};
 use ::engine::EngineConfig;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::databases::{Bench, benches, command, debit};
 use tests::random::SplitMix64;
 use tests::say;
-use tests::test_app::{TestApp, on_each_database, text, usage};
+use tests::shop::{Shop, in_each_shop};
+use tests::test_app::{TestApp, merge, on_each_database, text, usage};
 
+use crate::portal::Browser;
 use crate::rules_idempotency::every_kind_of_call;
+
+/// What one piece of work is called.
+const JOB: &str = "poster-7";
 
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_scrip-under-test");
 
@@ -39,6 +44,92 @@ async fn everything_reads_and_answers_as_before_when_every_row_is_sealed() {
         .problem(422, "idempotency_key_reused");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_and_searches_show_the_same_when_every_row_is_sealed() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let customer = browser.customer().await;
+        let receipts = work_of_every_kind(shop, &customer).await;
+        let before = told(&mut browser, &shop.app, &receipts).await;
+        shop.app.engine().stop().await; // every projection is written
+        let store = shop.app.store();
+        assert!(store::seal::seal(store, 0).await.expect("it seals") > 0);
+        assert_eq!(store::seal::hot_rows(store).await.expect("a count"), 0, "{}", shop.name);
+        let app = shop.another_process().await;
+        let after = told(&mut browser.at(shop, app.clone()), &app, &receipts).await;
+        for ((what, before), (_, after)) in before.iter().zip(&after) {
+            assert_eq!(after, before, "{}: {what}", shop.name);
+        }
+        app.engine().stop().await;
+    })
+    .await;
+}
+
+/// A grant, usage, a hold with two captures, one that is given back, one that stays open, an event without
+/// a price; answers the receipts of the captures.
+async fn work_of_every_kind(shop: &Shop, customer: &str) -> Vec<String> {
+    let post = async |path: &str, body: Value| {
+        shop.clock.advance_seconds(60);
+        let done = shop.post(path, &body).await;
+        assert!((200..300).contains(&done.status), "{done:?}");
+        done.document()
+    };
+    let hold = async |credits: &str| {
+        text(&post("/v1/holds", json!({"customer": customer, "credits": credits})).await, "/id")
+    };
+    post("/v1/grants", json!({"customer": customer, "credits": "100", "kind": "promo"})).await;
+    let mut named = usage(customer, 3);
+    merge(&mut named, &json!({"job": JOB}));
+    post("/v1/usage", named).await;
+    let held = hold("20").await;
+    let mut receipts = Vec::new();
+    for credits in ["3", "4"] {
+        let capture = json!({"credits": credits, "final": credits == "4"});
+        receipts.push(text(&post(&format!("/v1/holds/{held}/capture"), capture).await, "/id"));
+    }
+    let back = hold("5").await;
+    post(&format!("/v1/holds/{back}/void"), json!({})).await;
+    hold("6").await;
+    let event = json!({"specversion": "1.0", "id": "1", "source": "s", "subject": customer, "type": "none"});
+    post("/api/v1/events", event).await;
+    receipts
+}
+
+/// What pages and searches say, each under its name.
+async fn told(browser: &mut Browser, app: &App, receipts: &[String]) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    let all = ["/", "/activity?month=all", "/activity.csv?month=all", "/activity?month=all&kind=held"];
+    let named = [format!("/activity?month=all&q={JOB}")];
+    let steps = receipts.iter().map(|receipt| format!("/receipts/{receipt}"));
+    for path in all.map(str::to_owned).into_iter().chain(named).chain(steps) {
+        let shown = browser.get(&path).await;
+        assert_eq!(shown.status, 200, "{path}");
+        told.push((path, without_tokens(&shown.body)));
+    }
+    let by = Principal::system();
+    let unpaid = unpaid::list(app, &by, &PageRequest::default()).await.expect("a list");
+    assert_eq!(unpaid.data.len(), 1, "{unpaid:?}");
+    told.push(("unpaid work".to_owned(), format!("{unpaid:?}")));
+    let hits = search::search(app, &by, JOB).await.expect("hits");
+    assert_eq!(hits.len(), 1, "{hits:?}");
+    told.push(("a job".to_owned(), format!("{hits:?}")));
+    told
+}
+
+/// A page without what is new in each answer.
+fn without_tokens(page: &str) -> String {
+    let mut text = page.to_owned();
+    for name in ["form_token", "once"] {
+        let start = format!("name=\"{name}\" value=\"");
+        let mut parts = text.split(&start);
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest = parts.map(|part| part.split_once('"').map_or("", |(_, rest)| rest));
+        text = rest.fold(first, |page, rest| page + rest);
+    }
+    text
 }
 
 #[tokio::test]

@@ -94,6 +94,11 @@ impl Shop {
         with_gateway(store, &self.clock, gateway).await
     }
 
+    /// The adapter that the shop's processes reach the sandbox with.
+    pub fn stripe(&self) -> Stripe {
+        stripe_at(self.address)
+    }
+
     /// Everything that is due by the clock: deliveries of the sandbox, then the worker, until nothing is.
     pub async fn settle(&self) {
         for _ in 0..ROUNDS_MAX {
@@ -237,9 +242,13 @@ pub fn path_of(url: &str) -> String {
 }
 
 async fn process(store: Store, clock: &Clock, address: SocketAddr) -> App {
+    with_gateway(store, clock, PaymentGateway::new(stripe_at(address))).await
+}
+
+fn stripe_at(address: SocketAddr) -> Stripe {
     let settings = StripeSettings::new(Secret::new(STRIPE_KEY), vec![Secret::new(WEBHOOK_SECRET)])
         .at(format!("http://{address}{}/", sandbox::MOUNT));
-    with_gateway(store, clock, PaymentGateway::new(Stripe::new(settings).expect("usable settings"))).await
+    Stripe::new(settings).expect("usable settings")
 }
 
 async fn with_gateway(store: Store, clock: &Clock, gateway: PaymentGateway) -> App {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use billing::{Checkout, CheckoutRef, CheckoutState, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
-use gateways::{Answer, EventError, Gateway, GatewayError, GatewayEvent, Subject};
+use gateways::{Answer, EventError, Gateway, GatewayError, GatewayEvent, Subject, Unreadable};
 use kernel::{IdempotencyKey, Timestamp};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -50,7 +50,7 @@ impl Gateway for Till {
         Box::pin(async move { Err(GatewayError::NotFound { id: id.0.clone() }) })
     }
 
-    fn recent_checkouts(&self, _: Timestamp) -> Answer<'_, Vec<Checkout>> {
+    fn recent_checkouts(&self, _: Timestamp) -> Answer<'_, Vec<Result<Checkout, Unreadable>>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -75,16 +75,20 @@ impl Gateway for Till {
         if signature != GOOD {
             return Err(EventError::WrongSignature);
         }
-        let body: Value = serde_json::from_slice(payload).unwrap_or_default();
-        Ok(GatewayEvent {
+        Ok(GatewayEvent { created: Some(now), ..self.stored_event(payload) })
+    }
+
+    fn stored_event(&self, body: &[u8]) -> GatewayEvent {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        GatewayEvent {
             id: body["id"].as_str().unwrap_or("evt").to_owned(),
             kind: body["type"].as_str().unwrap_or("unknown").to_owned(),
-            created: Some(now),
+            created: None,
             api_version: None,
             livemode: false,
             object: body["object"].clone(),
             previous_attributes: Value::Null,
-        })
+        }
     }
 
     fn subject(&self, event: &GatewayEvent) -> Option<Subject> {

@@ -3,6 +3,7 @@
 use kernel::IdempotencyKey;
 use ledger::InputHash;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{AppError, FieldError};
 
@@ -11,6 +12,13 @@ use crate::{AppError, FieldError};
 pub struct Keyed {
     pub key: IdempotencyKey,
     pub hash: InputHash,
+}
+
+impl Keyed {
+    /// For a form: `input` is what was filled in.
+    pub fn form(key: IdempotencyKey, input: &str) -> Keyed {
+        Keyed { key, hash: Sha256::digest(input).into() }
+    }
 }
 
 /// What a change answered, now or at its first try.

@@ -49,6 +49,9 @@ pub enum AppError {
     /// 503: nothing was decided; the same request may be sent again.
     #[error("too many commands are waiting")]
     Overloaded { retry_after_seconds: u32 },
+    /// 503: the gateway does not take the operator's settings; the same idempotency key goes on later.
+    #[error("payments are not available right now; please try again later")]
+    NotPayable { retry_after_seconds: u32 },
     /// 503: the outcome may be unknown; the same idempotency key tells it.
     #[error("the database does not answer")]
     Unavailable {

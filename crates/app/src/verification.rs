@@ -72,7 +72,7 @@ pub async fn run(app: &App, by: &Principal) -> Result<Verification, AppError> {
 pub async fn ask(app: &App, by: &Principal) -> Result<(), AppError> {
     by.require(Scope::Admin)?;
     jobs::hasten(app.store(), work::VERIFY, app.now()).await?;
-    app.bells().schedules.notify_one();
+    app.bells().schedules.notify_waiters();
     Ok(())
 }
 

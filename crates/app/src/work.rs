@@ -3,6 +3,7 @@
 
 use engine::{EngineCommand, EngineError, KeyedInput, Request};
 use futures::StreamExt as _;
+use futures::future::join_all;
 use futures::stream;
 use jobs::{Backoff, Claim, Outcome, Queue, Schedule};
 use kernel::{Timestamp, WalletId};
@@ -40,9 +41,10 @@ pub const SCHEDULES: [Schedule; 8] = [
     Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
     Schedule { name: "forget", cron: "41 4 * * *", lease_seconds: 3_600 },
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
-    Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 },
+    CATCH_UP,
 ];
 
+const CATCH_UP: Schedule = Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 };
 pub(crate) const VERIFY: Schedule = Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 };
 
 /// Rung when there is new work, so that it need not wait for the next look.
@@ -103,20 +105,33 @@ pub async fn inbox_round(app: &App) -> Result<usize, AppError> {
     Ok(count)
 }
 
-/// Runs every schedule that is due and not running elsewhere; answers how many that were.
+/// Runs every schedule that is due and not running elsewhere, all at once and the last one after the
+/// others; answers how many that were.
 pub async fn schedules_round(app: &App) -> Result<usize, AppError> {
-    let mut ran = 0;
-    for schedule in SCHEDULES {
-        jobs::prepare(app.store(), schedule, app.now()).await?;
-        let Some(turn) = jobs::begin(app.store(), schedule, app.now()).await? else { continue };
-        let result = run(app, schedule.name, turn.due_at).await.map_err(|error| chain(&error));
-        if let Err(error) = &result {
-            tracing::error!(schedule = schedule.name, error, "a schedule failed");
+    let [others @ .., last] = &SCHEDULES;
+    let rounds = join_all(others.iter().map(|schedule| schedule_round(app, *schedule))).await;
+    let ran: usize = rounds.into_iter().sum::<Result<_, _>>()?;
+    Ok(ran + schedule_round(app, *last).await?)
+}
+
+/// Runs one schedule if it is due and not running elsewhere; answers how often it ran. The last one of
+/// [`SCHEDULES`] waits until no other is due or running.
+pub async fn schedule_round(app: &App, schedule: Schedule) -> Result<usize, AppError> {
+    jobs::prepare(app.store(), schedule, app.now()).await?;
+    if schedule == CATCH_UP {
+        let rows = schedules::all(app.store().reader()).await?;
+        let now = app.now().micros();
+        if rows.iter().any(|row| row.name != CATCH_UP.name && row.next_run_at <= now) {
+            return Ok(0);
         }
-        jobs::finish(app.store(), turn, result, app.now()).await?;
-        ran += 1;
     }
-    Ok(ran)
+    let Some(turn) = jobs::begin(app.store(), schedule, app.now()).await? else { return Ok(0) };
+    let result = run(app, schedule.name, turn.due_at).await.map_err(|error| chain(&error));
+    if let Err(error) = &result {
+        tracing::error!(schedule = schedule.name, error, "a schedule failed");
+    }
+    jobs::finish(app.store(), turn, result, app.now()).await?;
+    Ok(1)
 }
 
 async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppError> {

@@ -10,6 +10,10 @@ pub enum GatewayError {
         decline_code: Option<String>,
         message: String,
     },
+    /// Our key is wrong or may not do this: the operator's matter, whatever was asked. Asking again helps
+    /// once the key is mended.
+    #[error("the gateway does not accept our key ({status}): {reason}")]
+    Denied { status: u16, reason: String },
     #[error("the gateway does not know {id}")]
     NotFound { id: String },
     /// No usable answer after all attempts. The call may have happened: ask again with the same key.
@@ -20,6 +24,17 @@ pub enum GatewayError {
     Unexpected { reason: String },
     #[error("the gateway's settings are wrong: {reason}")]
     Settings { reason: String },
+}
+
+/// An object of a list that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{id}: {error}")]
+pub struct Unreadable {
+    /// The gateway's.
+    pub id: String,
+    /// Ours, if it has one.
+    pub reference: Option<String>,
+    pub error: GatewayError,
 }
 
 /// Why an event is not the gateway's. The answer is 400 and nothing is stored.

@@ -2,7 +2,7 @@ use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef
 use futures::future::BoxFuture;
 use kernel::{IdempotencyKey, Timestamp};
 
-use crate::{EventError, GatewayError, GatewayEvent, Subject};
+use crate::{EventError, GatewayError, GatewayEvent, Subject, Unreadable};
 
 /// What a gateway answers, some day.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
@@ -18,8 +18,9 @@ pub trait Gateway: Send + Sync {
 
     fn checkout<'a>(&'a self, id: &'a CheckoutRef) -> Answer<'a, Checkout>;
 
-    /// All checkouts made at `since` or later, newest first: what a reconciler compares with ours.
-    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Checkout>>;
+    /// All checkouts made at `since` or later, newest first: what a reconciler compares with ours. One that
+    /// is not understood stands among them as such and hides no other.
+    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Result<Checkout, Unreadable>>>;
 
     /// What happened to money after it was paid, at `since` or later, oldest first: refunds and disputes,
     /// and every later move of theirs. As an event each, whether or not it was delivered.
@@ -37,6 +38,9 @@ pub trait Gateway: Send + Sync {
         signature: &str,
         now: Timestamp,
     ) -> Result<GatewayEvent, EventError>;
+
+    /// An event that was verified when it came, read from its stored body.
+    fn stored_event(&self, body: &[u8]) -> GatewayEvent;
 
     /// What to read again because of an event; `None` for events that move no credits.
     fn subject(&self, event: &GatewayEvent) -> Option<Subject>;

@@ -11,7 +11,7 @@ mod gateway;
 mod secret;
 pub mod stripe;
 
-pub use error::{EventError, GatewayError};
+pub use error::{EventError, GatewayError, Unreadable};
 pub use event::{GatewayEvent, Subject};
 pub use gateway::{Answer, Gateway, read};
 pub use secret::Secret;

@@ -57,7 +57,7 @@ async fn conflicts_and_limits_are_repeated_refusals_are_not() {
         assert!(refund(&base).await.is_ok(), "{status}");
         assert_eq!(heard.lock().expect("no panic").len(), 2, "{status}");
     }
-    for status in [400, 401, 402, 403] {
+    for status in [400, 402] {
         let (base, heard) = server(vec![(status, REFUSED), (200, REFUND)]).await;
         let refused = refund(&base).await.expect_err("a refusal");
         let expected = GatewayError::Refused {
@@ -67,6 +67,16 @@ async fn conflicts_and_limits_are_repeated_refusals_are_not() {
             message: "no".to_owned(),
         };
         assert_eq!(refused, expected);
+        assert_eq!(heard.lock().expect("no panic").len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_accepted_is_no_refusal_of_what_was_asked() {
+    for status in [401, 403] {
+        let (base, heard) = server(vec![(status, REFUSED), (200, REFUND)]).await;
+        let denied = refund(&base).await.expect_err("a wrong key");
+        assert_eq!(denied, GatewayError::Denied { status, reason: "no".to_owned() });
         assert_eq!(heard.lock().expect("no panic").len(), 1, "{status}");
     }
 }

@@ -26,10 +26,12 @@ impl From<AppError> for Problem {
                 retry_after_seconds: Some(retry_after_seconds.into()),
                 ..Problem::new(problem::RATE_LIMITED, says)
             },
-            AppError::Overloaded { retry_after_seconds } => Problem {
-                retry_after_seconds: Some(retry_after_seconds.into()),
-                ..Problem::new(problem::UNAVAILABLE, says)
-            },
+            AppError::Overloaded { retry_after_seconds } | AppError::NotPayable { retry_after_seconds } => {
+                Problem {
+                    retry_after_seconds: Some(retry_after_seconds.into()),
+                    ..Problem::new(problem::UNAVAILABLE, says)
+                }
+            }
             AppError::Unavailable { retry_after_seconds, cause } => {
                 tracing::error!(cause = %chain(cause.as_deref()), "a use case failed; its caller was told to retry");
                 Problem {

@@ -15,6 +15,10 @@ use crate::frame::{me, shell};
 use crate::packs::{PackCard, cards};
 use crate::prices::volume;
 
+/// A page that was left open, changed and sent again.
+const SENT_BEFORE: &str = "This page already began another purchase. Nothing new was bought. Choose again \
+                           here to buy something else.";
+
 #[derive(Template)]
 #[template(path = "portal/buy.html")]
 pub struct BuyPage {
@@ -52,6 +56,10 @@ pub async fn check_out(State(site): State<Site>, member: Member, form: Form<Orde
         Ok(buying) => buying,
         Err(error) => return refused(&site, &member, vec![error], None).await,
     };
+    let input = match &buying {
+        Buying::Pack { id, quantity } => format!("{quantity} of {id}"),
+        Buying::Credits(credits) => format!("{credits} credits"),
+    };
     let customer = me(&member)?.id;
     let new = NewCheckout {
         customer: CustomerRef::Id(customer),
@@ -59,16 +67,28 @@ pub async fn check_out(State(site): State<Site>, member: Member, form: Form<Orde
         success_url: format!("{}/buy/return/{}", site.base_url(), order.once),
         cancel_url: format!("{}/buy/cancelled", site.base_url()),
     };
-    let keyed = Keyed { key: once(&order.once)?, hash: [0; 32] };
+    let keyed = Keyed::form(once(&order.once)?, &input);
     match payments::create_own(site.app(), customer, new, &keyed).await {
         Ok(done) => {
             let url = done.value.url.ok_or(Failure::Busy)?;
             Ok(Redirect::to(&url).into_response())
         }
+        Err(error @ AppError::NotPayable { .. }) => {
+            refused(&site, &member, Vec::new(), Some(sentence(&error))).await
+        }
+        Err(AppError::KeyReused) => refused(&site, &member, Vec::new(), Some(SENT_BEFORE.to_owned())).await,
         Err(AppError::Invalid { errors }) => refused(&site, &member, errors, None).await,
         Err(AppError::Conflict { detail, .. }) => refused(&site, &member, Vec::new(), Some(detail)).await,
         Err(error) => Err(error.into()),
     }
+}
+
+/// An error as a sentence on a page.
+fn sentence(error: &AppError) -> String {
+    let says = error.to_string();
+    let mut rest = says.chars();
+    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(rest).chain(['.']).collect()
 }
 
 fn buying(order: &Order) -> Result<Buying, FieldError> {

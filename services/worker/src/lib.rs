@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use app::{App, AppError, mails, work};
+use futures::future::join_all;
 use mail::Transport;
 use tokio::sync::{Notify, watch};
 
@@ -24,12 +25,17 @@ pub async fn run(app: App, mails: Transport, stop: impl Future<Output = ()>) {
         stop.await;
         let _ = stopping.send(true);
     };
+    // A loop each: what takes an hour holds up no other.
+    let schedules = work::SCHEDULES.map(|schedule| {
+        let app = &app;
+        repeat(schedule.name, &bells.schedules, stops(), move || work::schedule_round(app, schedule))
+    });
     tokio::join!(
         asked,
         repeat("inbox", &bells.inbox, stops(), || work::inbox_round(&app)),
         repeat("outbox", &bells.outbox, stops(), || work::outbox_round(&app)),
         repeat("mails", &bells.mails, stops(), || mails_round(&app, &mails)),
-        repeat("schedules", &bells.schedules, stops(), || work::schedules_round(&app)),
+        join_all(schedules),
     );
 }
 

@@ -21,6 +21,8 @@ use crate::{
 /// How long a caller waits for the gateway's page (rules.md, "Idempotency").
 const WAIT: Duration = Duration::from_secs(10);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(40);
+/// Settings are mended by people.
+const NOT_PAYABLE_SECONDS: u32 = 60;
 const URL_MAX_CHARS: usize = 2_048;
 const QUANTITY_MAX: u32 = 1_000;
 
@@ -173,6 +175,9 @@ async fn open(
         let row = checkouts::by_id(app.store().reader(), id.uuid()).await?;
         let row = row.ok_or_else(|| StoreError::Corrupt(format!("checkout {id} is gone")))?;
         match row.state.as_str() {
+            checkouts::CREATING if row.error.is_some() => {
+                return Err(AppError::NotPayable { retry_after_seconds: NOT_PAYABLE_SECONDS });
+            }
             checkouts::CREATING if asked.elapsed() < WAIT => tokio::time::sleep(LOOK_AGAIN_AFTER).await,
             checkouts::CREATING => return Err(AppError::InProgress { what: "the gateway's page" }),
             checkouts::REFUSED => return Err(refused(row.error)),

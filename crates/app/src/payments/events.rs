@@ -109,10 +109,7 @@ pub(super) async fn fetch_missed(app: &App, listed: &[gateways::GatewayEvent]) -
 
 /// A row without what only a delivery brings.
 fn row(app: &App, gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Result<inbox::Model, AppError> {
-    let subject = gateway.subject(event).map(|subject| match subject {
-        Subject::Checkout(id) => StoredSubject::Checkout(id.0),
-        Subject::Payment(id) => StoredSubject::Payment(id.0),
-    });
+    let subject = subject_of(gateway, event)?;
     let now = app.now().micros();
     let is_waiting = subject.is_some();
     Ok(inbox::Model {
@@ -122,7 +119,7 @@ fn row(app: &App, gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Resu
         created_at: event.created.map(Timestamp::micros),
         api_version: event.api_version.as_deref().map(text),
         livemode: event.livemode,
-        subject: subject.as_ref().map(to_json).transpose()?,
+        subject,
         body: String::new(),
         headers: String::new(),
         deliveries: 0,
@@ -135,6 +132,15 @@ fn row(app: &App, gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Resu
         done_at: (!is_waiting).then_some(now),
         error: None,
     })
+}
+
+/// As it is stored.
+fn subject_of(gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Result<Option<String>, AppError> {
+    let stored = gateway.subject(event).map(|subject| match subject {
+        Subject::Checkout(id) => StoredSubject::Checkout(id.0),
+        Subject::Payment(id) => StoredSubject::Payment(id.0),
+    });
+    stored.as_ref().map(to_json).transpose()
 }
 
 /// Two deliveries that meet may collide on the key; the second try counts the other's.
@@ -173,13 +179,21 @@ pub async fn event(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent, 
     shown(row.ok_or(AppError::not_found("gateway event"))?)
 }
 
-/// Works an event off again that has ended; what it did before is not done twice.
+/// Works an event off again that has ended; what it did before is not done twice. Its subject is found
+/// anew: an older version may have seen none in an event that this one understands.
 pub async fn replay(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent, AppError> {
     by.require(Scope::Admin)?;
     let row = inbox::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("gateway event"))?;
-    if row.subject.is_some() {
+    let gateway = gateway(app).ok().filter(|gateway| gateway.name() == row.gateway);
+    let found = match gateway {
+        Some(gateway) => subject_of(gateway, &gateway.stored_event(row.body.as_bytes()))?,
+        None => None,
+    };
+    if let Some(subject) = found.or(row.subject) {
         let txn = app.store().write().await?;
-        queue::again(&txn, Queue::Inbox, id, app.now().micros()).await?;
+        if queue::again(&txn, Queue::Inbox, id, app.now().micros()).await? {
+            inbox::set_subject(&txn, id, &subject).await?;
+        }
         txn.commit().await.map_err(StoreError::from)?;
         app.bells().inbox.notify_one();
     }

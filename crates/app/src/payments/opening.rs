@@ -14,6 +14,9 @@ use crate::{App, AppError, customers};
 
 pub(crate) const OPEN_CHECKOUT: &str = "open_checkout";
 
+/// On a purchase that waits for the gateway's settings to be mended.
+const NOT_PAYABLE: &str = "payments are not available right now";
+
 /// The checkout's id is the gateway's idempotency key: however often this runs, there is one page.
 pub(crate) async fn open_at_gateway(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
     let id: CheckoutId = from_json(&work.payload)?;
@@ -34,12 +37,19 @@ pub(crate) async fn open_at_gateway(app: &App, work: &outbox::Model) -> Result<O
                 gateway_id: Some(made.id.0),
                 url: made.url,
                 state: checkouts::OPEN.to_owned(),
+                error: None,
                 purchase,
                 ..row
             };
             write(app, opened).await
         }
         Err(GatewayError::Refused { message, .. }) => write(app, refused(row, message)).await,
+        // The operator's matter: the purchase waits for the settings to be mended, and its caller is told.
+        Err(error @ (GatewayError::Denied { .. } | GatewayError::Settings { .. })) => {
+            tracing::error!(%error, checkout.id = %id, "nothing can be sold");
+            write(app, Model { error: Some(NOT_PAYABLE.to_owned()), ..row }).await?;
+            Ok(Outcome::Retry { error: error.to_string() })
+        }
         Err(error) => Ok(Outcome::Retry { error: error.to_string() }),
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use billing::CheckoutState;
-use gateways::Subject;
+use billing::{BillingError, CheckoutRef, CheckoutState};
+use gateways::{Gateway, GatewayError, Subject};
 use kernel::{CheckoutId, Timestamp};
 use store::cold::checkouts;
 
@@ -16,6 +16,27 @@ use crate::{App, AppError};
 const PURCHASES_MAX: u64 = 5_000;
 /// The gateway's clock may be behind ours.
 const SKEW_SECONDS: i64 = 120;
+/// So many purchases without the gateway's answer, one after another, and it is not the purchases.
+const UNANSWERED_MAX: u32 = 8;
+
+/// Why one purchase was left as it is; the others are compared all the same.
+#[derive(Debug, thiserror::Error)]
+enum Uncompared {
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    #[error("does not add up: {0}")]
+    Wrong(#[from] BillingError),
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+impl Uncompared {
+    /// No answer to any purchase, as far as can be told.
+    fn is_silence(&self) -> bool {
+        use GatewayError::{Denied, Settings, Unavailable};
+        matches!(self, Uncompared::Gateway(Unavailable { .. } | Denied { .. } | Settings { .. }))
+    }
+}
 
 /// Compares purchases, refunds and disputes of the last `reach_seconds`. Answers what it did, for the
 /// schedule's row. Neither half waits for the other to succeed.
@@ -45,25 +66,61 @@ async fn reconcile_purchases(app: &App, since: Timestamp) -> Result<String, AppE
     let from = Timestamp::from_micros_saturating(oldest.created_at).plus_seconds(-SKEW_SECONDS);
     let ours: BTreeSet<String> = open.iter().map(|row| CheckoutId::from_uuid(row.id).to_string()).collect();
     let told = gateway.recent_checkouts(from).await.map_err(unavailable)?;
-    let mut repaired = 0u32;
-    let moved = told.iter().filter(|c| c.state != CheckoutState::Open);
-    for checkout in moved.filter(|c| c.reference.as_ref().is_some_and(|reference| ours.contains(reference))) {
-        let report =
-            gateways::read(gateway, &Subject::Checkout(checkout.id.clone())).await.map_err(unavailable)?;
-        match observe(app, gateway.name(), &report, None).await? {
-            Observed::Settled(what) => {
-                repaired += 1;
-                tracing::warn!(checkout.id = %checkout.id.0, what, "the reconciler met a purchase before its webhook");
+    let is_ours = |reference: &Option<String>| reference.as_ref().is_some_and(|r| ours.contains(r));
+    let (mut repaired, mut unanswered) = (0u32, 0u32);
+    let mut failed = Vec::new();
+    for checkout in &told {
+        let checkout = match checkout {
+            Ok(checkout) if is_ours(&checkout.reference) && checkout.state != CheckoutState::Open => checkout,
+            Err(unread) if is_ours(&unread.reference) => {
+                failed.push(noted(&unread.id, &unread.error));
+                continue;
             }
-            Observed::Wrong(error) => {
-                tracing::error!(%error, checkout.id = %checkout.id.0, "a purchase does not add up")
+            _ => continue,
+        };
+        match compare(app, gateway, &checkout.id).await {
+            Ok(is_news) => {
+                repaired += u32::from(is_news);
+                unanswered = 0;
             }
-            Observed::Foreign | Observed::LostLease => {}
+            Err(error) => {
+                failed.push(noted(&checkout.id.0, &error));
+                unanswered = if error.is_silence() { unanswered + 1 } else { 0 };
+            }
+        }
+        if unanswered == UNANSWERED_MAX {
+            break;
         }
     }
-    Ok(format!("{} purchases open, {} at the gateway, {repaired} settled", open.len(), told.len()))
+    let result = format!("{} purchases open, {} at the gateway, {repaired} settled", open.len(), told.len());
+    match failed.first() {
+        None => Ok(result),
+        Some(first) => Err(AppError::Conflict {
+            code: "not_compared",
+            detail: format!("{result}, {} not compared: {first}", failed.len()),
+        }),
+    }
 }
 
-pub(super) fn unavailable(error: gateways::GatewayError) -> AppError {
+/// Whether the gateway had news of the purchase.
+async fn compare(app: &App, gateway: &dyn Gateway, checkout: &CheckoutRef) -> Result<bool, Uncompared> {
+    let report = gateways::read(gateway, &Subject::Checkout(checkout.clone())).await?;
+    match observe(app, gateway.name(), &report, None).await? {
+        Observed::Settled(what) => {
+            tracing::warn!(checkout.id = %checkout.0, what, "the reconciler met a purchase before its webhook");
+            Ok(true)
+        }
+        Observed::Wrong(error) => Err(error.into()),
+        Observed::Foreign | Observed::LostLease => Ok(false),
+    }
+}
+
+/// For the log at once, for the schedule's row at the end.
+fn noted(checkout: &str, error: &dyn std::error::Error) -> String {
+    tracing::error!(%error, checkout.id = checkout, "a purchase could not be compared with the gateway");
+    format!("{checkout}: {error}")
+}
+
+pub(super) fn unavailable(error: GatewayError) -> AppError {
     AppError::Unavailable { retry_after_seconds: 1, cause: Some(Box::new(error)) }
 }

@@ -16,18 +16,24 @@ use stripe_shared::{
 use stripe_types::Expandable;
 
 use crate::stripe::envelope::from_unix;
-use crate::{GatewayError, GatewayEvent};
+use crate::{GatewayError, GatewayEvent, Unreadable};
 
 /// Our reference in the metadata of checkout and payment.
 pub(super) const REFERENCE: &str = "scrip_reference";
 
 type Metadata = HashMap<String, String>;
 
+/// One of a list.
+pub(super) fn listed(session: CheckoutSession) -> Result<Checkout, Unreadable> {
+    let (id, reference) = (session.id.to_string(), reference_of(&session));
+    checkout(session).map_err(|error| Unreadable { id, reference, error })
+}
+
 pub(super) fn checkout(session: CheckoutSession) -> Result<Checkout, GatewayError> {
     let metadata = session.metadata.clone().unwrap_or_default();
     Ok(Checkout {
         id: CheckoutRef(session.id.to_string()),
-        reference: reference(&metadata).or_else(|| session.client_reference_id.clone()),
+        reference: reference_of(&session),
         url: session.url.clone(),
         state: checkout_state(&session),
         payment: session.payment_intent.as_ref().map(|pi| PaymentRef(pi.id().to_string())),
@@ -157,6 +163,10 @@ fn instant(seconds: i64) -> Result<Timestamp, GatewayError> {
 
 fn reference(metadata: &Metadata) -> Option<String> {
     metadata.get(REFERENCE).cloned()
+}
+
+fn reference_of(session: &CheckoutSession) -> Option<String> {
+    session.metadata.as_ref().and_then(reference).or_else(|| session.client_reference_id.clone())
 }
 
 fn sorted(metadata: Metadata) -> BTreeMap<String, String> {

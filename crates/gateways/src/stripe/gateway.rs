@@ -19,7 +19,7 @@ use stripe_types::RangeQueryTs;
 
 use crate::gateway::{Answer, Gateway};
 use crate::stripe::{StripeSettings, convert, envelope, signature};
-use crate::{EventError, GatewayError, GatewayEvent, Subject};
+use crate::{EventError, GatewayError, GatewayEvent, Subject, Unreadable};
 
 /// Objects a page; Stripe allows no more.
 const PAGE: i64 = 100;
@@ -63,7 +63,7 @@ impl Stripe {
         convert::checkout(self.settings.retries.run(&id.0, || request.send(&self.client)).await?)
     }
 
-    async fn recent(&self, since: Timestamp) -> Result<Vec<Checkout>, GatewayError> {
+    async fn recent(&self, since: Timestamp) -> Result<Vec<Result<Checkout, Unreadable>>, GatewayError> {
         let mut request = ListCheckoutSession::new()
             .created(RangeQueryTs::gte(since.unix_seconds()))
             .limit(PAGE)
@@ -72,9 +72,7 @@ impl Stripe {
         for _ in 0..PAGES_MAX {
             let page = self.settings.retries.run("checkouts", || request.send(&self.client)).await?;
             let last = page.data.last().map(|session| session.id.to_string());
-            for session in page.data {
-                checkouts.push(convert::checkout(session)?);
-            }
+            checkouts.extend(page.data.into_iter().map(convert::listed));
             match last {
                 Some(last) if page.has_more => request = request.starting_after(last),
                 _ => return Ok(checkouts),
@@ -160,7 +158,7 @@ impl Gateway for Stripe {
         Box::pin(self.retrieve(id))
     }
 
-    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Checkout>> {
+    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Result<Checkout, Unreadable>>> {
         Box::pin(self.recent(since))
     }
 
@@ -184,6 +182,10 @@ impl Gateway for Stripe {
     ) -> Result<GatewayEvent, EventError> {
         signature::verify(payload, signature, &self.settings.webhook_secrets, now)?;
         Ok(envelope::read(payload))
+    }
+
+    fn stored_event(&self, body: &[u8]) -> GatewayEvent {
+        envelope::read(body)
     }
 
     fn subject(&self, event: &GatewayEvent) -> Option<Subject> {

@@ -69,6 +69,10 @@ fn is_transient(error: &StripeError) -> bool {
 fn refusal(what: &str, error: StripeError) -> GatewayError {
     match error {
         StripeError::Stripe(_, 404) => GatewayError::NotFound { id: what.to_owned() },
+        StripeError::Stripe(said, status @ (401 | 403)) => {
+            let reason = said.message.unwrap_or_else(|| "no reason given".to_owned());
+            GatewayError::Denied { status, reason }
+        }
         StripeError::Stripe(said, status) => GatewayError::Refused {
             status,
             code: said.code.map(|code| code.as_str().to_owned()),

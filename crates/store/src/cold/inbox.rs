@@ -82,6 +82,16 @@ pub async fn set_effect(txn: &DatabaseTransaction, token: Uuid, effect: &str) ->
     Ok(())
 }
 
+/// What is read again because of the event, from now on.
+pub async fn set_subject(txn: &DatabaseTransaction, id: &str, subject: &str) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Subject, Expr::value(subject))
+        .filter(Column::Id.eq(id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
 /// Last arrived first, arrived before the event `before`.
 pub async fn page(
     db: &impl ConnectionTrait,

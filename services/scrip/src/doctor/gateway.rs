@@ -112,10 +112,10 @@ async fn ask(settings: &Settings, key: String, findings: &mut Findings) {
 
 fn advice(error: &GatewayError) -> &'static str {
     match error {
-        GatewayError::Refused { status: 401, .. } => {
+        GatewayError::Denied { status: 401, .. } => {
             "The key is wrong, was rolled, or belongs to another account: copy it anew from Stripe's Dashboard."
         }
-        GatewayError::Refused { .. } | GatewayError::NotFound { .. } => {
+        GatewayError::Denied { .. } | GatewayError::Refused { .. } | GatewayError::NotFound { .. } => {
             "A restricted key needs: Checkout Sessions, PaymentIntents, Refunds (write), Charges, Disputes, \
              Events (read)."
         }

@@ -1,0 +1,254 @@
+//! What one bad object, a wrong key or slow work must not do to everything else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use app::payments::{self, Buying, PaymentGateway};
+use app::{App, AppError, Keyed, Principal, work};
+use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
+use gateways::stripe::Stripe;
+use gateways::{Answer, EventError, Gateway, GatewayError, GatewayEvent, Subject, Unreadable};
+use kernel::{IdempotencyKey, Timestamp};
+use sandbox::Knobs;
+use serde_json::{Value, json};
+use store::ConnectionTrait;
+use tests::shop::{SUCCESS, Shop, in_each_shop};
+use tokio::sync::Semaphore;
+
+/// The sandbox, with one thing wrong.
+struct Faulty {
+    stripe: Stripe,
+    fault: Fault,
+}
+
+#[derive(Clone)]
+enum Fault {
+    /// This checkout cannot be read.
+    Unread(String),
+    /// This checkout is not understood where it stands in a list.
+    Unlisted(String),
+    /// While it is set, the key is not accepted.
+    Denied(Arc<AtomicBool>),
+    /// The list of returns is answered once for each permit.
+    Slow(Arc<Semaphore>),
+}
+
+fn not_understood() -> GatewayError {
+    GatewayError::Unexpected { reason: "currency zzz".to_owned() }
+}
+
+impl Gateway for Faulty {
+    fn name(&self) -> &'static str {
+        self.stripe.name()
+    }
+
+    fn create_checkout<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewCheckout) -> Answer<'a, Checkout> {
+        match &self.fault {
+            Fault::Denied(is_denied) if is_denied.load(Ordering::SeqCst) => Box::pin(async {
+                Err(GatewayError::Denied { status: 401, reason: "Invalid API Key provided".to_owned() })
+            }),
+            _ => self.stripe.create_checkout(key, new),
+        }
+    }
+
+    fn checkout<'a>(&'a self, id: &'a CheckoutRef) -> Answer<'a, Checkout> {
+        match &self.fault {
+            Fault::Unread(sick) if *sick == id.0 => Box::pin(async { Err(not_understood()) }),
+            _ => self.stripe.checkout(id),
+        }
+    }
+
+    fn recent_checkouts(&self, since: Timestamp) -> Answer<'_, Vec<Result<Checkout, Unreadable>>> {
+        let Fault::Unlisted(sick) = &self.fault else { return self.stripe.recent_checkouts(since) };
+        Box::pin(async move {
+            let spoil = |listed: Result<Checkout, Unreadable>| match listed {
+                Ok(Checkout { id, reference, .. }) if id.0 == *sick => {
+                    Err(Unreadable { id: id.0, reference, error: not_understood() })
+                }
+                listed => listed,
+            };
+            Ok(self.stripe.recent_checkouts(since).await?.into_iter().map(spoil).collect())
+        })
+    }
+
+    fn recent_returns(&self, since: Timestamp) -> Answer<'_, Vec<GatewayEvent>> {
+        Box::pin(async move {
+            if let Fault::Slow(permits) = &self.fault {
+                permits.acquire().await.expect("it stays open").forget();
+            }
+            self.stripe.recent_returns(since).await
+        })
+    }
+
+    fn payment<'a>(&'a self, id: &'a PaymentRef) -> Answer<'a, Payment> {
+        self.stripe.payment(id)
+    }
+
+    fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund> {
+        self.stripe.refund(key, new)
+    }
+
+    fn verify_event(
+        &self,
+        payload: &[u8],
+        signature: &str,
+        now: Timestamp,
+    ) -> Result<GatewayEvent, EventError> {
+        self.stripe.verify_event(payload, signature, now)
+    }
+
+    fn stored_event(&self, body: &[u8]) -> GatewayEvent {
+        self.stripe.stored_event(body)
+    }
+
+    fn subject(&self, event: &GatewayEvent) -> Option<Subject> {
+        self.stripe.subject(event)
+    }
+}
+
+async fn process(shop: &Shop, fault: Fault) -> App {
+    shop.process_with(PaymentGateway::new(Faulty { stripe: shop.stripe(), fault })).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_an_older_version_did_not_understand_takes_effect_once_when_replayed() {
+    in_each_shop(async |shop| {
+        shop.customer("ada").await;
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        while shop.sandbox.deliver_due().await.unwrap() > 0 {}
+        let old =
+            "UPDATE inbox SET subject = NULL, state = 'ignored', effect = 'moves no credits', done_at = 1";
+        shop.app.store().writer().execute_unprepared(old).await.unwrap();
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "0", "{}: nothing was understood", shop.name);
+        for round in 0..2 {
+            for event in shop.events().await {
+                let path = format!("/v1/gateway-events/{}/replay", event["id"].as_str().unwrap());
+                assert_eq!(shop.post(&path, &json!({})).await.status, 200);
+            }
+            shop.settle().await;
+            assert_eq!(shop.available("ada").await, "500", "{}: round {round}", shop.name);
+        }
+        let events = shop.events().await;
+        let paid = events.iter().find(|e| e["kind"] == "checkout.session.completed").unwrap();
+        assert_eq!(
+            (&paid["state"], &paid["subject"]),
+            (&json!("done"), &json!(gateway_id(shop, &checkout).await))
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_that_cannot_be_compared_holds_up_none_behind_it() {
+    in_each_shop(async |shop| {
+        shop.sandbox.set_knobs(Knobs { drop: true, ..Knobs::default() });
+        for fault in [Fault::Unread, Fault::Unlisted] {
+            let mut bought = Vec::new();
+            for n in 0..3 {
+                let customer = kernel::new_uuid().to_string();
+                shop.customer(&customer).await;
+                let checkout = shop.checkout(&customer).await;
+                shop.pay(&checkout, SUCCESS).await;
+                // One list has them by their instant.
+                shop.clock.advance_seconds(n);
+                bought.push((customer, gateway_id(shop, &checkout).await));
+            }
+            let sick = bought[1].1.clone();
+            let app = process(shop, fault(sick.clone())).await;
+            work::schedules_round(&app).await.unwrap();
+            shop.clock.advance_seconds(61);
+            worker::drain(&app, &shop.mails).await.unwrap();
+            for (n, expected) in [(0, "500"), (1, "0"), (2, "500")] {
+                assert_eq!(shop.available(&bought[n].0).await, expected, "{}: {n}", shop.name);
+            }
+            let said = schedule(&app, "reconcile").await;
+            let result = said.last_result.unwrap();
+            assert!(
+                said.has_failed == Some(true) && result.contains(&sick) && result.contains("currency zzz"),
+                "{result}"
+            );
+            // The list is whole again.
+            shop.wait_and_settle(61).await;
+            assert_eq!(shop.available(&bought[1].0).await, "500", "{}", shop.name);
+            assert_eq!(schedule(&app, "reconcile").await.has_failed, Some(false));
+            app.engine().stop().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_the_operators_matter_and_the_purchase_goes_on_when_it_is_mended() {
+    in_each_shop(async |shop| {
+        shop.customer("ada").await;
+        let is_denied = Arc::new(AtomicBool::new(true));
+        let app = process(shop, Fault::Denied(Arc::clone(&is_denied))).await;
+        let open = async || {
+            let new = payments::NewCheckout {
+                customer: "ada".into(),
+                buying: Buying::Pack { id: "pack_500".to_owned(), quantity: 1 },
+                success_url: "https://a.example/".to_owned(),
+                cancel_url: "https://a.example/".to_owned(),
+            };
+            let key = IdempotencyKey::new("once").unwrap();
+            payments::create(&app, &Principal::system(), new, &Keyed { key, hash: [2; 32] }).await
+        };
+        for _ in 0..2 {
+            let refused = open().await.unwrap_err();
+            assert!(matches!(refused, AppError::NotPayable { .. }), "{refused:?}");
+            let said = refused.to_string();
+            assert!(said.contains("not available right now") && !said.contains("Key"), "{said}");
+        }
+        let waiting = work::outbox_rows(&app, &Principal::system(), None, &Default::default()).await.unwrap();
+        let [job] = waiting.data.as_slice() else { panic!("{:?}", waiting.data) };
+        assert_eq!((job.state, job.attempts), (payments::WorkState::Waiting, 1));
+        assert!(job.error.as_deref().unwrap().contains("Invalid API Key provided"), "{job:?}");
+        is_denied.store(false, Ordering::SeqCst);
+        shop.clock.advance_seconds(600);
+        let opened = open().await.unwrap().value;
+        assert!(opened.url.is_some() && opened.error.is_none(), "{opened:?}");
+        app.engine().stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_takes_long_holds_up_no_other_schedule() {
+    in_each_shop(async |shop| {
+        let permits = Arc::new(Semaphore::new(0));
+        let app = process(shop, Fault::Slow(Arc::clone(&permits))).await;
+        work::schedules_round(&app).await.unwrap();
+        shop.clock.advance_seconds(24 * 3_600);
+        let names = work::SCHEDULES.map(|schedule| schedule.name);
+        let (slow, last) = (["reconcile", "reconcile_long"], "catch_up");
+        let others: Vec<_> = names.into_iter().filter(|n| !slow.contains(n) && *n != last).collect();
+        let looking = async {
+            for name in &others {
+                while schedule(&app, name).await.runs == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            for name in slow.into_iter().chain([last]) {
+                assert_eq!(schedule(&app, name).await.runs, 0, "{}: {name}", shop.name);
+            }
+            assert_eq!(work::schedule_round(&app, work::SCHEDULES[7]).await.unwrap(), 0, "it comes last");
+            permits.add_permits(2);
+        };
+        let (ran, ()) = tokio::join!(work::schedules_round(&app), looking);
+        assert_eq!(ran.unwrap(), names.len(), "{}", shop.name);
+        app.engine().stop().await;
+    })
+    .await;
+}
+
+async fn schedule(app: &App, name: &str) -> work::ScheduleRow {
+    let rows = work::schedule_rows(app, &Principal::system()).await.unwrap();
+    rows.into_iter().find(|row| row.name == name).unwrap()
+}
+
+async fn gateway_id(shop: &Shop, checkout: &Value) -> String {
+    let id = checkout["id"].as_str().unwrap().parse().unwrap();
+    payments::get(&shop.app, &Principal::system(), id).await.unwrap().gateway_id.unwrap()
+}

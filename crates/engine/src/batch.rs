@@ -60,20 +60,11 @@ pub(crate) async fn attempt(
         true => keys.all.clone(),
         false => keys.seen_before(&writer.memory.recent),
     };
-    let attempted = match go_on(writer, gsn, requests, &keys, known).await {
+    match go_on(writer, gsn, requests, &keys, known).await {
         // One of the keys was used before the memory's time.
         Err(error) if error.is_unique_violation() => {
             go_on(writer, gsn, requests, &keys, keys.all.clone()).await
         }
-        attempted => attempted,
-    };
-    match attempted {
-        // The reads of `go_on` are no snapshot: what another process projected and sealed between two of
-        // them looks like a gap. Then it moved the fence.
-        Err(StoreError::Corrupt(what)) => match writer.store.lane_reads().is_at(writer.lane, gsn).await? {
-            true => Err(StoreError::Corrupt(what)),
-            false => Ok(None),
-        },
         attempted => attempted,
     }
 }

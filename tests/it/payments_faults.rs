@@ -63,7 +63,7 @@ impl Gateway for Faulty {
         Box::pin(async move {
             let spoil = |listed: Result<Checkout, Unreadable>| match listed {
                 Ok(Checkout { id, reference, .. }) if id.0 == *sick => {
-                    Err(Unreadable { id: id.0, reference, error: not_understood() })
+                    Err(Unreadable { id: id.0, reference, error: Box::new(not_understood()) })
                 }
                 listed => listed,
             };

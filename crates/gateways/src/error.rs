@@ -34,7 +34,7 @@ pub struct Unreadable {
     pub id: String,
     /// Ours, if it has one.
     pub reference: Option<String>,
-    pub error: GatewayError,
+    pub error: Box<GatewayError>,
 }
 
 /// Why an event is not the gateway's. The answer is 400 and nothing is stored.

@@ -73,7 +73,7 @@ async fn reconcile_purchases(app: &App, since: Timestamp) -> Result<String, AppE
         let checkout = match checkout {
             Ok(checkout) if is_ours(&checkout.reference) && checkout.state != CheckoutState::Open => checkout,
             Err(unread) if is_ours(&unread.reference) => {
-                failed.push(noted(&unread.id, &unread.error));
+                failed.push(noted(&unread.id, unread.error.as_ref()));
                 continue;
             }
             _ => continue,

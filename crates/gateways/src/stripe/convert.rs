@@ -26,7 +26,7 @@ type Metadata = HashMap<String, String>;
 /// One of a list.
 pub(super) fn listed(session: CheckoutSession) -> Result<Checkout, Unreadable> {
     let (id, reference) = (session.id.to_string(), reference_of(&session));
-    checkout(session).map_err(|error| Unreadable { id, reference, error })
+    checkout(session).map_err(|error| Unreadable { id, reference, error: Box::new(error) })
 }
 
 pub(super) fn checkout(session: CheckoutSession) -> Result<Checkout, GatewayError> {

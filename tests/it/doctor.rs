@@ -46,7 +46,8 @@ fn the_doctor_looks_at_the_gateway() {
         "0 to look at",
     ];
     check(&options, &ours("sk_test_sandbox"), true, &well);
-    let wrong = ["FAIL  Stripe: the gateway refused (401", "The key is wrong", "1 to look at"];
+    let wrong =
+        ["FAIL  Stripe: the gateway does not accept our key (401", "The key is wrong", "1 to look at"];
     check(&options, &ours("sk_test_wrong"), false, &wrong);
     check(&options, &ours("pk_test_1234"), false, &["FAIL  SCRIP_STRIPE_SECRET_KEY is a publishable key"]);
     check(&options, &ours("whatever-it-is"), false, &["FAIL  SCRIP_STRIPE_SECRET_KEY is no key of Stripe's"]);

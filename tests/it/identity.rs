@@ -1,11 +1,13 @@
 //! One number, one instant: the page, its CSV, the API and the mails print the same of a random history.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use app::accounts::ensure_user;
 use app::{CustomerRef, Principal, customers};
 use kernel::text::{credits, instant, signed_credits};
 use kernel::{Credits, Timestamp};
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
 use tests::random::SplitMix64;
 use tests::shop::{Shop, in_each_shop};
@@ -120,6 +122,22 @@ fn effect(line: &Value) -> i64 {
     micros * (own("to") - own("from"))
 }
 
+/// Notices go by projections, which are written a moment after the journal.
+async fn all_projected(shop: &Shop) {
+    let behind = "SELECT COUNT(*) FROM wallets w WHERE w.seq < \
+                  (SELECT MAX(p.seq) FROM postings p WHERE p.bucket = w.bucket AND p.wallet = w.wallet)";
+    for _ in 0..500 {
+        let reader = shop.app.store().reader();
+        let statement = Statement::from_string(reader.get_database_backend(), behind);
+        let row = reader.query_one_raw(statement).await.expect("it reads").expect("a row");
+        if row.try_get_by_index::<i64>(0).expect("a number") == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{}: projections stay behind", shop.name);
+}
+
 /// Credits and expiry of each lot: on the page, in the mail that warns of it, as the API has them.
 async fn check_lots(shop: &Shop, browser: &mut Browser) {
     let from_now = |days: i64| shop.clock.now().plus_seconds(days * 86_400).to_string();
@@ -129,7 +147,7 @@ async fn check_lots(shop: &Shop, browser: &mut Browser) {
         });
         assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
     }
-    shop.settle().await;
+    all_projected(shop).await;
     shop.wait_and_settle(15 * 86_400).await;
     let wallet = shop.get("/v1/customers/c/wallet").await.document();
     // The session ended in the meantime.

@@ -157,10 +157,22 @@ fn pace_sentence(available: Credits, pace: &Pace) -> String {
         _ if !available.is_positive() => {
             "Nothing is available: new jobs are refused until there is.".to_owned()
         }
-        Some(0) => format!("At {} a day lately, this lasts less than a day.", credits(pace.per_day)),
-        Some(1) => format!("At {} a day lately, this lasts about a day.", credits(pace.per_day)),
-        Some(days) => format!("At {} a day lately, this lasts about {days} days.", credits(pace.per_day)),
-        None => format!("At {} a day lately, this lasts for more than a year.", credits(pace.per_day)),
+        Some(0) => format!("At {} a day lately, this lasts less than a day.", roughly(pace.per_day)),
+        Some(1) => format!("At {} a day lately, this lasts about a day.", roughly(pace.per_day)),
+        Some(days) => format!("At {} a day lately, this lasts about {days} days.", roughly(pace.per_day)),
+        None => format!("At {} a day lately, this lasts for more than a year.", roughly(pace.per_day)),
+    }
+}
+
+/// A day's use is an average: whole credits say as much as it knows.
+fn roughly(per_day: Credits) -> String {
+    const CREDIT: i64 = Credits::whole(1).micros();
+    if per_day.micros() % CREDIT == 0 {
+        return credits(per_day);
+    }
+    match (per_day.micros() + CREDIT / 2) / CREDIT {
+        0 => "less than 1".to_owned(),
+        whole => format!("about {}", credits(Credits::whole(whole))),
     }
 }
 

@@ -276,9 +276,13 @@ fn the_balance() {
     let days =
         vec![Day { begins_at: now(), charged: Credits::whole(95), by_feature: vec![Credits::whole(95)] }];
     let features = vec![Some(hostile())];
-    let pace = Pace { days, features, per_day: Credits::whole(45), days_left: Some(9), as_of: now() };
+    let mut pace = Pace { days, features, per_day: Credits::whole(45), days_left: Some(9), as_of: now() };
+    for (micros, said) in [(49_142_857, "about 49"), (400_000, "less than 1"), (45_000_000, "45")] {
+        pace.per_day = Credits::from_micros(micros);
+        let page = balance::page(shell("Balance"), &wallet, &pace, &Names::of(None));
+        assert_eq!(page.pace, format!("At {said} a day lately, this lasts about 9 days."));
+    }
     let page = balance::page(shell("Balance"), &wallet, &pace, &Names::of(None));
-    assert_eq!(page.pace, "At 45 a day lately, this lasts about 9 days.");
     assert_eq!(page.used, "95");
     check(&page, "Balance");
 }

@@ -141,6 +141,9 @@ async fn all_projected(shop: &Shop) {
 /// Credits and expiry of each lot: on the page, in the mail that warns of it, as the API has them.
 async fn check_lots(shop: &Shop, browser: &mut Browser) {
     let from_now = |days: i64| shop.clock.now().plus_seconds(days * 86_400).to_string();
+    // What is owed would swallow the next credits.
+    let enough = serde_json::json!({"customer": "c", "credits": "100000", "kind": "promo"});
+    assert_eq!(shop.post("/v1/grants", &enough).await.status, 201);
     for (credits, days) in [("12.5", 40), ("3", 9)] {
         let grant = serde_json::json!({
             "customer": "c", "credits": credits, "kind": "promo", "expires_at": from_now(days),

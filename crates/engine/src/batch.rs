@@ -180,23 +180,40 @@ pub(crate) async fn rehearse(
     Ok(deciding.answer_all(requests, &keys, writer.clock.now()))
 }
 
-/// Writes projections of remembered wallets that are behind, in one transaction. True when there may be more. A lost fence or an error only drops the memory: the journal
-/// has everything.
+/// Writes projections of wallets that are behind, in one transaction; claims the lane where the memory was
+/// lost. True when there may be more.
 pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, StoreError> {
-    let Some(gsn) = writer.memory.gsn else { return Ok(false) };
     let ids = writer.memory.to_project(which);
     if ids.is_empty() {
         return Ok(false);
     }
     let txn = writer.store.begin_lane().await?;
+    let gsn = match writer.memory.gsn {
+        Some(gsn) if txn.advance(writer.lane, gsn).await? => gsn + 1,
+        Some(_) => {
+            writer.memory.forget();
+            return Ok(true);
+        }
+        None => {
+            let Some(claimed) = txn.claim(writer.lane).await? else {
+                writer.memory = Memory::default();
+                return Ok(false);
+            };
+            writer.memory.has_sealed = claimed.has_sealed;
+            claimed.gsn
+        }
+    };
+    let lost = ids.iter().filter(|id| !writer.memory.wallets.contains_key(id)).copied();
+    writer.memory.learn(txn.reads().wallets(&lost.collect::<Vec<_>>()).await?);
     let wallets: Vec<&Known> = ids.iter().filter_map(|id| writer.memory.wallets.get(id)).collect();
-    if !txn.advance(writer.lane, gsn).await? || !txn.project(&wallets).await? {
+    let wallets: Vec<&Known> = wallets.into_iter().filter(|known| known.is_ahead()).collect();
+    if !txn.project(&wallets).await? {
         writer.memory.forget();
         return Ok(false);
     }
     writer.config.faults.reach(Place::InProjections);
     txn.commit().await?;
-    writer.memory.projected(gsn + 1, &ids);
+    writer.memory.projected(gsn, &ids);
     Ok(true)
 }
 

@@ -60,9 +60,10 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The keys stay: what was used remains used.
+    /// The keys stay: what was used remains used. So do the names of wallets whose projections are owed.
     pub fn forget(&mut self) {
-        *self = Memory { recent: std::mem::take(&mut self.recent), ..Memory::default() };
+        let (recent, behind) = (std::mem::take(&mut self.recent), std::mem::take(&mut self.behind));
+        *self = Memory { recent, behind, ..Memory::default() };
     }
 
     /// Makes room: only half of `wallets` stay, whichever, and those whose projections are behind.

@@ -4,7 +4,7 @@ use ::engine::{EngineCommand, Request};
 use futures::future::join_all;
 use kernel::{Credits, Currency, Money, Seq, WalletId};
 use ledger::{CaptureCharge, Command, EntryKind, GrantKind, LotTerms, WhenShort};
-use tests::databases::{Bench, authorize, command, debit};
+use tests::databases::{Bench, authorize, command, debit, grant};
 use tests::random::SplitMix64;
 
 const WALLETS: usize = 16;
@@ -27,7 +27,7 @@ pub async fn write(bench: &Bench, random: &mut SplitMix64) -> Vec<WalletId> {
         bench.clock.advance_seconds(random.amount(40));
     }
     let long = wallets[0];
-    bench.engine.submit(command(long, "long", plain(random, 50_000))).await.expect("a grant");
+    bench.engine.submit(command(long, "long", grant(50_000))).await.expect("a grant");
     for part in 0..PARTS {
         bench.clock.advance_seconds(1);
         let many = (0..COMMANDS_FOR_A_SNAPSHOT / PARTS).map(|n| {

@@ -151,6 +151,7 @@ async fn check_lots(shop: &Shop, browser: &mut Browser) {
         assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
     }
     all_projected(shop).await;
+    shop.settle().await;
     shop.wait_and_settle(15 * 86_400).await;
     let wallet = shop.get("/v1/customers/c/wallet").await.document();
     // The session ended in the meantime.

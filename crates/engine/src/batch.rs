@@ -205,8 +205,8 @@ pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, 
     };
     let lost = ids.iter().filter(|id| !writer.memory.wallets.contains_key(id)).copied();
     writer.memory.learn(txn.reads().wallets(&lost.collect::<Vec<_>>()).await?);
-    let wallets: Vec<&Known> = ids.iter().filter_map(|id| writer.memory.wallets.get(id)).collect();
-    let wallets: Vec<&Known> = wallets.into_iter().filter(|known| known.is_ahead()).collect();
+    let known = ids.iter().filter_map(|id| writer.memory.wallets.get(id));
+    let wallets: Vec<&Known> = known.filter(|known| known.is_ahead()).collect();
     if !txn.project(&wallets).await? {
         writer.memory.forget();
         return Ok(false);

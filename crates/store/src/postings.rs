@@ -14,7 +14,8 @@ use crate::lanes::Lane;
 use crate::sql::values;
 use crate::{StoreError, rows};
 
-const COLUMNS: [&str; 21] = [
+/// Of the journal, in the table that is written to and where its rows are sealed.
+pub(crate) const COLUMNS: [&str; 21] = [
     "bucket",
     "wallet",
     "seq",

@@ -9,6 +9,7 @@ use kernel::{BUCKETS, Bucket, Seq, Timestamp};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::lanes::{LaneMap, read_map};
+use crate::postings::COLUMNS;
 use crate::sql::statement;
 use crate::{Store, StoreError};
 
@@ -16,30 +17,6 @@ use crate::{Store, StoreError};
 const ROWS_PER_CHUNK: u64 = 1_000;
 /// Tries of a chunk after a conflict with a writer, with another sealer, or a changed lane map.
 const CHUNK_TRIES: u32 = 6;
-
-const COLUMNS: [&str; 21] = [
-    "bucket",
-    "wallet",
-    "seq",
-    "line",
-    "kind",
-    "recorded_at",
-    "effective_at",
-    "from_account",
-    "to_account",
-    "amount",
-    "lot",
-    "lot_remaining",
-    "balance_after",
-    "held_after",
-    "debt_after",
-    "hold",
-    "idempotency_key",
-    "input_hash",
-    "terms",
-    "about",
-    "digest",
-];
 
 /// The entries of a bucket after the first and up to the second, in the order of the journal's key.
 #[derive(Clone, Copy, Debug)]

@@ -16,9 +16,7 @@ impl Dialect {
             Dialect::Postgres => DbBackend::Postgres,
         }
     }
-}
 
-impl Dialect {
     /// The text at a path of names in a column of JSON; NULL where there is none.
     pub(crate) fn json_text(self, column: &str, path: &[&str]) -> String {
         match self {

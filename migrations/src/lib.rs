@@ -15,6 +15,7 @@ mod m0014_retention;
 mod m0020_password_resets;
 mod m0021_problems;
 mod m0022_one_open_problem;
+mod m0030_restrictions;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_password_resets::Migration),
             Box::new(m0021_problems::Migration),
             Box::new(m0022_one_open_problem::Migration),
+            Box::new(m0030_restrictions::Migration),
         ]
     }
 }

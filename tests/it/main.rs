@@ -31,6 +31,7 @@ mod plans;
 mod portal;
 mod postgres_cluster;
 mod readme;
+mod restrictions;
 mod retention;
 mod rules_defaults;
 mod rules_errors;

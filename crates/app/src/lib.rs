@@ -35,6 +35,7 @@ pub mod problems;
 pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod restrictions;
 pub mod retention;
 pub mod search;
 mod secret;

@@ -47,12 +47,17 @@ pub struct Admission {
     /// The wallet can set `credits` aside.
     pub affordable: bool,
     pub available: Credits,
+    /// When a restriction ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restricted_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Allow,
+    /// No new work for now: a hold would be refused.
+    Restrict,
 }
 
 pub async fn create(
@@ -112,12 +117,14 @@ fn alternatives(version: &Version, priced: &Priced, new: &NewQuote) -> Vec<Alter
 
 async fn admission(app: &App, known: Known, priced: &Priced) -> Result<Admission, AppError> {
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
-    let available = wallets::current(app, known.wallet).await?.available;
+    let wallet = wallets::current(app, known.wallet).await?;
+    let restriction = wallet.restriction_at(app.now().max(wallet.recorded_at));
     Ok(Admission {
-        verdict: Verdict::Allow,
+        verdict: if restriction.is_some() { Verdict::Restrict } else { Verdict::Allow },
         entitled: !gate.is_denied,
-        affordable: priced.price.credits <= available,
-        available,
+        affordable: priced.price.credits <= wallet.available,
+        available: wallet.available,
+        restricted_until: restriction.and_then(|restriction| restriction.until),
     })
 }
 

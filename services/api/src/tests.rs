@@ -41,7 +41,10 @@ fn server() -> Router {
             .route("/holds/{id}", get(|_: Id<kernel::HoldId>| async { StatusCode::OK }))
             .route("/short", get(|| async { Problem::from(short()) }))
             .route("/panic", get(panics)),
-        "https://example.com/buy".into(),
+        problem::Links {
+            buy: "https://example.com/buy".into(),
+            appeal: "https://example.com/on-hold".into(),
+        },
     )
 }
 

@@ -278,7 +278,10 @@ async fn routes(app: &TestApp, document: &Value) -> Vec<Route> {
     for (template, method) in operations(document) {
         if method == "post" {
             let ids = Ids::make(app).await;
-            let path = ids.path(&template);
+            let mut path = ids.path(&template);
+            if template == "/v1/risk/cases/{id}/verdict" {
+                path = template.replace("{id}", &crate::risk::case_of_a_dispute(app).await);
+            }
             let mut bodies = bodies_of(&template);
             if template == "/v1/holds" {
                 let quote = app.post("/v1/quotes", &usage("demo", 1)).await.success(201);
@@ -319,6 +322,16 @@ fn bodies_of(template: &str) -> Vec<Value> {
             json!({"until": "2030-01-01T00:00:00Z", "reason": "stolen", "step_up": "review"})
         }
         "/v1/customers/{id}/release" => json!({"reason": "found"}),
+        "/v1/risk/score" => json!({"customer": "demo"}),
+        "/v1/risk/settings" => json!({
+            "settings": {
+                "review": 0.5, "restrict": 0.9, "block": 1, "release": 0.6, "rules": {"scraper": "shadow"},
+                "velocity": {"credits_per_hour": "1000", "times_usual_hour": 50, "least_credits": "0"},
+                "restrict_minutes": 60, "step_up": "wait", "mail_above": "0",
+            },
+            "reason": "a trial",
+        }),
+        "/v1/risk/cases/{id}/verdict" => json!({"verdict": "dismissed", "note": "n", "release": true}),
         "/v1/quotes" => work,
         "/v1/holds" => {
             let credits = json!({"customer": "demo", "credits": "1", "context": context});

@@ -33,6 +33,7 @@ mod postgres_cluster;
 mod readme;
 mod restrictions;
 mod retention;
+mod risk;
 mod rules_defaults;
 mod rules_errors;
 mod rules_grants;

@@ -10,7 +10,7 @@ use crate::customers::Known;
 use crate::text::Checks;
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
-    secret, wallets,
+    risk, secret, wallets,
 };
 
 const CREATE: Route = Route { name: "POST /v1/quotes", status: 201 };
@@ -56,8 +56,12 @@ pub struct Admission {
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Allow,
+    /// Somebody will look at how the customer works; nothing is refused.
+    Review,
     /// No new work for now: a hold would be refused.
     Restrict,
+    /// No new work until a person has looked.
+    Block,
 }
 
 pub async fn create(
@@ -120,7 +124,12 @@ async fn admission(app: &App, known: Known, priced: &Priced) -> Result<Admission
     let wallet = wallets::current(app, known.wallet).await?;
     let restriction = wallet.restriction_at(app.now().max(wallet.recorded_at));
     Ok(Admission {
-        verdict: if restriction.is_some() { Verdict::Restrict } else { Verdict::Allow },
+        verdict: match (risk::verdict_of(app, known.wallet), restriction) {
+            (risk::Verdict::Block, _) => Verdict::Block,
+            (risk::Verdict::Restrict, _) | (_, Some(_)) => Verdict::Restrict,
+            (risk::Verdict::Review, None) => Verdict::Review,
+            (risk::Verdict::Allow, None) => Verdict::Allow,
+        },
         entitled: !gate.is_denied,
         affordable: priced.price.credits <= wallet.available,
         available: wallet.available,

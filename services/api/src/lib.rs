@@ -36,6 +36,7 @@ mod receipt;
 mod receipts;
 mod refused;
 mod restrictions;
+mod risk;
 mod text;
 mod usage;
 mod wallets;
@@ -120,6 +121,7 @@ fn credit_routes() -> OpenApiRouter<Api> {
         .merge(catalogue::routes())
         .merge(rate_cards::routes())
         .merge(keys::routes())
+        .merge(risk::routes())
 }
 
 /// Around everything, unknown paths included.

@@ -153,7 +153,9 @@ impl From<quotes::Admission> for Admission {
         Admission {
             verdict: match admission.verdict {
                 quotes::Verdict::Allow => "allow",
+                quotes::Verdict::Review => "review",
                 quotes::Verdict::Restrict => "restrict",
+                quotes::Verdict::Block => "block",
             },
             entitled: admission.entitled,
             affordable: admission.affordable,
@@ -164,5 +166,5 @@ impl From<quotes::Admission> for Admission {
 }
 
 fn verdict() -> Schema {
-    one_of("What the risk rules say.", ["allow", "restrict"])
+    one_of("What the risk rules say.", ["allow", "review", "restrict", "block"])
 }

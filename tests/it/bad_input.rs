@@ -265,6 +265,9 @@ impl Ids {
             "api-keys" => &self.key,
             "checkouts" => &self.checkout,
             "gateway-events" => &self.event,
+            "risk" => {
+                return template.replace("{id}", &kernel::CaseId::from_uuid(kernel::new_uuid()).to_string());
+            }
             _ if template.ends_with("/restrict") || template.ends_with("/release") => &self.on_hold,
             _ => "demo",
         };

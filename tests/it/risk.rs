@@ -473,16 +473,12 @@ async fn held_customer(shop: &Shop) -> (Session, WalletId) {
     let document = shop.get(&format!("/v1/customers/{customer}")).await.document();
     let (_, wallet) = ids(&document);
     tick(&shop.app).await;
-    for number in 0..400_u32 {
-        say(&shop.app, wallet, number.into(), used(number % 40, 2.0, "a castle by the sea"));
-        shop.clock.advance_seconds(180);
-    }
-    // Day and night from many programs at once: the walk over agents and networks is what is seen.
-    for number in 400..460_u32 {
-        let What::Used(mut use_) = used(number, 40.0, "something else") else { unreachable!() };
-        use_.agent = number;
-        use_.address = Address { network: number, host: number };
-        say(&shop.app, wallet, number.into(), What::Used(use_));
+    // One account, many networks and many programs within the day.
+    for number in 0..60_u32 {
+        let What::Used(mut used) = used(number, 2.0, "a castle by the sea") else { unreachable!() };
+        used.agent = number;
+        used.address = Address { network: number, host: number };
+        say(&shop.app, wallet, number.into(), What::Used(used));
         shop.clock.advance_seconds(30);
     }
     tick(&shop.app).await;

@@ -25,6 +25,8 @@ use crate::{App, AppError};
 /// Name of the schedule, whose row tells how far a run has come.
 pub(crate) const SCHEDULE: &str = "risk_train";
 const DAY_SECONDS: i64 = 86_400;
+/// A night's run may be late by an hour and misses nobody.
+const COLLECTED_SECONDS: i64 = 25 * 3_600;
 /// Days that a model is fitted on, and for which wallet-days are kept.
 const DAYS: i64 = 35;
 const KEPT_DAYS: i64 = 90;
@@ -75,7 +77,7 @@ async fn progress(app: &App, step: &str) -> Result<(), AppError> {
 async fn collect(app: &App) -> Result<usize, AppError> {
     follow::caught_up(app).await?;
     let now = app.now();
-    let since = now.plus_seconds(-DAY_SECONDS).micros() / 1_000;
+    let since = now.plus_seconds(-COLLECTED_SECONDS).micros() / 1_000;
     let found: Vec<days::Model> = {
         let mut watch = app.inner.risk.watch();
         let mut active = watch.book().active_since(since);

@@ -17,6 +17,7 @@ mod m0020_password_resets;
 mod m0021_problems;
 mod m0022_one_open_problem;
 mod m0030_restrictions;
+mod m0032_prints;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_problems::Migration),
             Box::new(m0022_one_open_problem::Migration),
             Box::new(m0030_restrictions::Migration),
+            Box::new(m0032_prints::Migration),
         ]
     }
 }

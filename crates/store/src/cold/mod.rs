@@ -19,6 +19,7 @@ pub mod requests;
 pub mod retention;
 pub mod sandbox_objects;
 pub mod schedules;
+pub mod secrets;
 pub mod sessions;
 pub mod users;
 pub mod verifications;

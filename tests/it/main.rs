@@ -30,6 +30,7 @@ mod payments_returns;
 mod plans;
 mod portal;
 mod postgres_cluster;
+mod prints;
 mod readme;
 mod restrictions;
 mod retention;

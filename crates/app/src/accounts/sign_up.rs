@@ -7,7 +7,7 @@ use super::verify::send_link;
 use super::{Role, SignedIn, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, secret};
+use crate::{App, AppError, risk, secret};
 
 /// Begins the external ids of customers who signed up by themselves.
 const EXTERNAL_ID_PREFIX: &str = "portal-";
@@ -38,12 +38,13 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignedIn, AppError> {
     if users::by_email(&txn, &email).await?.is_some() {
         return Err(taken());
     }
-    customers::insert(&txn, customer).await?;
+    let customer = customers::insert(&txn, customer).await?;
     users::insert(&txn, row.clone()).await.map_err(taken_if_unique)?;
     let user = user(row)?;
     send_link(app, &txn, &user, format!("welcome:{}", user.id)).await?;
     let signed_in = begin(app, &txn, NewSession { user, user_agent: new.user_agent }).await?;
     txn.commit().await.map_err(StoreError::from)?;
+    risk::joined(app, &customer);
     app.bells().mails.notify_one();
     Ok(signed_in)
 }

@@ -17,6 +17,7 @@ mod costs;
 mod demo;
 mod doctor;
 mod engine;
+mod following;
 mod forms;
 mod identity;
 mod interleavings;

@@ -44,7 +44,7 @@ pub async fn since(
     end: i64,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let later = Expr::tuple([Column::DeliveredAt, Column::Wallet, Column::Seq].map(|c| Expr::col(c).into()))
+    let later = Expr::tuple([Column::DeliveredAt, Column::Wallet, Column::Seq].map(Expr::col))
         .gt(Expr::tuple([Expr::value(after.0), Expr::value(after.1), Expr::value(after.2)]));
     let found = Entity::find()
         .filter(later)

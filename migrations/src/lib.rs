@@ -16,6 +16,9 @@ mod m0015_lane_writers;
 mod m0020_password_resets;
 mod m0021_problems;
 mod m0022_one_open_problem;
+mod m0030_restrictions;
+mod m0032_prints;
+mod m0034_payment_signals;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -41,6 +44,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_password_resets::Migration),
             Box::new(m0021_problems::Migration),
             Box::new(m0022_one_open_problem::Migration),
+            Box::new(m0030_restrictions::Migration),
+            Box::new(m0032_prints::Migration),
+            Box::new(m0034_payment_signals::Migration),
         ]
     }
 }

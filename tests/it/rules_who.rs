@@ -434,6 +434,8 @@ impl Owned {
             ("POST", "/v1/rate-cards".to_owned(), card, "catalogue"),
             ("POST", "/v1/rate-cards/card_1/publish".to_owned(), json!({}), "catalogue"),
             ("POST", "/v1/customers".to_owned(), person, "admin"),
+            ("POST", format!("/v1/customers/{customer}/restrict"), json!({"reason": "r"}), "admin"),
+            ("POST", format!("/v1/customers/{customer}/release"), json!({"reason": "r"}), "admin"),
             ("POST", "/v1/grants".to_owned(), grants, "admin"),
             ("POST", format!("/v1/grants/{grant}/void"), json!({}), "admin"),
             ("POST", "/v1/api-keys".to_owned(), json!({"name": "n", "scopes": ["read"]}), "admin"),

@@ -31,10 +31,12 @@ pub mod postings;
 pub mod prices;
 mod pricing;
 mod principal;
+pub mod prints;
 pub mod problems;
 pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod restrictions;
 pub mod retention;
 pub mod search;
 mod secret;
@@ -100,6 +102,7 @@ struct Inner {
     passwords: accounts::Workplaces,
     asked_resets: accounts::AskedResets,
     bells: work::Bells,
+    print_key: tokio::sync::OnceCell<prints::PrintKey>,
 }
 
 impl App {
@@ -118,6 +121,7 @@ impl App {
             passwords: accounts::Workplaces::default(),
             asked_resets: accounts::AskedResets::default(),
             bells: work::Bells::default(),
+            print_key: tokio::sync::OnceCell::new(),
         };
         App { inner: Arc::new(inner) }
     }

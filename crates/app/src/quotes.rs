@@ -7,10 +7,11 @@ use crate::about::{from_json, to_json};
 use crate::catalogue::Version;
 use crate::cold::{Route, first_answer, once};
 use crate::customers::Known;
+use crate::prints::CallPrint;
 use crate::text::Checks;
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
-    secret, wallets,
+    prints, secret, wallets,
 };
 
 const CREATE: Route = Route { name: "POST /v1/quotes", status: 201 };
@@ -35,6 +36,9 @@ pub struct Quote {
     /// Cheaper models of the same feature, cheapest first.
     pub alternatives: Vec<Alternative>,
     pub admission: Admission,
+    /// Of the call that asked for it; the hold that names it has it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<CallPrint>,
     pub created_at: Timestamp,
 }
 
@@ -47,12 +51,17 @@ pub struct Admission {
     /// The wallet can set `credits` aside.
     pub affordable: bool,
     pub available: Credits,
+    /// When a restriction ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restricted_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Allow,
+    /// No new work for now: a hold would be refused.
+    Restrict,
 }
 
 pub async fn create(
@@ -101,6 +110,7 @@ async fn quote(app: &App, known: Known, new: &NewQuote) -> Result<Quote, AppErro
         valid_until: now.plus_seconds(QUOTE_VALID_SECONDS),
         alternatives: alternatives(&version, &priced, new),
         admission: admission(app, known, &priced).await?,
+        print: prints::of(app, &new.context, Some(&new.work)).await?,
         created_at: now,
         priced,
     })
@@ -112,12 +122,14 @@ fn alternatives(version: &Version, priced: &Priced, new: &NewQuote) -> Vec<Alter
 
 async fn admission(app: &App, known: Known, priced: &Priced) -> Result<Admission, AppError> {
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
-    let available = wallets::current(app, known.wallet).await?.available;
+    let wallet = wallets::current(app, known.wallet).await?;
+    let restriction = wallet.restriction_at(app.now().max(wallet.recorded_at));
     Ok(Admission {
-        verdict: Verdict::Allow,
+        verdict: if restriction.is_some() { Verdict::Restrict } else { Verdict::Allow },
         entitled: !gate.is_denied,
-        affordable: priced.price.credits <= available,
-        available,
+        affordable: priced.price.credits <= wallet.available,
+        available: wallet.available,
+        restricted_until: restriction.and_then(|restriction| restriction.until),
     })
 }
 

@@ -10,7 +10,9 @@ use crate::charge::{Receipt, receipt, receipt_of};
 use crate::customers::Known;
 use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing};
+use crate::{
+    App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing, prints,
+};
 
 /// Items of one batch.
 pub const BATCH_MAX: usize = 1_000;
@@ -88,6 +90,7 @@ async fn prepare(
 ) -> Result<(Request, ChargeFacts), AppError> {
     let at = new.occurred_at.unwrap_or_else(|| app.now());
     let (_, priced) = pricing::price_at(app, &new.work, &new.context, at).await?;
+    let print = prints::of(app, &new.context, Some(&new.work)).await?;
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
     let command = Command::Debit { price: priced.price.credits, gate, when_short: WhenShort::Refuse };
     let facts = ChargeFacts {
@@ -96,6 +99,7 @@ async fn prepare(
         subject: new.subject,
         vendor_transaction: new.vendor_transaction.clone(),
         occurred_at: new.occurred_at,
+        print,
         ..ChargeFacts::of(known.id)
     };
     let request = request(known.wallet, keyed, EngineCommand::Ledger(command), &facts)?;

@@ -19,6 +19,7 @@ mod m0022_one_open_problem;
 mod m0030_restrictions;
 mod m0031_risk;
 mod m0032_prints;
+mod m0034_payment_signals;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0030_restrictions::Migration),
             Box::new(m0031_risk::Migration),
             Box::new(m0032_prints::Migration),
+            Box::new(m0034_payment_signals::Migration),
         ]
     }
 }

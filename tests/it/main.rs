@@ -25,6 +25,7 @@ mod kill;
 mod operators;
 mod outage;
 mod parallel;
+mod payment_signals;
 mod payments;
 mod payments_faults;
 mod payments_returns;

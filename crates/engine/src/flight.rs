@@ -20,6 +20,8 @@ pub(crate) struct Flight {
     pub answers: Vec<Result<Answer, EngineError>>,
     pub keys: Keys,
     pub landing: JoinHandle<Landing>,
+    /// Says whether it was written, to the one behind it.
+    pub wrote: Option<oneshot::Receiver<bool>>,
 }
 
 /// How a flight ended: its connection comes back, and whether the fence was where it had to be.
@@ -32,21 +34,32 @@ pub(crate) struct Landing {
 pub(crate) struct Cargo {
     pub store: Store,
     pub connection: LaneConnection,
-    pub forerunner: Forerunner,
+    /// Of the flight in front, which goes on while this one sets out.
+    pub ahead: Option<oneshot::Receiver<bool>>,
     pub fence: Fence,
     pub entries: Vec<(WalletId, Arc<Entry>)>,
 }
 
 impl Cargo {
-    /// Goes on when nobody waits for it.
-    pub fn fly(self) -> JoinHandle<Landing> {
-        tokio::spawn(async move {
-            let Cargo { store, mut connection, forerunner, fence, entries } = self;
+    /// Goes on when nobody waits for it. Also answers where it says whether it was written.
+    pub fn fly(self) -> (JoinHandle<Landing>, oneshot::Receiver<bool>) {
+        let (tells, wrote) = oneshot::channel();
+        let landing = tokio::spawn(async move {
+            let Cargo { store, mut connection, ahead, fence, entries } = self;
             let entries: Vec<(WalletId, &Entry)> =
                 entries.iter().map(|(id, entry)| (*id, &**entry)).collect();
-            let written = store.append_at_once(&mut connection, forerunner, fence, &entries).await;
+            let forerunner = if ahead.is_some() { Forerunner::Flying } else { Forerunner::Landed };
+            let mut written = store.append_at_once(&mut connection, forerunner, fence, &entries).await;
+            // It may have overtaken the one in front on the way to the fence.
+            if let (Ok(false), Some(ahead)) = (&written, ahead)
+                && ahead.await == Ok(true)
+            {
+                written = store.append_at_once(&mut connection, Forerunner::Landed, fence, &entries).await;
+            }
+            let _ = tells.send(matches!(written, Ok(true)));
             Landing { connection, written }
-        })
+        });
+        (landing, wrote)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::{Clock, new_uuid};
-use store::{Fence, Forerunner, Lane, LaneConnection, Store, StoreError, Uuid};
+use store::{Fence, Lane, LaneConnection, Store, StoreError, Uuid};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::Instant;
@@ -123,30 +123,32 @@ impl Writer {
         waiting: &mut mpsc::Receiver<Pending>,
         batch: &mut Vec<Pending>,
     ) -> Option<Woken> {
-        let drained = waiting.recv_many(batch, self.config.batch);
-        let taken = match self.flying.take() {
-            Some(mut flight) => {
-                tokio::select! {
-                    biased;
-                    landing = &mut flight.landing => {
-                        self.touch_down(flight, landing).await;
-                        return Some(Woken::Landed);
-                    }
-                    taken = drained => {
-                        self.flying = Some(flight);
-                        taken
-                    }
-                }
-            }
-            None if self.memory.is_behind() => {
-                match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
+        let Some(mut flight) = self.flying.take() else {
+            let drained = waiting.recv_many(batch, self.config.batch);
+            let taken = match self.memory.is_behind() {
+                true => match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
                     Ok(taken) => taken,
                     Err(_) => return Some(Woken::Idle),
-                }
-            }
-            None => drained.await,
+                },
+                false => drained.await,
+            };
+            return (taken > 0).then_some(Woken::Commands);
         };
-        (taken > 0).then_some(Woken::Commands)
+        // Few commands do not pay a statement of their own while the disk is busy anyway.
+        let enough = flight.requests.len().div_ceil(2);
+        while batch.len() < enough {
+            let room = self.config.batch - batch.len();
+            tokio::select! {
+                biased;
+                landing = &mut flight.landing => {
+                    self.touch_down(flight, landing).await;
+                    return Some(if batch.is_empty() { Woken::Landed } else { Woken::Commands });
+                }
+                taken = waiting.recv_many(batch, room) => if taken == 0 { break },
+            }
+        }
+        self.flying = Some(flight);
+        (!batch.is_empty()).then_some(Woken::Commands)
     }
 
     /// Lets callers who are on their way to the queue arrive: the same commit carries them too. Whoever is
@@ -229,17 +231,16 @@ impl Writer {
         keys: Keys,
         (gsn, decided): (i64, Decided),
     ) {
-        let is_second = self.flying.is_some();
         let cargo = Cargo {
             store: self.store.clone(),
             connection: self.connections.pop().unwrap_or_default(),
-            forerunner: if is_second { Forerunner::Flying } else { Forerunner::Landed },
+            ahead: self.flying.as_mut().and_then(|flight| flight.wrote.take()),
             fence: Fence { lane: self.lane, gsn, writer: self.id },
             entries: decided.entries(),
         };
-        let landing = cargo.fly();
+        let (landing, wrote) = cargo.fly();
         let answers = batch::remember(self, gsn + 1, &requests, &keys, decided);
-        let flight = Flight { requests, callers, answers, keys, landing };
+        let flight = Flight { requests, callers, answers, keys, landing, wrote: Some(wrote) };
         if let Some(mut earlier) = self.flying.replace(flight) {
             let landing = (&mut earlier.landing).await;
             self.touch_down(earlier, landing).await;

@@ -2,7 +2,7 @@ use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef
 use futures::future::BoxFuture;
 use kernel::{IdempotencyKey, Timestamp};
 
-use crate::{EventError, GatewayError, GatewayEvent, Subject, Unreadable};
+use crate::{EventError, GatewayError, GatewayEvent, PaymentSign, Subject, Unreadable};
 
 /// What a gateway answers, some day.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
@@ -44,6 +44,12 @@ pub trait Gateway: Send + Sync {
 
     /// What to read again because of an event; `None` for events that move no credits.
     fn subject(&self, event: &GatewayEvent) -> Option<Subject>;
+
+    /// What the event tells of the risk of a payment; `None` for events that tell nothing of it, and at
+    /// gateways that never do.
+    fn payment_sign(&self, _event: &GatewayEvent) -> Option<PaymentSign> {
+        None
+    }
 }
 
 /// Reads what a purchase needs to know about `subject`: a checkout with its payment, or a payment alone.

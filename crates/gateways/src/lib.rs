@@ -9,9 +9,11 @@ mod error;
 mod event;
 mod gateway;
 mod secret;
+mod sign;
 pub mod stripe;
 
 pub use error::{EventError, GatewayError, Unreadable};
 pub use event::{GatewayEvent, Subject};
 pub use gateway::{Answer, Gateway, read};
 pub use secret::Secret;
+pub use sign::{PaymentSign, RiskLevel, SignKind};

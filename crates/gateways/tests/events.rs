@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use billing::{CheckoutRef, PaymentRef};
 use gateways::stripe::{Stripe, StripeSettings};
-use gateways::{Gateway, GatewayEvent, Secret, Subject};
+use gateways::{Gateway, GatewayEvent, PaymentSign, RiskLevel, Secret, SignKind, Subject};
 use hmac::{Hmac, KeyInit, Mac};
 use kernel::Timestamp;
 use serde_json::{Value, json};
@@ -123,4 +123,55 @@ fn real_shaped_events_of_every_version_are_taken() {
     }
     assert!(taken >= 90 && with_id == taken, "{taken} taken, {with_id} with an id");
     assert!(with_subject >= 25, "{with_subject} with a subject");
+}
+
+fn sign(kind: &str, object: Value) -> Option<PaymentSign> {
+    let event = json!({ "id": "evt_1", "type": kind, "created": AT, "data": { "object": object } });
+    stripe().payment_sign(&received(event.to_string().as_bytes()))
+}
+
+#[test]
+fn charges_tell_the_card_its_country_and_radars_opinion() {
+    let charge = json!({
+        "id": "ch_1", "outcome": { "risk_level": "elevated" },
+        "billing_details": { "address": { "country": "us" } },
+        "payment_method_details": { "card": { "country": "DE", "fingerprint": "Xt5EWLLDS7FJjR1c" } },
+    });
+    let expected = PaymentSign {
+        id: "ch_1".to_owned(),
+        kind: SignKind::Succeeded,
+        at: Some(Timestamp::EPOCH.plus_seconds(AT)),
+        risk_level: Some(RiskLevel::Elevated),
+        card: Some("Xt5EWLLDS7FJjR1c".to_owned()),
+        card_country: Some("DE".to_owned()),
+        billing_country: Some("US".to_owned()),
+    };
+    assert_eq!(sign("charge.succeeded", charge), Some(expected));
+    let old = json!({ "id": "ch_1", "source": { "country": "DE", "fingerprint": "f" } });
+    let old = sign("charge.failed", old).expect("a sign");
+    assert_eq!((old.kind, old.card.as_deref(), old.risk_level), (SignKind::Failed, Some("f"), None));
+    let unknown = sign("charge.failed", json!({ "id": "ch_1", "outcome": { "risk_level": "not_assessed" } }));
+    assert_eq!(unknown.expect("a sign").risk_level, None);
+}
+
+#[test]
+fn warnings_and_disputes_are_signs_and_inquiries_are_not() {
+    let warning = json!({ "id": "issfr_1", "charge": "ch_1", "payment_intent": "pi_1" });
+    assert_eq!(subject("radar.early_fraud_warning.created", warning.clone()), payment("pi_1"));
+    let warned = sign("radar.early_fraud_warning.created", warning).expect("a sign");
+    assert_eq!((warned.kind, warned.id.as_str(), warned.card), (SignKind::Warned, "issfr_1", None));
+    let expanded = json!({ "fingerprint": "f", "country": "US" });
+    let expanded = json!({ "id": "ch_1", "payment_method_details": { "card": expanded } });
+    let dispute = |status: &str| json!({ "id": "du_1", "status": status, "charge": &expanded });
+    let disputed = sign("charge.dispute.created", dispute("needs_response")).expect("a sign");
+    assert_eq!((disputed.kind, disputed.card.as_deref()), (SignKind::Disputed, Some("f")));
+    assert_eq!(sign("charge.dispute.created", dispute("warning_needs_response")), None);
+    for (kind, object) in [
+        ("charge.refunded", json!({ "id": "ch_1" })),
+        ("charge.succeeded", json!({ "id": "../x" })),
+        ("charge.succeeded", Value::Null),
+        ("charge.dispute.created", json!({ "id": 1, "status": [] })),
+    ] {
+        assert_eq!(sign(kind, object), None, "{kind}");
+    }
 }

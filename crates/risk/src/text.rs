@@ -16,21 +16,55 @@ impl Print {
     /// Case, punctuation and digits do not count: a number at the end does not make a prompt new.
     #[must_use]
     pub fn of(prompt: &str) -> Print {
-        let mut votes = [0_i32; 64];
+        let mut votes = Votes::default();
         let mut words = 0_u64;
         let mut before = 0_u64;
         let split = prompt.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
         for word in split.take(MAX_WORDS) {
             let hash = mix(fnv(word.chars().flat_map(char::to_lowercase)));
             words |= 1 << (hash >> 58);
-            vote(&mut votes, hash, 2);
+            votes.cast(hash, 1);
             if before != 0 {
-                vote(&mut votes, mix(before.rotate_left(21) ^ hash), 1);
+                votes.cast(mix(before.rotate_left(21) ^ hash), 0);
             }
             before = hash;
         }
-        let simhash = votes.iter().rev().fold(0, |bits, vote| bits << 1 | u64::from(*vote > 0));
-        Print { simhash, words }
+        Print { simhash: votes.majority(), words }
+    }
+}
+
+/// For each of 64 bits how many voted for it, all bits at once: plane `n` has the digit worth 2ⁿ of each count.
+#[derive(Default)]
+struct Votes {
+    planes: [u64; PLANES],
+    all: u32,
+}
+
+/// A prompt has at most 2 votes a word and 1 a pair.
+const PLANES: usize = (3 * MAX_WORDS).ilog2() as usize + 1;
+
+impl Votes {
+    /// 2 to the power of `weight` votes for each set bit, as many against each other.
+    fn cast(&mut self, hash: u64, weight: usize) {
+        self.all += 1 << weight;
+        let mut carry = hash;
+        for plane in self.planes.iter_mut().skip(weight) {
+            let sum = *plane ^ carry;
+            carry &= *plane;
+            *plane = sum;
+            if carry == 0 {
+                break;
+            }
+        }
+    }
+
+    /// The bits for which more voted than against.
+    fn majority(&self) -> u64 {
+        (0..64).rev().fold(0, |bits, bit| {
+            let digits = self.planes.iter().rev();
+            let votes = digits.fold(0_u32, |count, plane| count << 1 | u32::from(plane >> bit & 1 == 1));
+            bits << 1 | u64::from(2 * votes > self.all)
+        })
     }
 }
 
@@ -57,9 +91,31 @@ fn mix(mut bits: u64) -> u64 {
     bits ^ bits >> 33
 }
 
-fn vote(votes: &mut [i32; 64], hash: u64, weight: i32) {
-    for (bit, vote) in votes.iter_mut().enumerate() {
-        // +weight for a set bit, -weight for another.
-        *vote += weight * (i32::from(hash >> bit & 1 == 1) * 2 - 1);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Charikar's sum of signed votes, one bit after the other.
+    fn by_sums(prompt: &str) -> u64 {
+        let words = prompt.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+        let hashes: Vec<u64> =
+            words.take(MAX_WORDS).map(|word| mix(fnv(word.chars().flat_map(char::to_lowercase)))).collect();
+        let pairs = hashes.windows(2).map(|pair| (mix(pair[0].rotate_left(21) ^ pair[1]), 1));
+        let votes: Vec<(u64, i32)> = hashes.iter().map(|hash| (*hash, 2)).chain(pairs).collect();
+        let sum = |bit: u32| votes.iter().map(|(h, w)| if h >> bit & 1 == 1 { *w } else { -w }).sum::<i32>();
+        (0..64).filter(|bit| sum(*bit) > 0).fold(0, |bits, bit| bits | 1 << bit)
+    }
+
+    #[test]
+    fn counting_all_bits_at_once_gives_the_sums_of_each() {
+        let words = ["fox", "Lighthouse", "zebra", "ein", "Über", "snow", "9", "the", "river"];
+        for length in [0, 1, 2, 3, 7, 64, 255, 256, 257, 900] {
+            for step in 1..9 {
+                let prompt: Vec<&str> =
+                    (0..length).map(|n| words[(n * step + n / 5) % words.len()]).collect();
+                let prompt = prompt.join(" ");
+                assert_eq!(Print::of(&prompt).simhash, by_sums(&prompt), "{prompt}");
+            }
+        }
     }
 }

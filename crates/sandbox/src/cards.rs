@@ -6,6 +6,10 @@ use kernel::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Approve,
+    /// Approved, though Radar has its doubts.
+    Elevated,
+    /// Approved now, called fraud by the holder at once.
+    Warn,
     /// Approved now, disputed at once.
     Dispute,
     /// The holder must prove who they are.
@@ -30,9 +34,11 @@ const fn decline(code: &'static str, decline_code: &'static str, message: &'stat
     Verdict::Decline(Decline { code, decline_code, message })
 }
 
+/// As a bank's decline code tells of Radar's block.
+pub(crate) const BLOCKED: &str = "fraudulent";
 const DECLINED: &str = "Your card was declined.";
 
-const CARDS: [(&str, Verdict); 12] = [
+const CARDS: [(&str, Verdict); 17] = [
     ("4242424242424242", Verdict::Approve),
     ("4000000000000002", decline("card_declined", "generic_decline", DECLINED)),
     ("4000000000009995", decline("card_declined", "insufficient_funds", "Your card has insufficient funds.")),
@@ -54,6 +60,13 @@ const CARDS: [(&str, Verdict); 12] = [
     ("4000002500003155", Verdict::Authenticate),
     ("4000002760003184", Verdict::Authenticate),
     ("4000000000000259", Verdict::Dispute),
+    ("4000000000005423", Verdict::Warn),
+    ("4000000000009235", Verdict::Elevated),
+    // Radar's highest risk: always blocked.
+    ("4100000000000019", decline("card_declined", BLOCKED, DECLINED)),
+    // Issued in Germany, and in Britain.
+    ("4000002760000016", Verdict::Approve),
+    ("4000008260000000", Verdict::Approve),
     ("5555555555554444", Verdict::Approve),
 ];
 
@@ -105,6 +118,15 @@ impl Card {
 
     pub fn last4(&self) -> &str {
         self.number.get(self.number.len().saturating_sub(4)..).unwrap_or_default()
+    }
+
+    /// Where it was issued.
+    pub fn country(&self) -> &'static str {
+        match self.number.as_str() {
+            "4000002760000016" => "DE",
+            "4000008260000000" => "GB",
+            _ => "US",
+        }
     }
 
     pub fn brand(&self) -> &'static str {

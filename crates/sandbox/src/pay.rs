@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::cards::{AUTHENTICATION_FAILED, Card, Decline, Verdict};
 use crate::error::ApiError;
 use crate::ids;
-use crate::objects::{charge, dispute, intent};
+use crate::objects::{charge, dispute, intent, warning};
 use crate::work::Work;
 
 /// Where the customer is sent after an attempt.
@@ -22,12 +22,22 @@ pub(crate) enum Next {
     Closed,
 }
 
+/// What the holder says once it is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Nothing,
+    Warning,
+    Dispute,
+}
+
 /// One attempt to pay an open checkout.
 pub(crate) async fn pay(work: &Work<'_>, id: &str, card: &Card, name: &str) -> Result<Next, ApiError> {
     let Some(mut session) = open_session(work, id).await? else { return Ok(Next::Closed) };
     let mut payment = intent::of_session(work, &mut session).await?;
     payment["_card"] = json!({
         "brand": card.brand(),
+        "country": card.country(),
+        "risk_level": "normal",
         "exp_month": card.exp_month,
         "exp_year": card.exp_year,
         "last4": card.last4(),
@@ -36,8 +46,13 @@ pub(crate) async fn pay(work: &Work<'_>, id: &str, card: &Card, name: &str) -> R
         "method": ids::new("pm_"),
     });
     match card.verdict() {
-        Verdict::Approve => approve(work, session, payment, false).await,
-        Verdict::Dispute => approve(work, session, payment, true).await,
+        Verdict::Approve => approve(work, session, payment, After::Nothing).await,
+        Verdict::Elevated => {
+            payment["_card"]["risk_level"] = "elevated".into();
+            approve(work, session, payment, After::Nothing).await
+        }
+        Verdict::Warn => approve(work, session, payment, After::Warning).await,
+        Verdict::Dispute => approve(work, session, payment, After::Dispute).await,
         Verdict::Authenticate => challenge(work, &session, payment).await,
         Verdict::Decline(decline) => refuse(work, &session, payment, decline).await,
     }
@@ -49,7 +64,7 @@ pub(crate) async fn authenticate(work: &Work<'_>, id: &str, is_proven: bool) -> 
     let Some(mut payment) = waiting(work, &session).await? else { return Ok(Next::Form) };
     payment["next_action"] = Value::Null;
     if is_proven {
-        return approve(work, session, payment, false).await;
+        return approve(work, session, payment, After::Nothing).await;
     }
     payment["status"] = "requires_payment_method".into();
     payment["last_payment_error"] = intent::payment_error(AUTHENTICATION_FAILED, None);
@@ -76,7 +91,7 @@ async fn approve(
     work: &Work<'_>,
     mut session: Value,
     mut payment: Value,
-    is_disputed: bool,
+    after: After,
 ) -> Result<Next, ApiError> {
     let mut charge = charge::new(work, &session, &payment, None);
     payment["status"] = "succeeded".into();
@@ -94,8 +109,12 @@ async fn approve(
     work.emit("charge.succeeded", &charge).await?;
     work.emit("payment_intent.succeeded", &payment).await?;
     work.emit("checkout.session.completed", &session).await?;
-    if is_disputed {
-        dispute::open(work, &mut charge).await?;
+    match after {
+        After::Nothing => {}
+        After::Warning => warning::create(work, &charge).await?,
+        After::Dispute => {
+            dispute::open(work, &mut charge).await?;
+        }
     }
     Ok(Next::Success)
 }

@@ -40,7 +40,6 @@ pub(crate) const COLUMNS: [&str; 21] = [
     "digest",
 ];
 
-const NOT_NULL_VIOLATION: &str = "23502";
 const DIVISION_BY_ZERO: &str = "22012";
 
 /// Rows of one statement: as many of the largest as fit, then of the next.
@@ -60,16 +59,15 @@ pub(crate) static FENCE_FIRST: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The same for a batch whose forerunner is still on its way to the disk on another connection of ours: its
-/// rows go in at once, and only then it waits for the fence. A fence that is not where the forerunner was to
-/// put it, or was put there by somebody else, breaks `NOT NULL`; a lane that is gone divides by zero. Either
-/// way nothing of the statement stays.
+/// rows go in at once, and only then it waits for the fence. Where the fence is not where the forerunner was to
+/// put it, or was put there by somebody else, the division by zero undoes the whole statement.
 pub(crate) static FENCE_LAST: LazyLock<String> = LazyLock::new(|| {
     format!(
         "WITH appended AS (INSERT INTO postings ({}) SELECT p.* FROM {ARRAYS} AS p RETURNING bucket), \
-         fence AS (UPDATE lanes SET gsn = CASE WHEN gsn = $3 AND writer = $25 THEN $3 + 1 END \
+         fence AS (UPDATE lanes SET gsn = gsn + 1 \
          FROM (SELECT count(*) FROM appended) AS written \
-         WHERE bucket = $1 AND lane = $2 RETURNING bucket) \
-         SELECT 1 / count(*) FROM fence",
+         WHERE bucket = $1 AND lane = $2 RETURNING gsn, writer) \
+         SELECT 1 / count(*) FROM fence WHERE gsn = $3 + 1 AND writer = $25",
         COLUMNS.join(", ")
     )
 });
@@ -252,11 +250,10 @@ pub(crate) async fn insert_fenced(
     }
 }
 
-/// How [`FENCE_LAST`] says so: every column of the journal that must not be null is given, so the lane's
-/// number is what was null.
+/// How [`FENCE_LAST`] says so.
 fn is_lost_fence(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|answer| answer.code());
-    matches!(code.as_deref(), Some(NOT_NULL_VIOLATION | DIVISION_BY_ZERO))
+    code.as_deref() == Some(DIVISION_BY_ZERO)
 }
 
 /// Inserts the entries inside of a transaction.

@@ -13,6 +13,7 @@ mod process;
 mod receipt_mail;
 mod reconcile;
 mod refunds;
+pub mod signals;
 
 use std::fmt;
 use std::sync::Arc;

@@ -102,7 +102,7 @@ async fn insert(app: &App, txn: &DatabaseTransaction, row: &Model, effect: &Effe
 }
 
 /// Our own reference comes back with every object; ids find what somebody made without it.
-async fn find(app: &App, gateway: &str, report: &Report) -> Result<Option<Model>, AppError> {
+pub(super) async fn find(app: &App, gateway: &str, report: &Report) -> Result<Option<Model>, AppError> {
     let db = app.store().reader();
     let (checkout, payment) = (report.checkout.as_ref(), report.payment.as_ref());
     let references =

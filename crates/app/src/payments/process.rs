@@ -8,8 +8,8 @@ use store::cold::inbox;
 
 use crate::about::from_json;
 use crate::payments::events::StoredSubject;
-use crate::payments::gateway;
 use crate::payments::observe::{Observed, observe};
+use crate::payments::{gateway, signals};
 use crate::{App, AppError};
 
 pub(crate) async fn process(
@@ -33,6 +33,7 @@ pub(crate) async fn process(
         }
         Err(error) => return Ok(Outcome::Retry { error: error.to_string() }),
     };
+    signals::note(app, gateway, event, &report).await?;
     match observe(app, gateway.name(), &report, Some(claim.token)).await? {
         // The event has ended in the transaction that did it, or is somebody else's now.
         Observed::Settled(_) | Observed::LostLease => Ok(Outcome::Done),

@@ -27,7 +27,10 @@ pub(super) fn subject(event: &GatewayEvent) -> Option<Subject> {
     match event.kind.split('.').collect::<Vec<_>>().as_slice() {
         ["checkout", "session", ..] => own_id(object, "cs_").map(|id| Subject::Checkout(CheckoutRef(id))),
         ["payment_intent", ..] => own_id(object, "pi_").map(payment),
-        ["charge", "dispute", ..] | ["refund", ..] | ["charge", "refund", ..] => paid_by(object),
+        ["charge", "dispute", ..]
+        | ["refund", ..]
+        | ["charge", "refund", ..]
+        | ["radar", "early_fraud_warning", ..] => paid_by(object),
         ["charge", ..] => paid_by(object).or_else(|| own_id(object, "ch_").map(payment)),
         _ => None,
     }

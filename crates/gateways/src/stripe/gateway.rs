@@ -18,13 +18,13 @@ use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_types::RangeQueryTs;
 
 use crate::gateway::{Answer, Gateway};
-use crate::stripe::{StripeSettings, convert, envelope, signature};
-use crate::{EventError, GatewayError, GatewayEvent, Subject, Unreadable};
+use crate::stripe::{StripeSettings, convert, envelope, signature, signs};
+use crate::{EventError, GatewayError, GatewayEvent, PaymentSign, Subject, Unreadable};
 
 /// Objects a page; Stripe allows no more.
 const PAGE: i64 = 100;
 /// What Stripe says when money goes back or might. It takes up to twenty kinds in one question.
-const RETURNS: [&str; 10] = [
+const RETURNS: [&str; 11] = [
     "charge.dispute.closed",
     "charge.dispute.created",
     "charge.dispute.funds_reinstated",
@@ -32,6 +32,7 @@ const RETURNS: [&str; 10] = [
     "charge.dispute.updated",
     "charge.refund.updated",
     "charge.refunded",
+    "radar.early_fraud_warning.created",
     "refund.created",
     "refund.failed",
     "refund.updated",
@@ -190,6 +191,10 @@ impl Gateway for Stripe {
 
     fn subject(&self, event: &GatewayEvent) -> Option<Subject> {
         envelope::subject(event)
+    }
+
+    fn payment_sign(&self, event: &GatewayEvent) -> Option<PaymentSign> {
+        signs::sign(event)
     }
 }
 

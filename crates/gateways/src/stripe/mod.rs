@@ -6,6 +6,7 @@ mod gateway;
 mod retry;
 mod settings;
 mod signature;
+mod signs;
 
 pub use gateway::Stripe;
 pub use retry::Retries;

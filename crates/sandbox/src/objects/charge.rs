@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::cards::Decline;
+use crate::cards::{BLOCKED, Decline};
 use crate::ids;
 use crate::work::Work;
 
@@ -34,7 +34,7 @@ pub(crate) fn new(work: &Work<'_>, session: &Value, intent: &Value, decline: Opt
         "livemode": false,
         "metadata": intent["metadata"],
         "on_behalf_of": null,
-        "outcome": outcome(decline),
+        "outcome": outcome(card, decline),
         "paid": is_paid,
         "payment_intent": intent["id"],
         "payment_method": card["method"],
@@ -69,14 +69,26 @@ fn billing_details(session: &Value, card: &Value) -> Value {
     })
 }
 
-fn outcome(decline: Option<Decline>) -> Value {
+fn outcome(card: &Value, decline: Option<Decline>) -> Value {
+    if decline.is_some_and(|decline| decline.decline_code == BLOCKED) {
+        return json!({
+            "advice_code": null,
+            "network_advice_code": null,
+            "network_decline_code": null,
+            "network_status": "not_sent_to_network",
+            "reason": "highest_risk_level",
+            "risk_level": "highest",
+            "seller_message": "Stripe blocked this payment as too risky.",
+            "type": "blocked",
+        });
+    }
     json!({
         "advice_code": decline.map(|_| "try_again_later"),
         "network_advice_code": null,
         "network_decline_code": null,
         "network_status": if decline.is_some() { "declined_by_network" } else { "approved_by_network" },
         "reason": decline.map(|d| d.decline_code),
-        "risk_level": "normal",
+        "risk_level": card["risk_level"],
         "seller_message": if decline.is_some() { "The bank declined." } else { "Payment complete." },
         "type": if decline.is_some() { "issuer_declined" } else { "authorized" },
     })
@@ -94,7 +106,7 @@ fn payment_method_details(intent: &Value) -> Value {
                 "address_postal_code_check": null,
                 "cvc_check": if card["verdict"] == "incorrect_cvc" { "fail" } else { "pass" },
             },
-            "country": "US",
+            "country": card["country"],
             "exp_month": card["exp_month"],
             "exp_year": card["exp_year"],
             "extended_authorization": { "status": "disabled" },

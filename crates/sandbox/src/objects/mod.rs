@@ -9,3 +9,4 @@ pub(crate) mod line;
 pub(crate) mod product;
 pub(crate) mod refund;
 pub(crate) mod session;
+pub(crate) mod warning;

@@ -12,6 +12,7 @@ pub mod inbox;
 pub mod mails;
 pub mod outbox;
 pub mod password_resets;
+pub mod payment_signals;
 pub mod problems;
 pub mod queue;
 pub mod quotes;

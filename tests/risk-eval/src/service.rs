@@ -183,7 +183,7 @@ fn spent(set: &Set) -> Vec<Spent> {
 /// Copies of the set at the same times, each with wallets and networks of its own.
 fn records(set: &Set, copies: usize) -> Vec<Record> {
     let mut records = Vec::with_capacity(set.signals.len() * copies);
-    for copy in 0..copies as u32 {
+    for copy in (0_u32..).take(copies) {
         for (number, signal) in (0..).zip(&set.signals) {
             let wallet = signal.wallet + (u128::from(copy) << 64);
             let place = Place { at: signal.at * 1_000, wallet, source: Source::Journal, number };

@@ -79,7 +79,7 @@ async fn collect(app: &App) -> Result<usize, AppError> {
     let now = app.now();
     let since = now.plus_seconds(-COLLECTED_SECONDS).micros() / 1_000;
     let found: Vec<days::Model> = {
-        let mut watch = app.inner.risk.watch();
+        let watch = app.inner.risk.watch();
         let mut active = watch.book().active_since(since);
         active.sort_by_key(|(wallet, _)| (sampled(*wallet, today(now)), *wallet));
         active.truncate(MAX_ROWS);
@@ -183,12 +183,13 @@ async fn fit_candidate(app: &App) -> Result<String, AppError> {
 async fn fitted(id: String, rows: Vec<Row>) -> Result<(Vec<u8>, Vec<u8>, usize), String> {
     let work = move || {
         let model = fit(&id, &rows).map_err(|error| error.to_string())?;
-        if !(spread(&model, &rows) >= LEAST_SPREAD) {
+        let spread = spread(&model, &rows);
+        if spread.is_nan() || spread < LEAST_SPREAD {
             return Err("it finds every wallet-day as unusual as any other".to_owned());
         }
         let bytes = model_to_bytes(&model).map_err(|error| error.to_string())?;
         let step = rows.len().div_ceil(KEPT_ROWS).max(1);
-        let kept = rows.iter().step_by(step).flat_map(|row| bytes_of(row)).collect();
+        let kept = rows.iter().step_by(step).flat_map(bytes_of).collect();
         Ok((bytes, kept, rows.len()))
     };
     match tokio::task::spawn_blocking(work).await {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::accounts::{self, Credentials, NewOperator, NewUser, Role};
+use app::accounts::{self, Credentials, NewOperator, Role};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
-use tests::shop::{Shop, in_each_shop};
+use tests::shop::{Shop, account, in_each_shop};
 use tower::ServiceExt;
 
 const PORTAL: &str = include_str!("../../services/portal/src/lib.rs");
@@ -103,13 +103,7 @@ impl Visitor {
 
 /// Tokens of a customer's and an operator's session.
 async fn tokens(shop: &Shop) -> (String, String) {
-    let new = NewUser {
-        name: "Ada".to_owned(),
-        email: "ada@example.com".to_owned(),
-        password: PASSWORD.to_owned(),
-        user_agent: String::new(),
-    };
-    let customer = accounts::sign_up(&shop.app, new).await.expect("a customer").token;
+    let customer = account(&shop.app, "Ada", "ada@example.com", PASSWORD).await.token;
     let (email, password) = (OPERATOR.to_owned(), PASSWORD.to_owned());
     let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
     accounts::create_operator(&shop.app, &app::Principal::system(), new).await.expect("an operator");

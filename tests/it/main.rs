@@ -12,6 +12,7 @@ mod bad_input;
 mod breaking;
 mod browser;
 mod console;
+mod console_stories;
 mod corruption;
 mod costs;
 mod demo;

@@ -11,6 +11,6 @@ mod transport;
 pub use error::MailError;
 pub use letter::{Letter, Mail, Sender, check_recipient};
 pub use messages::{
-    Digest, Expiring, Fact, LowBalance, PasswordReset, Problem, Receipt, ReceiptLine, Welcome,
+    Digest, Expiring, Fact, KnownAddress, LowBalance, PasswordReset, Problem, Receipt, ReceiptLine, Welcome,
 };
 pub use transport::Transport;

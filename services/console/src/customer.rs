@@ -4,7 +4,7 @@ use app::audit::AuditRow;
 use app::customers::Customer;
 use app::holds::Hold;
 use app::payments::{self, Checkout};
-use app::statements::{self, Period, Statement};
+use app::statements::{self, Filter, Period, Statement};
 use app::wallets::{LotView, WalletView};
 use app::{App, CustomerRef, Principal, audit, customers, holds, wallets};
 use askama::Template;
@@ -35,6 +35,8 @@ pub struct CustomerPage {
     pub holds: Vec<OpenHold>,
     pub purchases: Vec<Purchase>,
     pub identity: Vec<(&'static str, String)>,
+    /// What is looked for in the statement; empty: nothing.
+    pub query: String,
     pub rows: Vec<Row>,
     pub next: Option<String>,
     pub audit: Vec<AuditLine>,
@@ -84,6 +86,8 @@ pub struct Dossier {
     pub holds: Vec<Hold>,
     pub purchases: Vec<Checkout>,
     pub statement: Statement,
+    /// What was looked for in the statement, whose rows are those found.
+    pub query: String,
     pub audit: Vec<AuditRow>,
 }
 
@@ -102,11 +106,17 @@ pub async fn show(
 pub async fn load(app: &App, by: &Principal, id: CustomerId, query: &ListQuery) -> Result<Dossier, Failure> {
     let customer = CustomerRef::Id(id);
     let all = Period { from: Timestamp::EPOCH, to: app.now().plus_seconds(1) };
+    let mut statement = statements::statement(app, by, &customer, all, &query.page()).await?;
+    if !query.text().is_empty() {
+        let filter = Filter { text: Some(query.text().to_owned()), ..Filter::default() };
+        statement.rows = statements::search(app, by, &customer, (all, &filter), &query.page()).await?;
+    }
     Ok(Dossier {
+        statement,
+        query: query.text().to_owned(),
         wallet: wallets::view(app, by, &customer, None).await?,
         holds: holds::open(app, by, &customer, HOLDS).await?,
         purchases: payments::list(app, by, &customer, &ListQuery::default().page()).await?.data,
-        statement: statements::statement(app, by, &customer, all, &query.page()).await?,
         audit: audit::list(app, by, Some(id), &ListQuery::default().page()).await?.data,
         customer: customers::get(app, by, &customer).await?,
     })
@@ -151,7 +161,8 @@ pub fn view(shell: Shell, of: &Dossier, grant: GrantFields, adjust: AdjustFields
             ("Now", credits(statement.closing)),
         ],
         rows: statement.rows.data.iter().map(row).collect(),
-        next: cursor.map(|cursor| format!("{path}?cursor={cursor}#statement")),
+        next: cursor.map(|cursor| next_path(&path, cursor, &of.query)),
+        query: of.query.clone(),
         audit: of.audit.iter().map(audit_line).collect(),
         path,
     }
@@ -212,6 +223,13 @@ pub fn audit_line(row: &AuditRow) -> AuditLine {
         reason: row.reason.clone(),
         state: row.state.clone(),
     }
+}
+
+/// The next rows of the statement, of those that are looked for.
+fn next_path(path: &str, cursor: &str, query: &str) -> String {
+    let pairs = [("cursor", cursor), ("q", query)].into_iter().filter(|(_, value)| !value.is_empty());
+    let pairs = pairs.map(|(name, value)| format!("{name}={}", site::escaped(value)));
+    format!("{path}?{}#statement", pairs.collect::<Vec<_>>().join("&"))
 }
 
 fn minus(credits: Credits) -> Credits {

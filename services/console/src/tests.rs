@@ -176,6 +176,7 @@ fn dossier() -> customer::Dossier {
             closing: Credits::whole(1_240),
             rows: Page { data: vec![row], next_cursor: Some("2".to_owned()) },
         },
+        query: text(),
         audit: vec![audit_row()],
     }
 }
@@ -216,7 +217,9 @@ fn a_customer_is_shown_with_their_statement_and_what_can_be_done() {
     let grant = GrantFields { reason: text(), credits: text(), ..GrantFields::fresh() };
     let adjust = AdjustFields { reason: text(), ..AdjustFields::fresh() };
     let html = check("customer", &customer::view(shell(), &dossier(), grant, adjust));
-    for shown in ["1,234", "\u{2212}5", "$450.00", "/void\"", "/reversal\"", "/refund\"", "cursor=2"] {
+    for shown in
+        ["1,234", "\u{2212}5", "$450.00", "/void\"", "/reversal\"", "/refund\"", "cursor=2&#38;q=%3Cscript"]
+    {
         assert!(html.contains(shown), "{shown}");
     }
 }

@@ -57,10 +57,7 @@ pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) ->
 /// Messages that a page leaves for the next one; the cookie holds the code only.
 fn message(code: &str) -> Option<Flash> {
     let (tone, text) = match code {
-        "welcome" => (
-            Tone::Good,
-            "Your account is ready. We sent a link to your address; follow it to prove that it is yours.",
-        ),
+        "opened" => (Tone::Good, "Your account is open. Sign in with the password that you chose."),
         "link-sent" => (Tone::Good, "A link is on its way to your address. It works for seven days."),
         "signed-out" => (Tone::Good, "You are signed out."),
         "renamed" => (Tone::Good, "Your name is saved."),
@@ -78,7 +75,7 @@ fn message(code: &str) -> Option<Flash> {
         "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),
         "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
         "verified" => (Tone::Good, "Your e-mail address is proven."),
-        "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign in to ask for another."),
+        "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign up again, and we send another."),
         _ => return None,
     };
     Some(Flash::new(tone, text))
@@ -90,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_cookie_from_elsewhere_puts_no_words_on_a_page() {
-        assert!(message("welcome").is_some());
+        assert!(message("opened").is_some());
         assert!(message("<script>").is_none());
     }
 }

@@ -258,6 +258,10 @@ fn pages_for_strangers() {
         &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
         "Sign up",
     );
+    for link in [None, Some(hostile())] {
+        let page = sign::SignedUpPage { shell: shell("Look into your mail"), email: hostile(), link };
+        check(&page, "Look into your mail");
+    }
     check(&prices::view(shell("Prices"), cards(), &version()), "Prices");
 }
 
@@ -381,6 +385,7 @@ fn buying_and_coming_back() {
         let page = returns::view(shell(""), &a_checkout(state), "/buy/return/x".to_owned());
         assert_eq!(page.is_waiting, is_waiting, "{state:?}");
         assert!(page.credits.is_none(), "nothing is granted on a redirect");
+        assert_eq!(page.render().unwrap().contains("Look again"), is_waiting);
         check(&page, title);
     }
     let grant = Some(GrantId { wallet: wallet(), seq: 1 });

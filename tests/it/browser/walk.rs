@@ -66,6 +66,13 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
         look(name);
     }
     refused_sign_up(visit, look);
+    visit.go("/sign-up");
+    browser.fill("Your name", "Bea");
+    browser.fill("E-mail address", "bea@example.com");
+    browser.fill("Password", super::PASSWORD);
+    browser.push("Create account");
+    browser.until_at("Look into your mail");
+    look("a sign-up");
     refused_sign_in(visit, look);
 
     visit.sign_in_as_demo();
@@ -169,9 +176,17 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
         browser.click_first("form button");
     };
     visit.go("/buy");
+    // The first form is the first pack's.
+    let once = browser.script("return document.querySelector('main input[name=once]').value", &[]);
+    let back = format!("/buy/return/{}", once.as_str().unwrap_or_default());
     browser.push("Buy 100 credits for $10.00");
     browser.until_at("Pay 10.00 USD");
     look("the hosted checkout");
+    let checkout = browser.url();
+    visit.go(&back);
+    browser.until_at("Waiting for the payment");
+    look("a payment that is awaited");
+    browser.goto(&checkout);
     browser.click_first("form button");
     browser.see("Not sent yet");
     look("the hosted checkout, not filled in");
@@ -183,13 +198,18 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
     look("3-D Secure");
     browser.push("Fail authentication");
     browser.until_at("Pay 10.00 USD");
-    let checkout = browser.url();
     browser.follow("Cancel and go back");
     browser.until_at("Purchase cancelled");
     look("a cancelled purchase");
     browser.goto(&checkout);
     pay(SUCCESS);
-    browser.until_at("Thank you");
+    browser.until("the way back", || browser.path() == back);
+    browser.until("the thanks", || {
+        if browser.text_of("h1") == "Waiting for the payment" {
+            browser.follow("Look again");
+        }
+        browser.text_of("h1") == "Thank you"
+    });
     look("the thanks");
     browser.goto(&checkout);
     browser.until_at("Already paid");

@@ -12,9 +12,12 @@ mod m0011_due_lots;
 mod m0012_digests;
 mod m0013_sealed_postings;
 mod m0014_retention;
+mod m0015_lane_writers;
 mod m0020_password_resets;
 mod m0021_problems;
 mod m0022_one_open_problem;
+mod m0030_restrictions;
+mod m0031_risk;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -36,9 +39,12 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_digests::Migration),
             Box::new(m0013_sealed_postings::Migration),
             Box::new(m0014_retention::Migration),
+            Box::new(m0015_lane_writers::Migration),
             Box::new(m0020_password_resets::Migration),
             Box::new(m0021_problems::Migration),
             Box::new(m0022_one_open_problem::Migration),
+            Box::new(m0030_restrictions::Migration),
+            Box::new(m0031_risk::Migration),
         ]
     }
 }

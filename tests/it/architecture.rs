@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "app",
         &[
             "billing", "catalog", "engine", "gateways", "jobs", "kernel", "ledger", "mail", "metering",
-            "store",
+            "risk", "store",
         ],
     ),
     ("site", &["app", "kernel"]),

@@ -232,6 +232,8 @@ struct Ids {
     key: String,
     checkout: String,
     event: String,
+    /// A customer that nothing else needs.
+    on_hold: String,
 }
 
 impl Ids {
@@ -239,7 +241,11 @@ impl Ids {
         let id = |made: Value| text(&made, "/id");
         let event = json!({"id": format!("evt_{}", kernel::new_uuid().simple()), "object": "pi_1"});
         payments::receive(&app.app, event.to_string().as_bytes(), GOOD).await.expect("the till's own");
+        let on_hold = text(&app.customer(&kernel::new_uuid().to_string()).await, "/id");
+        let path = "/v1/customers/{id}/restrict";
+        app.post(&path.replace("{id}", &on_hold), &bodies_of(path)[0]).await.success(200);
         Ids {
+            on_hold,
             grant: id(app.grant("demo", "1000000", &json!({})).await),
             hold: id(app.post("/v1/holds", &usage("demo", 100)).await.success(201)),
             receipt: id(app.use_credits("demo", 1).await),
@@ -259,6 +265,10 @@ impl Ids {
             "api-keys" => &self.key,
             "checkouts" => &self.checkout,
             "gateway-events" => &self.event,
+            "risk" => {
+                return template.replace("{id}", &kernel::CaseId::from_uuid(kernel::new_uuid()).to_string());
+            }
+            _ if template.ends_with("/restrict") || template.ends_with("/release") => &self.on_hold,
             _ => "demo",
         };
         template.replace("{id}", id)
@@ -271,7 +281,10 @@ async fn routes(app: &TestApp, document: &Value) -> Vec<Route> {
     for (template, method) in operations(document) {
         if method == "post" {
             let ids = Ids::make(app).await;
-            let path = ids.path(&template);
+            let mut path = ids.path(&template);
+            if template == "/v1/risk/cases/{id}/verdict" {
+                path = template.replace("{id}", &crate::risk::case_of_a_dispute(app).await);
+            }
             let mut bodies = bodies_of(&template);
             if template == "/v1/holds" {
                 let quote = app.post("/v1/quotes", &usage("demo", 1)).await.success(201);
@@ -308,6 +321,20 @@ fn bodies_of(template: &str) -> Vec<Value> {
             "customer": "demo", "credits": "10", "kind": "promo", "expires_at": "2030-01-01T00:00:00Z",
             "priority": 5, "reason": "welcome", "paid": {"amount": 1, "currency": "usd"},
         }),
+        "/v1/customers/{id}/restrict" => {
+            json!({"until": "2030-01-01T00:00:00Z", "reason": "stolen", "step_up": "review"})
+        }
+        "/v1/customers/{id}/release" => json!({"reason": "found"}),
+        "/v1/risk/score" => json!({"customer": "demo"}),
+        "/v1/risk/settings" => json!({
+            "settings": {
+                "review": 0.5, "restrict": 0.9, "block": 1, "release": 0.6, "rules": {"scraper": "shadow"},
+                "velocity": {"credits_per_hour": "1000", "times_usual_hour": 50, "least_credits": "0"},
+                "restrict_minutes": 60, "step_up": "wait", "mail_above": "0",
+            },
+            "reason": "a trial",
+        }),
+        "/v1/risk/cases/{id}/verdict" => json!({"verdict": "dismissed", "note": "n", "release": true}),
         "/v1/quotes" => work,
         "/v1/holds" => {
             let credits = json!({"customer": "demo", "credits": "1", "context": context});

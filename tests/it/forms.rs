@@ -14,7 +14,7 @@ const CONSOLE: &str = include_str!("../../services/console/src/lib.rs");
 const PASSWORD: &str = "correct horse battery";
 const OPERATOR: &str = "olga@example.com";
 
-const PORTAL_FORMS: [&str; 14] = [
+const PORTAL_FORMS: [&str; 16] = [
     "/sign-up",
     "/sign-in",
     "/sign-out",

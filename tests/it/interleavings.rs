@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use ::engine::{Engine, EngineConfig, Faults};
+use ::engine::{Engine, EngineConfig, EngineError, Faults};
 use kernel::WalletId;
-use ledger::Command;
+use ledger::{Command, Refusal};
 use store::Store;
 use tests::bank::Effect;
-use tests::databases::{Bench, authorize, benches_with, command, debit, grant, is_short};
+use tests::databases::{Bench, authorize, benches_with, command, debit, grant, is_short, release, restrict};
 use tests::linear::{NEVER, Seen, Verdict, What, judge};
 use tests::random::SplitMix64;
 use tests::say;
@@ -23,6 +23,8 @@ const LARGEST_SPENDING: i64 = 6;
 /// One of so many callers does not wait for its answer.
 const IMPATIENCE: usize = 10;
 const LONGEST_PATIENCE_US: u64 = 3_000;
+/// Of so many commands three are about a restriction.
+const KINDS_OF_COMMANDS: usize = 20;
 const MICROS: i64 = 1_000_000;
 
 /// Holds of one caller that are open, as far as it knows: (seq, credits).
@@ -124,14 +126,17 @@ impl Caller {
             needs: credits * MICROS,
             by: Effect { available: -credits * MICROS, held: held * MICROS },
         };
-        let (asked, what, is_hold) = match self.random.below(4) {
-            0 => {
+        let (asked, what, is_hold) = match self.random.below(KINDS_OF_COMMANDS) {
+            0 => (restrict(), What::PutOnHold, false),
+            // Twice as often: most of the time there is work.
+            1 | 2 => (release(), What::Released, false),
+            3..=7 => {
                 let credits = self.random.amount(LARGEST_GRANT);
                 let by = Effect { available: credits * MICROS, held: 0 };
                 (grant(credits), What::Moved { needs: 0, by }, false)
             }
-            1 => (authorize(credits), spends(credits), true),
-            2 if !holds.is_empty() => {
+            8..=11 => (authorize(credits), spends(credits), true),
+            12..=15 if !holds.is_empty() => {
                 let (hold, credits) = holds.swap_remove(self.random.below(holds.len()));
                 let by = Effect { available: credits * MICROS, held: -credits * MICROS };
                 (Command::VoidHold { hold }, What::Moved { needs: 0, by }, false)
@@ -157,6 +162,8 @@ impl Caller {
                 }
                 (what, true)
             }
+            Err(EngineError::Refused(Refusal::Restricted { .. })) => (What::OnHold, true),
+            Err(EngineError::Refused(Refusal::NotRestricted)) => (What::NotOnHold, true),
             Err(error) if is_short(&error) => (What::Short { needs: credits * MICROS }, true),
             Err(error) => {
                 // No wallet has as little: an answer that no history explains.

@@ -434,6 +434,20 @@ impl Owned {
             ("POST", "/v1/rate-cards".to_owned(), card, "catalogue"),
             ("POST", "/v1/rate-cards/card_1/publish".to_owned(), json!({}), "catalogue"),
             ("POST", "/v1/customers".to_owned(), person, "admin"),
+            ("POST", "/v1/risk/score".to_owned(), json!({"customer": customer}), "read"),
+            ("GET", "/v1/risk/cases".to_owned(), Value::Null, "read"),
+            ("GET", format!("/v1/risk/cases/{}", no_case()), Value::Null, "read"),
+            ("GET", "/v1/risk/settings".to_owned(), Value::Null, "read"),
+            ("GET", "/v1/risk/shadow".to_owned(), Value::Null, "read"),
+            ("POST", "/v1/risk/settings".to_owned(), risk_settings(), "admin"),
+            (
+                "POST",
+                format!("/v1/risk/cases/{}/verdict", no_case()),
+                json!({"verdict": "dismissed"}),
+                "admin",
+            ),
+            ("POST", format!("/v1/customers/{customer}/restrict"), json!({"reason": "r"}), "admin"),
+            ("POST", format!("/v1/customers/{customer}/release"), json!({"reason": "r"}), "admin"),
             ("POST", "/v1/grants".to_owned(), grants, "admin"),
             ("POST", format!("/v1/grants/{grant}/void"), json!({}), "admin"),
             ("POST", "/v1/api-keys".to_owned(), json!({"name": "n", "scopes": ["read"]}), "admin"),
@@ -447,6 +461,16 @@ impl Owned {
 /// The id of an API key that nobody has.
 fn no_key() -> String {
     kernel::ApiKeyId::from_uuid(kernel::new_uuid()).to_string()
+}
+
+/// The id of a case that nobody opened.
+fn no_case() -> String {
+    kernel::CaseId::from_uuid(kernel::new_uuid()).to_string()
+}
+
+fn risk_settings() -> Value {
+    json!({"settings": {"review": 0.5, "restrict": 0.9, "block": 1.0, "release": 0.6, "restrict_minutes": 60,
+        "step_up": "wait", "mail_above": "0"}, "reason": "r"})
 }
 
 async fn owner(app: &TestApp) -> String {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use engine::{Engine, EngineCommand, EngineConfig, EngineError, KeyedInput, Request};
 use kernel::{Clock, Credits, IdempotencyKey, Timestamp, WalletId, new_uuid};
-use ledger::{Command, DEFAULT_PRIORITY, Gate, GrantKind, LotTerms, WhenShort};
+use ledger::{Command, DEFAULT_PRIORITY, Gate, GrantKind, LotTerms, StepUp, WhenShort};
 use store::Store;
 
 use crate::cluster::postgres;
@@ -116,6 +116,15 @@ pub fn debit(credits: i64) -> Command {
 
 pub fn authorize(credits: i64) -> Command {
     Command::Authorize { credits: Credits::whole(credits), ttl_seconds: 900, gate: Gate::default() }
+}
+
+/// Until it is released.
+pub fn restrict() -> Command {
+    Command::Restrict { until: None, step_up: StepUp::Review }
+}
+
+pub fn release() -> Command {
+    Command::Release { restriction: None }
 }
 
 pub fn is_short(error: &EngineError) -> bool {

@@ -22,12 +22,21 @@ pub const NEVER: u64 = u64::MAX;
 /// Micro-credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A success: so much was available, and so the balances moved.
+    /// A success: so much was available, and so the balances moved. What needs anything is new work, which
+    /// a wallet on hold does not take.
     Moved { needs: i64, by: Effect },
-    /// A refusal: less than this was available.
+    /// A refusal: less than this was available, and the wallet was not on hold.
     Short { needs: i64 },
     /// A read of both balances.
     Read(Effect),
+    /// A success: from then on the wallet is on hold, also when it was before.
+    PutOnHold,
+    /// A success: it was on hold and is so no more.
+    Released,
+    /// New work was refused, because the wallet was on hold.
+    OnHold,
+    /// A release was refused, because it was not.
+    NotOnHold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +48,40 @@ pub enum Verdict {
     },
     /// More sets of operations than the limit.
     Undecided,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct State {
+    balance: Effect,
+    is_on_hold: bool,
+}
+
+impl State {
+    /// The state after what changes it; `None` where that could not have been done.
+    fn after(self, what: What) -> Option<State> {
+        match what {
+            What::Moved { needs, by } => {
+                let fits = self.balance.available >= needs && !(needs > 0 && self.is_on_hold);
+                let mut balance = self.balance;
+                balance += by;
+                fits.then_some(State { balance, ..self })
+            }
+            What::PutOnHold => Some(State { is_on_hold: true, ..self }),
+            What::Released => self.is_on_hold.then_some(State { is_on_hold: false, ..self }),
+            What::Short { .. } | What::Read(_) | What::OnHold | What::NotOnHold => None,
+        }
+    }
+
+    /// Whether this answer, which changed nothing, could be given now.
+    fn explains(self, what: What) -> bool {
+        match what {
+            What::Read(read) => read == self.balance,
+            What::Short { needs } => self.balance.available < needs && !self.is_on_hold,
+            What::OnHold => self.is_on_hold,
+            What::NotOnHold => !self.is_on_hold,
+            What::Moved { .. } | What::PutOnHold | What::Released => false,
+        }
+    }
 }
 
 /// A set of operations that came first, in some order.
@@ -55,15 +98,16 @@ pub fn judge(history: &[Seen], max_sets: usize) -> Verdict {
     let mut history = history.to_vec();
     history.sort_by_key(|seen| (seen.begin, seen.end));
     let mut tried = HashSet::new();
-    let mut stack = vec![(Done { until: 0, beyond: Vec::new() }, Effect::default())];
+    let mut stack = vec![(Done { until: 0, beyond: Vec::new() }, State::default())];
     let mut explained = 0;
-    while let Some((mut done, balance)) = stack.pop() {
-        take_what_moves_nothing(&history, &mut done, balance);
+    while let Some((mut done, state)) = stack.pop() {
+        take_what_moves_nothing(&history, &mut done, state);
         explained = explained.max(done.until + done.beyond.len());
         if is_complete(&history, &done) {
             return Verdict::Linearizable;
         }
-        if !tried.insert(done.clone()) {
+        // The balance follows from the set; whether the wallet is on hold, from the order as well.
+        if !tried.insert((done.clone(), state.is_on_hold)) {
             continue;
         }
         if tried.len() > max_sets {
@@ -73,11 +117,7 @@ pub fn judge(history: &[Seen], max_sets: usize) -> Verdict {
         // The first to end is tried first, so it is pushed last.
         next.sort_by_key(|at| std::cmp::Reverse(history[*at].end));
         for at in next {
-            if let What::Moved { needs, by } = history[at].what
-                && balance.available >= needs
-            {
-                let mut after = balance;
-                after += by;
+            if let Some(after) = state.after(history[at].what) {
                 stack.push((done.with(at), after));
             }
         }
@@ -86,13 +126,9 @@ pub fn judge(history: &[Seen], max_sets: usize) -> Verdict {
 }
 
 /// Reads and refusals that fit now: to take them at once never forbids anything later.
-fn take_what_moves_nothing(history: &[Seen], done: &mut Done, balance: Effect) {
+fn take_what_moves_nothing(history: &[Seen], done: &mut Done, state: State) {
     loop {
-        let fits = |at: &usize| match history[*at].what {
-            What::Read(read) => read == balance,
-            What::Short { needs } => balance.available < needs,
-            What::Moved { .. } => false,
-        };
+        let fits = |at: &usize| state.explains(history[*at].what);
         let fitting: Vec<usize> = possible(history, done).into_iter().filter(fits).collect();
         if fitting.is_empty() {
             return;
@@ -227,6 +263,41 @@ mod tests {
         };
         assert!(is_linearizable(&history(read(7, 0))));
         assert!(!is_linearizable(&history(read(8, 0))), "the first read saw the debit of 1");
+    }
+
+    #[test]
+    fn new_work_of_a_wallet_on_hold_is_refused_and_nothing_else() {
+        let history = |what| [seen(0, 1, grant(10)), seen(2, 3, What::PutOnHold), seen(4, 5, what)];
+        assert!(is_linearizable(&history(What::OnHold)));
+        assert!(is_linearizable(&history(grant(1))));
+        assert!(is_linearizable(&history(What::Released)));
+        for wrong in [debit(1), What::NotOnHold, What::Short { needs: 11 }] {
+            assert!(!is_linearizable(&history(wrong)), "{wrong:?}");
+        }
+        let begun = [seen(0, 1, grant(10)), seen(2, 5, What::PutOnHold), seen(3, 4, debit(1))];
+        assert!(is_linearizable(&begun), "the debit may have come before");
+        let released = |what| {
+            let [grant, hold, _] = history(grant(1));
+            [grant, hold, seen(4, 5, What::Released), seen(6, 7, what)]
+        };
+        assert!(is_linearizable(&released(debit(1))));
+        assert!(!is_linearizable(&released(What::OnHold)));
+        assert!(!is_linearizable(&released(What::Released)));
+    }
+
+    /// The same set of operations in two orders: on hold by one of them and not by the other.
+    #[test]
+    fn an_order_that_was_tried_on_hold_is_tried_again_off_hold() {
+        for last in [What::OnHold, What::NotOnHold] {
+            let history = [
+                seen(0, 1, grant(10)),
+                seen(2, 3, What::PutOnHold),
+                seen(4, 9, What::PutOnHold),
+                seen(4, 9, What::Released),
+                seen(10, 11, last),
+            ];
+            assert!(is_linearizable(&history), "{last:?}");
+        }
     }
 
     #[test]

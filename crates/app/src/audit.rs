@@ -64,6 +64,19 @@ pub(crate) struct Noted<'a> {
     pub after: &'a str,
 }
 
+/// An act of somebody who is no operator, before it is done.
+pub(crate) struct New {
+    pub id: Uuid,
+    pub actor: String,
+    pub action: &'static str,
+    pub subject: String,
+    pub customer: CustomerId,
+    pub reason: String,
+    /// JSON, as the state before.
+    pub input: String,
+    pub before: String,
+}
+
 pub async fn list(
     app: &App,
     by: &Principal,
@@ -119,18 +132,52 @@ where
     let id = asked.act.id;
     let keyed = write_down(app, asked, state().await?).await?;
     let done = work(keyed).await;
-    let (outcome, after) = match &done {
+    conclude(app, id, &done, state).await?;
+    done
+}
+
+/// Writes down what is about to be done.
+pub(crate) async fn ask(app: &App, new: New) -> Result<(), AppError> {
+    let row = audit::Model {
+        id: new.id,
+        actor: new.actor,
+        action: new.action.to_owned(),
+        subject: new.subject,
+        customer: Some(new.customer.uuid()),
+        reason: new.reason,
+        state: ASKED.to_owned(),
+        input: new.input,
+        before: Some(new.before),
+        after: None,
+        created_at: app.now().micros(),
+    };
+    let txn = app.store().write().await?;
+    audit::insert_once(&txn, row).await?;
+    Ok(txn.commit().await.map_err(StoreError::from)?)
+}
+
+/// Writes down what came of it.
+pub(crate) async fn conclude<T, S, F>(
+    app: &App,
+    id: Uuid,
+    done: &Result<T, AppError>,
+    state: S,
+) -> Result<(), AppError>
+where
+    S: Fn() -> F,
+    F: Future<Output = Result<String, AppError>>,
+{
+    let (outcome, after) = match done {
         Ok(_) => (DONE, state().await?),
-        // Nobody knows what came of it; the same form tells when it is sent again.
+        // Nobody knows what came of it; the same call tells when it is sent again.
         Err(AppError::Unavailable { .. } | AppError::Crowded { .. } | AppError::Overloaded { .. }) => {
-            return done;
+            return Ok(());
         }
         Err(error) => (REFUSED, error.to_string()),
     };
     let txn = app.store().write().await?;
     audit::conclude(&txn, id, outcome, Some(after)).await?;
-    txn.commit().await.map_err(StoreError::from)?;
-    done
+    Ok(txn.commit().await.map_err(StoreError::from)?)
 }
 
 async fn write_down<I: Serialize>(app: &App, asked: Asked<'_, I>, before: String) -> Result<Keyed, AppError> {

@@ -83,7 +83,8 @@ async fn rate(app: &App, event: &Event) -> Result<Result<(Command, crate::Priced
         Err(error) => return Ok(Err(format!("{} {error}", error.field()))),
     };
     let when_short = pricing::when_short(&version, &work.feature, WhenShort::Unbilled);
-    let command = Command::Debit { price: priced.price.credits, gate: Gate::default(), when_short };
+    let gate = Gate { is_done: true, ..Gate::default() };
+    let command = Command::Debit { price: priced.price.credits, gate, when_short };
     Ok(Ok((command, priced)))
 }
 

@@ -35,7 +35,9 @@ pub mod problems;
 pub mod queues;
 pub mod quotes;
 pub mod receipts;
+pub mod restrictions;
 pub mod retention;
+pub mod risk;
 pub mod search;
 mod secret;
 pub mod statements;
@@ -103,6 +105,7 @@ struct Inner {
     passwords: accounts::Workplaces,
     asked_resets: accounts::AskedResets,
     bells: work::Bells,
+    risk: risk::Desk,
 }
 
 impl App {
@@ -121,6 +124,7 @@ impl App {
             passwords: accounts::Workplaces::default(),
             asked_resets: accounts::AskedResets::default(),
             bells: work::Bells::default(),
+            risk: risk::Desk::default(),
         };
         App { inner: Arc::new(inner) }
     }

@@ -134,6 +134,7 @@ pub(crate) async fn gate(app: &App, work: Option<(&str, &str)>) -> Result<Gate, 
     let plan = current.as_ref().and_then(|version| version.catalog.plan(Plan::DEFAULT));
     let Some(plan) = plan else { return Ok(Gate::default()) };
     Ok(Gate {
+        is_done: false,
         valid_until: None,
         is_denied: work.is_some_and(|(feature, model)| !plan.entitles(feature, model)),
         calls_per_minute: plan.calls_per_minute,

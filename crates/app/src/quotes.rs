@@ -10,7 +10,7 @@ use crate::customers::Known;
 use crate::text::Checks;
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
-    secret, wallets,
+    risk, secret, wallets,
 };
 
 const CREATE: Route = Route { name: "POST /v1/quotes", status: 201 };
@@ -47,12 +47,21 @@ pub struct Admission {
     /// The wallet can set `credits` aside.
     pub affordable: bool,
     pub available: Credits,
+    /// When a restriction ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restricted_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Allow,
+    /// Somebody will look at how the customer works; nothing is refused.
+    Review,
+    /// No new work for now: a hold would be refused.
+    Restrict,
+    /// No new work until a person has looked.
+    Block,
 }
 
 pub async fn create(
@@ -112,12 +121,19 @@ fn alternatives(version: &Version, priced: &Priced, new: &NewQuote) -> Vec<Alter
 
 async fn admission(app: &App, known: Known, priced: &Priced) -> Result<Admission, AppError> {
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
-    let available = wallets::current(app, known.wallet).await?.available;
+    let wallet = wallets::current(app, known.wallet).await?;
+    let restriction = wallet.restriction_at(app.now().max(wallet.recorded_at));
     Ok(Admission {
-        verdict: Verdict::Allow,
+        verdict: match (risk::verdict_of(app, known.wallet), restriction) {
+            (risk::Verdict::Block, _) => Verdict::Block,
+            (risk::Verdict::Restrict, _) | (_, Some(_)) => Verdict::Restrict,
+            (risk::Verdict::Review, None) => Verdict::Review,
+            (risk::Verdict::Allow, None) => Verdict::Allow,
+        },
         entitled: !gate.is_denied,
-        affordable: priced.price.credits <= available,
-        available,
+        affordable: priced.price.credits <= wallet.available,
+        available: wallet.available,
+        restricted_until: restriction.and_then(|restriction| restriction.until),
     })
 }
 

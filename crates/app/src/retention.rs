@@ -11,6 +11,8 @@ pub const IDEMPOTENCY_DAYS_MIN: i64 = 90;
 pub const QUOTE_KEPT_DAYS: i64 = 30;
 /// Who asked for a new password is kept this long after the work has ended.
 pub const ASKED_RESET_KEPT_DAYS: i64 = 1;
+/// The log of risk signals only carries them from process to process; what they tell is in the journal.
+pub const RISK_PAGES_KEPT_DAYS: i64 = 3;
 const DAY_SECONDS: i64 = 86_400;
 /// Rows in one statement, and statements for one table in one run; the next run goes on.
 const ROWS: u64 = 1_000;
@@ -26,6 +28,7 @@ pub(crate) async fn run(app: &App) -> Result<String, AppError> {
         (Passing::Sessions, "sessions", days_ago(0)),
         (Passing::Verifications, "verification links", days_ago(0)),
         (Passing::PasswordResets, "reset links", days_ago(0)),
+        (Passing::RiskPages, "pages of risk signals", days_ago(RISK_PAGES_KEPT_DAYS)),
         (Passing::Work(PASSWORD_RESET), "asked resets", days_ago(ASKED_RESET_KEPT_DAYS)),
     ] {
         said.push(format!("{} {name}", clean(app, what, before).await?));

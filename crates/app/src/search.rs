@@ -106,6 +106,7 @@ fn named(found: &Found) -> String {
     match found.kind {
         EntryKind::Hold => format!("hold {}", HoldId { wallet, seq }),
         EntryKind::Extend | EntryKind::Void | EntryKind::Lapse => "hold that was changed".to_owned(),
+        EntryKind::Restrict | EntryKind::Release => "change of the account".to_owned(),
         kind => format!("{kind} {}", ReceiptId { wallet, seq }),
     }
 }

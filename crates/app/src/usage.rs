@@ -10,7 +10,9 @@ use crate::charge::{Receipt, receipt, receipt_of};
 use crate::customers::Known;
 use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing};
+use crate::{
+    App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing, risk,
+};
 
 /// Items of one batch.
 pub const BATCH_MAX: usize = 1_000;
@@ -51,6 +53,7 @@ pub async fn report(
     let keyed = &by.named(keyed)?;
     let known = customer_of(app, by, &new).await?;
     let _place = app.inner.crowd.enter(known.wallet)?;
+    risk::before_work(app, known.wallet).await;
     let (prepared, facts) = apart(prepare(app, known, new, keyed).await);
     done(known.wallet, submit_or_first(app, known.wallet, keyed, prepared).await?, facts)
 }
@@ -143,6 +146,7 @@ async fn one(
     let (new, keyed) = item.map_err(|error| Box::new(Err(error)))?;
     let keyed = by.named(&keyed).map_err(|error| Box::new(Err(error)))?;
     let known = customer_of(app, by, &new).await.map_err(|error| Box::new(Err(error)))?;
+    risk::before_work(app, known.wallet).await;
     match prepare(app, known, new, &keyed).await {
         Ok((request, facts)) => Ok((known.wallet, request, facts)),
         Err(error) => {

@@ -1,5 +1,5 @@
 use kernel::{Credits, CustomerId, GrantId, Money, Timestamp, WalletId};
-use ledger::{GrantKind, Lot, Wallet, settled};
+use ledger::{GrantKind, Lot, Restriction, Wallet, settled};
 use serde::{Deserialize, Serialize};
 
 use crate::customers::{self, Known};
@@ -15,6 +15,8 @@ pub struct WalletView {
     /// Lots that still have something, in burn order; those with held credits only come last.
     pub lots: Vec<LotView>,
     pub open_holds: usize,
+    /// What keeps new work out at that instant.
+    pub restriction: Option<Restriction>,
     /// The instant that this is true for.
     pub as_of: Timestamp,
 }
@@ -88,6 +90,7 @@ fn shown(known: Known, wallet: &Wallet, as_of: Timestamp) -> WalletView {
         debt: wallet.debt,
         lots: lots.collect(),
         open_holds: wallet.open_holds(),
+        restriction: wallet.restriction_at(as_of).copied(),
         as_of,
     }
 }

@@ -13,7 +13,9 @@ use tokio::sync::Notify;
 
 use crate::accounts;
 use crate::payments::{self, WorkState};
-use crate::{App, AppError, Page, PageRequest, Principal, Scope, notices, outages, retention, verification};
+use crate::{
+    App, AppError, Page, PageRequest, Principal, Scope, notices, outages, retention, risk, verification,
+};
 
 /// Claims of one round of a queue.
 const ROUND: u64 = 64;
@@ -33,17 +35,26 @@ const REACH_SECONDS: i64 = 2 * 3_600;
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
 
 /// Everything that recurs. The last one tells operators of an outage, so it comes after what caught up.
-pub const SCHEDULES: [Schedule; 8] = [
+pub const SCHEDULES: [Schedule; 11] = [
     Schedule { name: "reconcile", cron: "* * * * *", lease_seconds: 300 },
     Schedule { name: "reconcile_long", cron: "7 * * * *", lease_seconds: 900 },
     Schedule { name: "settle_idle_wallets", cron: "* * * * *", lease_seconds: 300 },
     VERIFY,
     Schedule { name: "seal", cron: "* * * * *", lease_seconds: 3_600 },
     Schedule { name: "forget", cron: "41 4 * * *", lease_seconds: 3_600 },
+    RISK_PULSE,
+    RISK_TRAIN,
+    RISK_DIGEST,
     Schedule { name: "notices", cron: "*/5 * * * *", lease_seconds: 900 },
     CATCH_UP,
 ];
 
+/// What recurs where abuse is watched for.
+pub const RISK_SCHEDULES: [Schedule; 3] = [RISK_PULSE, RISK_TRAIN, RISK_DIGEST];
+
+const RISK_PULSE: Schedule = Schedule { name: "risk_pulse", cron: "* * * * *", lease_seconds: 60 };
+const RISK_TRAIN: Schedule = Schedule { name: "risk_train", cron: "23 2 * * *", lease_seconds: 3_600 };
+const RISK_DIGEST: Schedule = Schedule { name: "risk_digest", cron: "0 7 * * *", lease_seconds: 300 };
 const CATCH_UP: Schedule = Schedule { name: "catch_up", cron: "*/5 * * * *", lease_seconds: 300 };
 pub(crate) const VERIFY: Schedule = Schedule { name: "verify", cron: "17 3 * * *", lease_seconds: 3_600 };
 
@@ -145,6 +156,9 @@ async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppErro
         "seal" => seal(app).await.map(|rows| format!("{rows} journal rows sealed")),
         "forget" => retention::run(app).await,
         "settle_idle_wallets" => settle_idle_wallets(app).await.map(|n| format!("{n} wallets settled")),
+        "risk_pulse" => risk::pulse::look(app).await,
+        "risk_train" => risk::nightly(app).await,
+        "risk_digest" => risk::daily(app, due_at).await,
         "catch_up" => outages::tell(app, due_at).await,
         _ => {
             let found = notices::scan(app).await?;
@@ -214,6 +228,7 @@ async fn work_off(app: &App, claim: Claim<Uuid>) -> Result<(), AppError> {
         payments::CREDIT_COMMAND => payments::move_credits(app, &work).await,
         payments::OPEN_CHECKOUT => payments::open_at_gateway(app, &work).await,
         accounts::PASSWORD_RESET => accounts::send_reset(app, &work).await,
+        risk::RISK_ORDER => risk::carry_out(app, &work).await,
         payments::REFUND => payments::refund_at_gateway(app, &work).await,
         kind => Ok(Outcome::Failed { error: format!("nobody here handles {kind}") }),
     };

@@ -7,6 +7,7 @@
 mod batch;
 mod config;
 mod engine;
+mod flight;
 mod memory;
 mod request;
 mod writer;

@@ -135,6 +135,8 @@ uuid_id!(/// An API key's public name; its secret is stored hashed only.
     ApiKeyId, "key_");
 uuid_id!(/// A purchase on its way through a gateway's page.
     CheckoutId, "chk_");
+uuid_id!(/// Manual work on one wallet that looks like abuse.
+    CaseId, "cas_");
 wallet_id!(/// A grant and the lot it made.
     GrantId, "grt_", seq);
 wallet_id!(/// Credits set aside before the work.

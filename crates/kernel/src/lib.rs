@@ -18,7 +18,7 @@ pub use bucket::{BUCKETS, Bucket, bucket_of};
 pub use clock::{Clock, new_uuid};
 pub use credits::{Credits, MICROS_PER_CREDIT};
 pub use ids::{
-    ApiKeyId, CheckoutId, CustomerId, GrantId, HoldId, IdError, QuoteId, ReceiptId, Seq, WalletId,
+    ApiKeyId, CaseId, CheckoutId, CustomerId, GrantId, HoldId, IdError, QuoteId, ReceiptId, Seq, WalletId,
 };
 pub use keys::{IdempotencyKey, KeyError};
 pub use money::{Currency, Money, MoneyError};

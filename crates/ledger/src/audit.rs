@@ -1,6 +1,6 @@
 use crate::check::Broken;
 use crate::draft::{counts_as_call, post};
-use crate::entry::{Entry, Line};
+use crate::entry::{Entry, EntryKind, Line, Terms};
 use crate::fold::apply_terms;
 use crate::wallet::Wallet;
 
@@ -18,6 +18,7 @@ pub fn audit(wallet: &mut Wallet, entry: &Entry) -> Result<(), Broken> {
     wallet.seq = entry.seq;
     wallet.recorded_at = entry.recorded_at;
     wallet.rows += i64::try_from(entry.lines.len()).unwrap_or(i64::MAX);
+    is_itself(entry).map_err(|what| broken(what.to_owned()))?;
     apply_terms(wallet, entry.seq, entry.hold, &entry.terms);
     for (n, line) in entry.lines.iter().enumerate() {
         if line.amount.is_negative() {
@@ -30,6 +31,23 @@ pub fn audit(wallet: &mut Wallet, entry: &Entry) -> Result<(), Broken> {
         wallet.calls.count(entry.recorded_at);
     }
     Ok(())
+}
+
+/// A restriction names the entry that made it and its instant; nothing else carries one.
+fn is_itself(entry: &Entry) -> Result<(), &'static str> {
+    let is_restriction = matches!(entry.kind, EntryKind::Restrict | EntryKind::Release);
+    match &entry.terms {
+        Terms::Restriction(Some(made)) if (made.seq, made.since) != (entry.seq, entry.recorded_at) => {
+            Err("restricts under another entry's name")
+        }
+        Terms::Restriction(made) if made.is_some() != (entry.kind == EntryKind::Restrict) => {
+            Err("says of the restriction what its kind does not")
+        }
+        Terms::Restriction(_) if !is_restriction => Err("restricts and is of another kind"),
+        Terms::Restriction(_) => Ok(()),
+        _ if is_restriction => Err("says nothing of the restriction"),
+        _ => Ok(()),
+    }
 }
 
 fn says_what_is(wallet: &Wallet, line: &Line) -> Result<(), String> {

@@ -4,8 +4,9 @@ use crate::draft::Draft;
 use crate::due::settle_draft;
 use crate::entry::{Entry, EntryKind, Terms};
 use crate::refusal::Refusal;
+use crate::restrictions::StepUp;
 use crate::wallet::{LotTerms, Wallet};
-use crate::{debits, grants, holds, reversals};
+use crate::{debits, grants, holds, restrictions, reversals};
 
 /// What a caller wants of one wallet.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +31,18 @@ pub enum Command {
     Unrated,
     /// Undoes a debit or capture: `receipt` is its entry, `lots` the terms of the lots it used.
     Reverse { receipt: Box<Entry>, lots: Vec<(Seq, LotTerms)> },
+    /// Keeps new work out until an instant (exclusive), or until it is released.
+    Restrict { until: Option<Timestamp>, step_up: StepUp },
+    /// Ends the restriction in force, or the one whose entry is named and no other.
+    Release { restriction: Option<Seq> },
 }
 
-/// What the plan and the quote allow; judged after the idempotency key, in this order.
+/// What the wallet's restriction, the plan and the quote allow; judged after the idempotency key, in this
+/// order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gate {
+    /// A report of work that is done: a restriction does not keep it out.
+    pub is_done: bool,
     /// Exclusive end of the quote.
     pub valid_until: Option<Timestamp>,
     pub is_denied: bool,
@@ -102,6 +110,8 @@ pub fn decide(wallet: &Wallet, command: &Command, now: Timestamp) -> Result<Chan
             draft.close();
         }
         Command::Reverse { receipt, lots } => reversals::reverse(&mut draft, receipt, lots)?,
+        Command::Restrict { until, step_up } => restrictions::restrict(&mut draft, *until, *step_up)?,
+        Command::Release { restriction } => restrictions::release(&mut draft, *restriction)?,
     }
     Ok(Change { entries: draft.entries, wallet: draft.wallet })
 }
@@ -120,13 +130,18 @@ impl Command {
             Command::VoidGrant { .. }
             | Command::VoidHold { .. }
             | Command::Unrated
-            | Command::Reverse { .. } => Credits::ZERO,
+            | Command::Reverse { .. }
+            | Command::Restrict { .. }
+            | Command::Release { .. } => Credits::ZERO,
         }
     }
 }
 
 impl Gate {
     pub(crate) fn judge(&self, wallet: &Wallet, now: Timestamp) -> Result<(), Refusal> {
+        if !self.is_done {
+            restrictions::judge(wallet, now)?;
+        }
         if let Some(valid_until) = self.valid_until.filter(|until| *until <= now) {
             return Err(Refusal::QuoteExpired { valid_until });
         }

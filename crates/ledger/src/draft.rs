@@ -143,9 +143,12 @@ fn nothing(kind: EntryKind, wallet: &Wallet) -> Line {
         EntryKind::GrantVoid | EntryKind::Clawback => (Account::Available, Account::Revoked),
         EntryKind::Expire => (Account::Available, Account::Expired),
         EntryKind::Reverse => (Account::Spent, Account::Available),
-        EntryKind::Capture | EntryKind::Debit | EntryKind::Unbilled | EntryKind::Unrated => {
-            (Account::Available, Account::Spent)
-        }
+        EntryKind::Capture
+        | EntryKind::Debit
+        | EntryKind::Unbilled
+        | EntryKind::Unrated
+        | EntryKind::Restrict
+        | EntryKind::Release => (Account::Available, Account::Spent),
     };
     let mut line = Line {
         from,

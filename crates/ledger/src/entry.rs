@@ -5,6 +5,7 @@ use std::str::FromStr;
 use kernel::{Credits, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::restrictions::Restriction;
 use crate::wallet::{HoldTerms, LotTerms};
 
 macro_rules! named {
@@ -73,6 +74,10 @@ named!(
         Unbilled = "unbilled",
         /// Reported work for which there is no price.
         Unrated = "unrated",
+        /// From here on the wallet takes no new work.
+        Restrict = "restrict",
+        /// The restriction in force ended before its time.
+        Release = "release",
     }
 );
 
@@ -113,7 +118,7 @@ impl Entry {
         let named: Vec<Seq> = match &self.terms {
             Terms::LotAfter { lot, .. } => vec![*lot],
             Terms::Reverse { lots, .. } => lots.keys().copied().collect(),
-            Terms::None | Terms::Lot(_) | Terms::Hold(_) => Vec::new(),
+            Terms::None | Terms::Lot(_) | Terms::Hold(_) | Terms::Restriction(_) => Vec::new(),
         };
         let lines = self.lines.iter().filter_map(|line| line.lot);
         lines.chain(self.hold).chain(named).filter(|seq| *seq != self.seq)
@@ -155,4 +160,6 @@ pub enum Terms {
         receipt: Seq,
         lots: BTreeMap<Seq, LotTerms>,
     },
+    /// Of the wallet after this entry.
+    Restriction(Option<Restriction>),
 }

@@ -37,6 +37,7 @@ pub(crate) fn apply_terms(wallet: &mut Wallet, seq: Seq, hold: Option<Seq>, term
             }
         }
         Terms::Reverse { lots, .. } => lots.iter().for_each(|(lot, terms)| set_lot(wallet, *lot, terms)),
+        Terms::Restriction(restriction) => wallet.restriction = *restriction,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::decide::{CaptureCharge, Gate, WhenShort};
 use crate::draft::Draft;
 use crate::entry::{Account, EntryKind, Terms};
 use crate::refusal::Refusal;
+use crate::restrictions;
 use crate::wallet::{Hold, HoldState, HoldTerms};
 
 pub(crate) fn authorize(
@@ -44,6 +45,10 @@ pub(crate) fn extend(
     ttl_seconds: Option<i64>,
 ) -> Result<(), Refusal> {
     let mut terms = open_hold(draft, hold)?.terms;
+    // More credits are new work; more time is not.
+    if credits.is_positive() {
+        restrictions::judge(&draft.wallet, draft.now)?;
+    }
     needs(draft, credits)?;
     let now = draft.now;
     terms.authorized = terms.authorized.checked_add(credits).ok_or(Refusal::TooLarge)?;

@@ -20,6 +20,7 @@ mod fold;
 mod grants;
 mod holds;
 mod refusal;
+mod restrictions;
 mod reversals;
 mod wallet;
 
@@ -31,6 +32,7 @@ pub use due::{due, next_due, settle, settled};
 pub use entry::{Account, Entry, EntryKind, InputHash, Key, Line, Terms};
 pub use fold::fold;
 pub use refusal::Refusal;
+pub use restrictions::{Restriction, StepUp};
 pub use wallet::{GrantKind, Hold, HoldState, HoldTerms, Lot, LotTerms, Wallet};
 
 /// Open lots one wallet may have; a grant beyond it is refused.

@@ -1,5 +1,6 @@
 use kernel::{Credits, Timestamp};
 
+use crate::restrictions::StepUp;
 use crate::wallet::HoldState;
 
 /// Why a command changed nothing. A refusal is an answer, never stored, decided anew at a retry.
@@ -7,6 +8,13 @@ use crate::wallet::HoldState;
 pub enum Refusal {
     #[error("{needed} credits are needed, {available} are available")]
     Short { needed: Credits, available: Credits },
+    /// New work is kept out; `step_up` is what ends it before `until`.
+    #[error("new work is on hold{}", end(*until))]
+    Restricted { until: Option<Timestamp>, step_up: StepUp },
+    #[error("new work is on hold already{}, which is longer; release that first", end(*until))]
+    RestrictedLonger { until: Option<Timestamp> },
+    #[error("new work is not on hold, or by another decision than the one named")]
+    NotRestricted,
     #[error("the quote was valid until {valid_until}")]
     QuoteExpired { valid_until: Timestamp },
     #[error("the plan does not include this feature and model")]
@@ -38,4 +46,8 @@ pub enum Refusal {
     ExpiryPassed { expires_at: Timestamp },
     #[error("the amounts add up to more than a wallet can hold")]
     TooLarge,
+}
+
+fn end(until: Option<Timestamp>) -> String {
+    until.map_or_else(|| " until it is released".to_owned(), |until| format!(" until {until}"))
 }

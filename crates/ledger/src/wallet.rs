@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::CallWindow;
 use crate::entry::named;
+use crate::restrictions::Restriction;
 
 named!(
     /// Where a lot's credits came from.
@@ -45,6 +46,9 @@ pub struct Wallet {
     pub held: Credits,
     pub debt: Credits,
     pub calls: CallWindow,
+    /// The last one that was not released; ask [`Wallet::restriction_at`] whether its time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restriction: Option<Restriction>,
     pub lots: BTreeMap<Seq, Lot>,
     pub holds: BTreeMap<Seq, Hold>,
 }
@@ -111,6 +115,7 @@ impl Wallet {
             held: Credits::ZERO,
             debt: Credits::ZERO,
             calls: CallWindow::default(),
+            restriction: None,
             lots: BTreeMap::new(),
             holds: BTreeMap::new(),
         }

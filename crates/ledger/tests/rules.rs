@@ -652,6 +652,7 @@ fn a_limit_of_0_refuses_everything() {
 fn the_gate_is_judged_in_its_order_before_the_balance() {
     let story = Story::new();
     let mut gate = Gate {
+        is_done: false,
         valid_until: Some(at(0)),
         is_denied: true,
         calls_per_minute: Some(0),

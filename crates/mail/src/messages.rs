@@ -99,6 +99,54 @@ pub struct Problem {
     pub console_url: String,
 }
 
+/// New work is on hold; what to do about it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub sender: String,
+    pub name: String,
+    /// In plain words, accusing nobody.
+    pub why: String,
+    /// What lifts it.
+    pub step_up: String,
+    /// When it ends by itself.
+    pub until: Timestamp,
+    pub page_url: String,
+}
+
+/// New work is possible again.
+#[derive(Clone, Debug)]
+pub struct Released {
+    pub sender: String,
+    pub name: String,
+    pub balance_url: String,
+}
+
+/// For operators: a customer was put on hold, and much is at stake.
+#[derive(Clone, Debug)]
+pub struct CaseAlert {
+    pub sender: String,
+    pub customer: String,
+    /// `restrict` or `block`.
+    pub verdict: String,
+    /// Sentences with numbers.
+    pub reasons: Vec<String>,
+    /// What the customer can still spend.
+    pub at_risk: Credits,
+    pub until: Timestamp,
+    pub console_url: String,
+}
+
+/// For operators: a customer on hold has something to say.
+#[derive(Clone, Debug)]
+pub struct Appeal {
+    pub sender: String,
+    pub customer: String,
+    /// Who wrote it.
+    pub from: String,
+    pub text: String,
+    pub console_url: String,
+}
+
 /// What operators should know of a period.
 #[derive(Clone, Debug)]
 pub struct Digest {
@@ -154,6 +202,10 @@ message!(LowBalance, "mail/low_balance.txt", "mail/low_balance.html");
 message!(PasswordReset, "mail/password_reset.txt", "mail/password_reset.html");
 message!(KnownAddress, "mail/known_address.txt", "mail/known_address.html");
 message!(Problem, "mail/problem.txt", "mail/problem.html");
+message!(Held, "mail/held.txt", "mail/held.html");
+message!(Released, "mail/released.txt", "mail/released.html");
+message!(CaseAlert, "mail/case_alert.txt", "mail/case_alert.html");
+message!(Appeal, "mail/appeal.txt", "mail/appeal.html");
 message!(Digest, "mail/digest.txt", "mail/digest.html");
 
 impl Welcome {
@@ -202,6 +254,31 @@ impl KnownAddress {
 impl Problem {
     fn subject(&self) -> String {
         format!("{} reports a problem with a receipt", self.customer)
+    }
+}
+
+impl Held {
+    fn subject(&self) -> String {
+        format!("New work on your account at {} is on hold", self.sender)
+    }
+}
+
+impl Released {
+    fn subject(&self) -> String {
+        format!("You can go on at {}", self.sender)
+    }
+}
+
+impl CaseAlert {
+    fn subject(&self) -> String {
+        let what = if self.verdict == "block" { "blocked" } else { "put on hold" };
+        format!("{} was {what}: {} credits at stake", self.customer, credits(self.at_risk))
+    }
+}
+
+impl Appeal {
+    fn subject(&self) -> String {
+        format!("{} is on hold and writes", self.customer)
     }
 }
 
@@ -305,7 +382,40 @@ mod tests {
             text: format!("Both pictures are black. {}", name()),
             console_url: "https://credits.example.com/console/problems".to_owned(),
         };
+        let held = Held {
+            sender: sender(),
+            name: name(),
+            why: format!("Your credits were used much faster than usual. {}", name()),
+            step_up: "Confirm your mail address on that page.".to_owned(),
+            until: at("2026-03-02T12:00:00Z"),
+            page_url: "https://credits.example.com/on-hold".to_owned(),
+        };
+        let released = Released {
+            sender: sender(),
+            name: name(),
+            balance_url: "https://credits.example.com/".to_owned(),
+        };
+        let case = CaseAlert {
+            sender: sender(),
+            customer: name(),
+            verdict: "restrict".to_owned(),
+            reasons: vec![format!("About 40 requests follow one template. {}", name())],
+            at_risk: Credits::whole(1_200),
+            until: at("2026-03-02T12:00:00Z"),
+            console_url: "https://credits.example.com/console/risk/cas_1".to_owned(),
+        };
+        let appeal = Appeal {
+            sender: sender(),
+            customer: name(),
+            from: "ada@example.com".to_owned(),
+            text: format!("It was my own batch. {}", name()),
+            console_url: "https://credits.example.com/console/risk/cas_1".to_owned(),
+        };
         vec![
+            ("held", held.letter().unwrap()),
+            ("released", released.letter().unwrap()),
+            ("case_alert", case.letter().unwrap()),
+            ("appeal", appeal.letter().unwrap()),
             ("password_reset", reset.letter().unwrap()),
             ("known_address", known.letter().unwrap()),
             ("problem", problem.letter().unwrap()),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::network::{Neighbours, Network};
-use crate::signal::{Millis, Signal, What};
+use crate::signal::{Address, Millis, SignUp, Signal, What};
 use crate::wallet::Wallet;
 use crate::window::{Fading, Monthly};
 
@@ -34,18 +34,17 @@ impl Book {
         let wallet = self.wallets.entry(*id).or_default();
         match what {
             What::SignedUp(sign_up) => {
-                let is_new = wallet.sign_up.is_none();
+                let is_new = wallet.sign_up.is_none_or(|s| sign_up.is_trial && !s.is_trial);
                 wallet.signed_up(*sign_up, *now);
-                let network = self.networks.entry(sign_up.address.network).or_default();
-                if is_new {
-                    network.joined(*id, sign_up.is_trial, *now);
-                    if sign_up.is_trial {
-                        self.trials.add(1.0, *now);
-                        touched.extend(network.members.iter().filter(|m| *m != id));
-                    }
+                if is_new && sign_up.address != Address::UNKNOWN {
+                    touched.extend(self.joined(*id, *sign_up, *now));
                 }
             }
             What::Used(used) => {
+                if let Some(sign_up) = wallet.came_from(used.address) {
+                    touched.extend(self.joined(*id, sign_up, *now));
+                }
+                let wallet = self.wallets.entry(*id).or_default();
                 let network = self.networks.entry(used.address.network).or_default();
                 let neighbours = network.used(*id, used.print, *now);
                 wallet.used(used, &neighbours, *now);
@@ -61,6 +60,15 @@ impl Book {
             What::Paid(payment) => wallet.paid(payment, *now),
         }
         Touched(touched)
+    }
+
+    /// Wallets that used something after `since`, each with the moment of its last use, in the order of their ids.
+    #[must_use]
+    pub fn active_since(&self, since: Millis) -> Vec<(u128, Millis)> {
+        let last = self.wallets.iter().filter_map(|(id, wallet)| Some((*id, wallet.last_at?)));
+        let mut active: Vec<(u128, Millis)> = last.filter(|(_, at)| *at > since).collect();
+        active.sort_unstable();
+        active
     }
 
     /// How many wallets are known.
@@ -99,6 +107,18 @@ impl Book {
     pub fn hears_of_fetches(&self, now: Millis) -> bool {
         let fetched = self.fetched.at(now);
         fetched >= FEWEST_FETCHES && fetched >= LEAST_FETCHED * self.made.at(now)
+    }
+
+    /// Enters a wallet on the network of its sign-up. Answers who is looked at again: the others there when it is
+    /// one more trial.
+    fn joined(&mut self, id: u128, sign_up: SignUp, now: Millis) -> Vec<u128> {
+        let network = self.networks.entry(sign_up.address.network).or_default();
+        network.joined(id, sign_up.is_trial, now);
+        if !sign_up.is_trial {
+            return Vec::new();
+        }
+        self.trials.add(1.0, now);
+        network.members.iter().copied().filter(|member| *member != id).collect()
     }
 
     fn tell(&mut self, id: u128, neighbours: &Neighbours, now: Millis) -> Vec<u128> {

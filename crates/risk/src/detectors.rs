@@ -86,6 +86,12 @@ impl Detector {
         }
     }
 
+    /// The one of this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Detector> {
+        Detector::ALL.into_iter().find(|detector| detector.name() == name)
+    }
+
     /// How strongly the pattern is there, 0 to 1.
     #[must_use]
     pub fn strength(self, f: &Features) -> f64 {

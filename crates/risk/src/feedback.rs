@@ -32,9 +32,18 @@ impl Feedback {
     /// # Errors
     /// When no column varies or linfa's solver fails.
     pub fn fit(rows: ArrayView2<f64>, confirmed: &[bool]) -> Result<Option<Feedback>, FitError> {
+        Feedback::fit_from(FEWEST_VERDICTS, rows, confirmed)
+    }
+
+    /// As [`Feedback::fit`] on a part of the verdicts.
+    pub(crate) fn fit_from(
+        fewest: usize,
+        rows: ArrayView2<f64>,
+        confirmed: &[bool],
+    ) -> Result<Option<Feedback>, FitError> {
         let abusive = confirmed.iter().filter(|c| **c).count();
         let is_enough = rows.nrows() == confirmed.len()
-            && rows.nrows() >= FEWEST_VERDICTS
+            && rows.nrows() >= fewest
             && abusive.min(confirmed.len() - abusive) >= FEWEST_OF_A_KIND;
         if !is_enough {
             return Ok(None);

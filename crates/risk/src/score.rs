@@ -49,11 +49,27 @@ impl Assessment {
         Assessment { score, features, strengths, unusual }
     }
 
+    /// The score when only some patterns count. How unusual it is counts always: it names nothing.
+    #[must_use]
+    pub fn score_by(&self, counted: Counted) -> f64 {
+        let strengths = self.strengths.iter().zip(Detector::ALL);
+        let innocent: f64 =
+            strengths.filter(|(_, d)| counted.has(*d)).map(|(strength, _)| 1.0 - MOST * strength).product();
+        1.0 - innocent * (1.0 - by_unusual(self.unusual))
+    }
+
     /// The strongest contributions first.
     #[must_use]
     pub fn reasons(&self) -> Vec<Reason> {
+        self.reasons_by(Counted::ALL)
+    }
+
+    /// As [`Assessment::reasons`], of the patterns that count.
+    #[must_use]
+    pub fn reasons_by(&self, counted: Counted) -> Vec<Reason> {
+        let strengths = self.strengths.iter().zip(Detector::ALL).filter(|(_, d)| counted.has(*d));
         let mut found: Vec<(f64, Option<Detector>)> =
-            self.strengths.iter().zip(Detector::ALL).map(|(s, detector)| (*s, Some(detector))).collect();
+            strengths.map(|(s, detector)| (*s, Some(detector))).collect();
         found.push((by_unusual(self.unusual), None));
         found.retain(|(strength, _)| *strength >= LEAST_REASON);
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -79,6 +95,34 @@ impl Assessment {
 fn by_unusual(share: Option<f64>) -> f64 {
     let above = (share.unwrap_or_default() - UNUSUAL).max(0.0) / (1.0 - UNUSUAL);
     MOST_BY_UNUSUAL * above
+}
+
+/// Which patterns count: a set of [`Detector`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Counted(u16);
+
+impl Counted {
+    pub const ALL: Counted = Counted(u16::MAX);
+
+    #[must_use]
+    pub fn has(self, detector: Detector) -> bool {
+        self.0 & bit(detector) != 0
+    }
+
+    #[must_use]
+    pub fn without(self, detector: Detector) -> Counted {
+        Counted(self.0 & !bit(detector))
+    }
+
+    /// Those that count in both.
+    #[must_use]
+    pub fn and(self, other: Counted) -> Counted {
+        Counted(self.0 & other.0)
+    }
+}
+
+fn bit(detector: Detector) -> u16 {
+    1 << Detector::ALL.iter().position(|d| *d == detector).unwrap_or(15)
 }
 
 /// What follows from a score. Never a ban: `restrict` pauses and asks for a proof, `block` refuses until a person

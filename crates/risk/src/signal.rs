@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub type Millis = i64;
 
 /// Something that happened to one wallet. Times never lie after the moment of the report.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     /// The wallet's id.
     pub wallet: u128,
@@ -14,7 +14,7 @@ pub struct Signal {
     pub what: What,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum What {
     /// The customer signed up, or changed the plan.
     SignedUp(SignUp),
@@ -29,6 +29,7 @@ pub enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignUp {
     pub signed_up_at: Millis,
+    /// When it is unknown, the address of the first use takes its place.
     pub address: Address,
     pub mail: Mail,
     pub is_trial: bool,
@@ -36,7 +37,7 @@ pub struct SignUp {
     pub allotment: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Use {
     /// The low bits of the id of what was made, which a later [`What::Fetched`] names.
     pub output: u32,
@@ -51,7 +52,7 @@ pub struct Use {
     pub agent: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     pub kind: PaymentKind,
     pub succeeded: bool,
@@ -63,7 +64,7 @@ pub struct Payment {
     pub credits: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PaymentKind {
     Subscription,
     Pack,
@@ -71,7 +72,8 @@ pub enum PaymentKind {
     Dispute,
 }
 
-/// An internet address in two parts: the network (an IPv4 /24 or an IPv6 /48) and the whole.
+/// An internet address in two parts: the network (an IPv4 /24 or an IPv6 /48) and the whole. 0.0.0.0 is
+/// [`Address::UNKNOWN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Address {
     pub network: u32,
@@ -79,6 +81,9 @@ pub struct Address {
 }
 
 impl Address {
+    /// Nobody said where from.
+    pub const UNKNOWN: Address = Address { network: 0, host: 0 };
+
     #[must_use]
     pub fn of(address: std::net::IpAddr) -> Address {
         match address {

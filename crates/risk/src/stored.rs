@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::book::Book;
 use crate::features::NAMES;
 use crate::model::Ensemble;
+use crate::record::Record;
+use crate::training::Taught;
 
 #[derive(Serialize)]
 struct Stored<T> {
@@ -26,7 +28,10 @@ pub enum LoadError {
 }
 
 /// Raised when the state of a wallet or a network changes its shape or its meaning.
-const STATE_VERSION: &str = "state 1";
+const STATE_VERSION: &str = "state 2";
+
+/// Raised when a signal changes its shape.
+const RECORD_VERSION: &str = "record 1";
 
 /// Changes whenever a feature is added, removed, renamed or moved.
 #[must_use]
@@ -56,6 +61,30 @@ pub fn book_to_bytes(book: &Book) -> Result<Vec<u8>, LoadError> {
 /// When the bytes are no state, or one of another version.
 pub fn book_from_bytes(bytes: &[u8]) -> Result<Book, LoadError> {
     read(hash(STATE_VERSION.bytes()), bytes)
+}
+
+/// # Errors
+/// Those of the format, which knows all that it is made of.
+pub fn taught_to_bytes(taught: &Taught) -> Result<Vec<u8>, LoadError> {
+    write(model_schema(), taught)
+}
+
+/// # Errors
+/// When the bytes are nothing that was taught, or were taught on other features.
+pub fn taught_from_bytes(bytes: &[u8]) -> Result<Taught, LoadError> {
+    read(model_schema(), bytes)
+}
+
+/// # Errors
+/// Those of the format, which knows all that a record is made of.
+pub fn records_to_bytes(records: &[Record]) -> Result<Vec<u8>, LoadError> {
+    write(hash(RECORD_VERSION.bytes()), records)
+}
+
+/// # Errors
+/// When the bytes are no records, or some of another version.
+pub fn records_from_bytes(bytes: &[u8]) -> Result<Vec<Record>, LoadError> {
+    read(hash(RECORD_VERSION.bytes()), bytes)
 }
 
 fn write<T: Serialize>(schema: u64, content: T) -> Result<Vec<u8>, LoadError> {

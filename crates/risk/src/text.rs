@@ -1,7 +1,9 @@
 //! Prints of prompts: enough to tell that two prompts are alike, not enough to read one.
 
+use serde::{Deserialize, Serialize};
+
 /// A 64-bit simhash (Charikar 2002) over words and pairs of words, and a 64-bit set of the words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Print {
     pub simhash: u64,
     pub words: u64,

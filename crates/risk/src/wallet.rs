@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Neighbours;
 use crate::outputs::Outputs;
-use crate::signal::{Millis, Payment, PaymentKind, SignUp, Use};
+use crate::signal::{Address, Mail, Millis, Payment, PaymentKind, SignUp, Use};
 use crate::window::{DAY, Daily, Distinct, HOUR, Hourly, Monthly, SECOND, Weekly};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -91,6 +91,11 @@ impl Period {
     }
 }
 
+/// Velocity is judged against a wallet's own history of at least this.
+const HISTORY: Millis = 7 * DAY;
+/// A month has so many hours in which somebody works who works two hours a day.
+const HOURS_OF_USE: f64 = 60.0;
+
 /// A pause that differs from the one before by less than this, in natural logarithms, is steady.
 const STEADY: f64 = 0.12;
 /// Pauses shorter than this are one request with several parts.
@@ -98,10 +103,47 @@ const SHORTEST_GAP: Millis = SECOND;
 
 impl Wallet {
     pub(crate) fn signed_up(&mut self, sign_up: SignUp, now: Millis) {
-        if self.sign_up.is_none() && sign_up.is_trial {
+        if sign_up.is_trial && self.sign_up.is_none_or(|s| !s.is_trial) {
             self.period.begin(f64::from(sign_up.allotment), now);
         }
+        let known = self.sign_up;
         self.sign_up = Some(sign_up);
+        // What is said later may leave out what was said before.
+        if let (Some(before), Some(now)) = (known, &mut self.sign_up) {
+            now.signed_up_at = before.signed_up_at;
+            if now.address == Address::UNKNOWN {
+                now.address = before.address;
+            }
+            if now.mail == Mail::Unknown {
+                now.mail = before.mail;
+            }
+        }
+    }
+
+    /// The first use of a wallet whose sign-up came from nowhere tells where it came from.
+    pub(crate) fn came_from(&mut self, address: Address) -> Option<SignUp> {
+        let sign_up = self.sign_up.as_mut()?;
+        if sign_up.address != Address::UNKNOWN || address == Address::UNKNOWN {
+            return None;
+        }
+        sign_up.address = address;
+        Some(*sign_up)
+    }
+
+    /// Credits of the last hour, as a sum that fades.
+    #[must_use]
+    pub fn spent_hour(&self, now: Millis) -> f64 {
+        self.spent_hour.at(now)
+    }
+
+    /// The largest use of one hour that this wallet's own month suggests: its mean hour of activity. None
+    /// before it has seven days of history.
+    #[must_use]
+    pub fn usual_hour(&self, now: Millis) -> Option<f64> {
+        if self.age(now) < HISTORY {
+            return None;
+        }
+        Some((self.spent_month.at(now) - self.spent_day.at(now)).max(0.0) / HOURS_OF_USE)
     }
 
     pub(crate) fn used(&mut self, used: &Use, neighbours: &Neighbours, now: Millis) {

@@ -32,6 +32,16 @@ impl Watch {
         touched.0.into_iter().filter_map(|wallet| Some((wallet, self.assess(wallet, signal.at)?))).collect()
     }
 
+    /// Takes in a signal of the past: the state is the same, nothing is assessed.
+    pub fn recall(&mut self, signal: &Signal) {
+        self.book.take(signal);
+    }
+
+    /// Goes on from another state; the model stays.
+    pub fn resume(&mut self, book: Book) {
+        self.book = book;
+    }
+
     /// The assessment as of now; none for a wallet of which nothing is known.
     pub fn assess(&mut self, wallet: u128, now: Millis) -> Option<Assessment> {
         Some(Assessment::of(self.features(wallet, now)?, self.model.as_deref()))

@@ -23,7 +23,7 @@ pub use failure::Failure;
 pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
-pub use shell::{Flash, NavItem, Shell, Tone, render};
+pub use shell::{Banner, Flash, NavItem, Shell, Tone, render};
 pub use visitor::{Member, Visitor, local_path};
 
 /// A value for the query of a link.

@@ -24,7 +24,7 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    pub(crate) fn has_only_entries(&self) -> bool {
+    pub fn has_only_entries(&self) -> bool {
         self.vendor_transactions.is_empty() && self.reversals.is_empty()
     }
 }
@@ -77,7 +77,7 @@ impl LaneTx {
 
     /// Guarded by the seq that each wallet was loaded at.
     async fn move_wallets(&self, wallets: &[&Known]) -> Result<bool, StoreError> {
-        const COLUMNS: [&str; 10] = [
+        const COLUMNS: [&str; 11] = [
             "bucket",
             "wallet",
             "old_seq",
@@ -88,6 +88,7 @@ impl LaneTx {
             "held",
             "debt",
             "calls",
+            "restriction",
         ];
         let mut values = Vec::new();
         for Known { wallet: after, ahead } in wallets {
@@ -102,6 +103,7 @@ impl LaneTx {
                 after.held.micros().into(),
                 after.debt.micros().into(),
                 rows::to_json(&after.calls)?.into(),
+                rows::restriction(after)?.into(),
             ]);
         }
         let moved = self
@@ -109,7 +111,7 @@ impl LaneTx {
                 &COLUMNS,
                 &values,
                 "UPDATE wallets AS t SET seq = v.seq, recorded_at = v.recorded_at, posting_rows = v.posting_rows, \
-                 available = v.available, held = v.held, debt = v.debt, calls = v.calls \
+                 available = v.available, held = v.held, debt = v.debt, calls = v.calls, restriction = v.restriction \
                  FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.old_seq",
             )
             .await?;

@@ -90,6 +90,7 @@ pub(crate) fn wallet(row: &wallet::Model) -> Result<Wallet, StoreError> {
         held: Credits::from_micros(row.held),
         debt: Credits::from_micros(row.debt),
         calls,
+        restriction: row.restriction.as_deref().map(from_json).transpose()?,
         ..Wallet::new(WalletId::from_uuid(row.wallet))
     })
 }
@@ -105,7 +106,12 @@ pub(crate) fn wallet_row(wallet: &Wallet) -> Result<wallet::Model, StoreError> {
         held: wallet.held.micros(),
         debt: wallet.debt.micros(),
         calls: to_json(&wallet.calls)?,
+        restriction: restriction(wallet)?,
     })
+}
+
+pub(crate) fn restriction(wallet: &Wallet) -> Result<Option<String>, StoreError> {
+    wallet.restriction.as_ref().map(to_json).transpose()
 }
 
 pub(crate) fn lot_row(wallet: WalletId, seq: Seq, lot: &Lot) -> lot::Model {

@@ -21,6 +21,7 @@ pub async fn create(txn: &DatabaseTransaction, id: WalletId) -> Result<(), Store
         held: Set(0),
         debt: Set(0),
         calls: Set(rows::to_json(&new.calls)?),
+        restriction: Set(rows::restriction(&new)?),
     };
     wallet::Entity::insert(row).exec_without_returning(txn).await?;
     Ok(())

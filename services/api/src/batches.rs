@@ -75,7 +75,7 @@ async fn create(
     let done = usage::report_batch(&api.app, &caller.0, items).await?;
     let result = |(i, result): (usize, Result<Done<receipts::Receipt>, AppError>)| match result {
         Ok(done) => BatchResult::Receipt(done.value.into()),
-        Err(error) => BatchResult::Problem(of_item(i, error).body(&request_id, &api.buy_url)),
+        Err(error) => BatchResult::Problem(of_item(i, error).body(&request_id, &api.links)),
     };
     let results = done.results.into_iter().enumerate().map(result).collect();
     Ok(answer(StatusCode::OK, done.replayed, BatchAnswer { results }))

@@ -15,10 +15,14 @@ use crate::list::{Limit, List, page};
 use crate::path::Id;
 use crate::query::{NoQuery, Strict, parsed};
 use crate::text::{self, CustomerRef, DisplayName, Email, ExternalId, TimeZone, named, one_of};
-use crate::wallets;
+use crate::{restrictions, wallets};
 
 pub fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get)).merge(wallets::routes())
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get))
+        .merge(wallets::routes())
+        .merge(restrictions::routes())
 }
 
 /// A customer to be.

@@ -8,7 +8,7 @@ use crate::choices;
 use crate::problem::{FieldProblem, KINDS, MEDIA_TYPE, ProblemBody};
 
 /// The sections of the documentation, in the order in which an integration meets them.
-pub const TAGS: [(&str, &str); 9] = [
+pub const TAGS: [(&str, &str); 10] = [
     ("Customers", "Who spends credits: a person or an organisation, with one wallet each."),
     ("Grants", "Credits given: a purchase, a promotion, an adjustment."),
     ("Quotes", "What something costs, before it runs."),
@@ -17,6 +17,7 @@ pub const TAGS: [(&str, &str); 9] = [
     ("Receipts", "The proof of every charge, with its formula."),
     ("Payments", "Buying credits on the gateway's page, and what the gateway told about it."),
     ("Catalogue", "Features, plans, packs and rate cards."),
+    ("Risk", "Whose use looks like abuse, why, and what a person decided."),
     ("API keys", "Secrets that programs use."),
 ];
 

@@ -35,6 +35,8 @@ mod rate_cards;
 mod receipt;
 mod receipts;
 mod refused;
+mod restrictions;
+mod risk;
 mod text;
 mod usage;
 mod wallets;
@@ -42,8 +44,6 @@ mod work;
 
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
 
 use app::App;
 use axum::Router;
@@ -57,7 +57,7 @@ pub use observe::X_REQUEST_ID;
 #[derive(Clone)]
 struct Api {
     app: App,
-    buy_url: Arc<str>,
+    links: problem::Links,
 }
 
 /// What one process serves of this API; health and documentation are always there.
@@ -88,15 +88,16 @@ pub fn router_of(app: App, buy_url: &str, parts: Parts) -> Router {
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::render));
-    let api = Api { app, buy_url: buy_url.into() };
-    let buy_url = api.buy_url.clone();
+    let appeal = app.config().portal_page("on-hold").into();
+    let links = problem::Links { buy: buy_url.into(), appeal };
+    let api = Api { app, links: links.clone() };
     let places = admission::Places::default();
     let served = Router::from(served)
         .layer(from_fn_with_state(places, admission::admit))
         .merge(health)
         .with_state(api)
         .merge(pages::routes(&openapi));
-    observed(served, buy_url)
+    observed(served, links)
 }
 
 /// The OpenAPI document as JSON.
@@ -120,10 +121,11 @@ fn credit_routes() -> OpenApiRouter<Api> {
         .merge(catalogue::routes())
         .merge(rate_cards::routes())
         .merge(keys::routes())
+        .merge(risk::routes())
 }
 
 /// Around everything, unknown paths included.
-fn observed(routes: Router, buy_url: Arc<str>) -> Router {
+fn observed(routes: Router, links: problem::Links) -> Router {
     let unknown = || async { problem::Problem::not_found() };
-    routes.fallback(unknown).layer(from_fn_with_state(buy_url, observe::observe))
+    routes.fallback(unknown).layer(from_fn_with_state(links, observe::observe))
 }

@@ -16,7 +16,7 @@ use futures::FutureExt;
 use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
-use crate::problem::{MEDIA_TYPE, Problem, ProblemBody};
+use crate::problem::{Links, MEDIA_TYPE, Problem, ProblemBody};
 
 /// How long a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,14 +43,14 @@ impl Principal {
     }
 }
 
-/// The outermost layer of the router; problems that lack credits name `buy_url`.
-pub async fn observe(State(buy_url): State<Arc<str>>, mut request: Request, next: Next) -> Response {
+/// The outermost layer of the router.
+pub async fn observe(State(links): State<Links>, mut request: Request, next: Next) -> Response {
     let (started, seen) = (Instant::now(), Seen::of(&request));
     request.extensions_mut().insert(RequestId(seen.request_id.clone()));
     request.extensions_mut().insert(seen.principal.clone());
     let span = tracing::info_span!("request", request_id = %seen.request_id);
     async move {
-        let response = finish(answer(request, next).await, &seen.request_id, &buy_url);
+        let response = finish(answer(request, next).await, &seen.request_id, &links);
         seen.report(&response, started.elapsed());
         response
     }
@@ -136,11 +136,11 @@ async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// Writes the problem document of a failure and the headers that every answer has.
-fn finish(mut response: Response, request_id: &str, buy_url: &str) -> Response {
+fn finish(mut response: Response, request_id: &str, links: &Links) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = problem.or_else(|| failed.then(|| Problem::of_status(response.status()))) {
-        response = as_document(&response, problem.body(request_id, buy_url));
+        response = as_document(&response, problem.body(request_id, links));
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {

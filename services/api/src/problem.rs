@@ -1,8 +1,11 @@
 //! Errors as RFC 9457 problem documents. Every error of this server is one of [`KINDS`].
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kernel::Credits;
+use kernel::{Credits, Timestamp};
+use ledger::StepUp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,6 +34,8 @@ kinds! {
     QUOTE_EXPIRED = 400 "quote_expired" "The quote is no longer valid";
     HOLD_NOT_OPEN = 400 "hold_not_open" "The hold has ended";
     ALREADY_REVERSED = 400 "already_reversed" "The receipt was reversed before";
+    NOT_RESTRICTED = 400 "not_restricted" "The customer is not restricted by that decision";
+    RESTRICTED_LONGER = 400 "restricted_longer" "A longer restriction is in force";
     RECEIPT_NOT_REVERSIBLE = 400 "receipt_not_reversible" "The receipt charged nothing";
     GRANT_VOIDED = 400 "grant_voided" "The grant was voided before";
     TOO_MANY_LOTS = 400 "too_many_lots" "The wallet has too many open lots";
@@ -74,6 +79,22 @@ pub struct Shortage {
     pub required: Credits,
 }
 
+/// What keeps new work out; part of a 403.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnHold {
+    pub until: Option<Timestamp>,
+    pub step_up: StepUp,
+}
+
+/// Where problems send people.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// A customer who lacks credits.
+    pub buy: Arc<str>,
+    /// A customer who is restricted.
+    pub appeal: Arc<str>,
+}
+
 /// An error on its way out. The request's id is added where it leaves, see [`crate::observe`].
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -81,6 +102,7 @@ pub struct Problem {
     pub detail: String,
     pub errors: Vec<FieldProblem>,
     pub shortage: Option<Shortage>,
+    pub on_hold: Option<OnHold>,
     pub retry_after_seconds: Option<u64>,
 }
 
@@ -118,11 +140,30 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub buy_url: Option<String>,
+    /// Only with `restricted`, and only when it ends by itself: from this instant on work is let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::amount::Instant>, nullable = false)]
+    pub until: Option<Timestamp>,
+    /// Only with `restricted`: what ends it sooner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^[a-z_]+$", nullable = false)]
+    pub step_up: Option<&'static str>,
+    /// Only with `restricted`: where the customer reads why, and can object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub appeal_url: Option<String>,
 }
 
 impl Problem {
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Problem {
-        Problem { kind, detail: detail.into(), errors: Vec::new(), shortage: None, retry_after_seconds: None }
+        Problem {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            shortage: None,
+            on_hold: None,
+            retry_after_seconds: None,
+        }
     }
 
     /// 400 for one member of the request.
@@ -163,7 +204,7 @@ impl Problem {
     }
 
     /// The document; what only the edge knows comes in here.
-    pub fn body(&self, request_id: &str, buy_url: &str) -> ProblemBody {
+    pub fn body(&self, request_id: &str, links: &Links) -> ProblemBody {
         let shortage = self.shortage.as_ref();
         ProblemBody {
             type_: format!("/docs#{}", self.kind.code),
@@ -175,7 +216,10 @@ impl Problem {
             errors: self.errors.clone(),
             available: shortage.map(|s| s.available),
             required: shortage.map(|s| s.required),
-            buy_url: shortage.map(|_| buy_url.to_owned()),
+            buy_url: shortage.map(|_| links.buy.to_string()),
+            until: self.on_hold.and_then(|on_hold| on_hold.until),
+            step_up: self.on_hold.map(|on_hold| on_hold.step_up.as_str()),
+            appeal_url: self.on_hold.map(|_| links.appeal.to_string()),
         }
     }
 

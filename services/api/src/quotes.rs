@@ -91,6 +91,9 @@ pub struct Admission {
     affordable: bool,
     #[schema(value_type = SignedCredits)]
     available: Credits,
+    /// When a restriction ends by itself; null when there is none, or none that does.
+    #[schema(value_type = Option<Instant>)]
+    restricted_until: Option<Timestamp>,
 }
 
 /// Quote a price
@@ -150,14 +153,18 @@ impl From<quotes::Admission> for Admission {
         Admission {
             verdict: match admission.verdict {
                 quotes::Verdict::Allow => "allow",
+                quotes::Verdict::Review => "review",
+                quotes::Verdict::Restrict => "restrict",
+                quotes::Verdict::Block => "block",
             },
             entitled: admission.entitled,
             affordable: admission.affordable,
             available: admission.available,
+            restricted_until: admission.restricted_until,
         }
     }
 }
 
 fn verdict() -> Schema {
-    one_of("What the risk rules say.", ["allow"])
+    one_of("What the risk rules say.", ["allow", "review", "restrict", "block"])
 }

@@ -1,9 +1,10 @@
 //! From what a use case says to what HTTP says (rules.md, "Errors").
 
 use app::AppError;
-use ledger::Refusal;
+use kernel::Timestamp;
+use ledger::{Refusal, StepUp};
 
-use crate::problem::{self, FieldProblem, KINDS, Problem, Shortage};
+use crate::problem::{self, FieldProblem, KINDS, OnHold, Problem, Shortage};
 
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Problem {
@@ -62,6 +63,12 @@ impl From<Refusal> for Problem {
             // The hold moved under every try of the use case: somebody is capturing it right now.
             Refusal::HoldMoved => Problem { retry_after_seconds: Some(1), ..of(problem::UNAVAILABLE) },
             Refusal::QuoteExpired { .. } => of(problem::QUOTE_EXPIRED),
+            Refusal::Restricted { until, step_up } => {
+                let on_hold = Some(OnHold { until, step_up });
+                Problem { on_hold, ..Problem::new(problem::RESTRICTED, restricted(until, step_up)) }
+            }
+            Refusal::RestrictedLonger { .. } => of(problem::RESTRICTED_LONGER),
+            Refusal::NotRestricted => of(problem::NOT_RESTRICTED),
             Refusal::NotEntitled => of(problem::NOT_ENTITLED),
             Refusal::TooManyLots { .. } => of(problem::TOO_MANY_LOTS),
             Refusal::HoldNotOpen { .. } => of(problem::HOLD_NOT_OPEN),
@@ -72,6 +79,21 @@ impl From<Refusal> for Problem {
             Refusal::ClawbackTooLarge { .. } | Refusal::TooLarge => Problem::field("credits", says),
         }
     }
+}
+
+/// For the person whose work was not let in.
+fn restricted(until: Option<Timestamp>, step_up: StepUp) -> String {
+    let what = match until {
+        Some(until) => format!("New work of this customer is on hold until {until}."),
+        None => "New work of this customer is on hold.".to_owned(),
+    };
+    let sooner = match step_up {
+        StepUp::VerifyMail => "Confirming the mail address ends it at once",
+        StepUp::ConfirmCard => "Confirming the card ends it at once",
+        StepUp::Wait => "Nothing needs to be done but to wait",
+        StepUp::Review => "We are looking at it",
+    };
+    format!("{what} {sooner}. Holds that are open can still be captured, and no credits are lost.")
 }
 
 pub fn unauthenticated() -> Problem {

@@ -41,7 +41,10 @@ fn server() -> Router {
             .route("/holds/{id}", get(|_: Id<kernel::HoldId>| async { StatusCode::OK }))
             .route("/short", get(|| async { Problem::from(short()) }))
             .route("/panic", get(panics)),
-        "https://example.com/buy".into(),
+        problem::Links {
+            buy: "https://example.com/buy".into(),
+            appeal: "https://example.com/on-hold".into(),
+        },
     )
 }
 
@@ -223,6 +226,8 @@ fn the_document_is_openapi_3_1_and_names_every_route() {
         "POST /v1/api-keys",
         "POST /v1/checkouts",
         "POST /v1/customers",
+        "POST /v1/customers/{id}/release",
+        "POST /v1/customers/{id}/restrict",
         "POST /v1/gateway-events/{id}/replay",
         "POST /v1/grants",
         "POST /v1/grants/{id}/void",
@@ -281,6 +286,8 @@ fn every_reference_leads_somewhere_and_every_body_is_closed() {
         "NewUsage",
         "UsageBatch",
         "NewCheckout",
+        "NewRestriction",
+        "NewRelease",
     ] {
         assert_eq!(document["components"]["schemas"][name]["additionalProperties"], json!(false), "{name}");
     }

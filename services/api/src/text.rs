@@ -173,6 +173,7 @@ macro_rules! id {
 
 id!(CustomerId, kernel::CustomerId, 26);
 id!(WalletId, kernel::WalletId, 26);
+id!(CaseId, kernel::CaseId, 26);
 id!(CheckoutId, kernel::CheckoutId, 26);
 id!(ApiKeyId, kernel::ApiKeyId, 26);
 id!(GrantId, kernel::GrantId, 39);

@@ -14,6 +14,7 @@ use crate::caller::Caller;
 use crate::money::Money;
 use crate::path::Id;
 use crate::query::{Strict, parsed};
+use crate::restrictions::Restriction;
 use crate::text::{self, CustomerRef, one_of};
 
 pub fn routes() -> OpenApiRouter<Api> {
@@ -39,6 +40,8 @@ pub struct Wallet {
     /// In the order in which they pay.
     lots: Vec<Lot>,
     open_holds: usize,
+    /// Null for a wallet that takes new work.
+    restriction: Option<Restriction>,
     /// The instant that this is true for.
     #[schema(value_type = Instant)]
     as_of: Timestamp,
@@ -102,6 +105,7 @@ impl From<wallets::WalletView> for Wallet {
             debt: view.debt,
             lots: view.lots.into_iter().map(Lot::from).collect(),
             open_holds: view.open_holds,
+            restriction: view.restriction.map(Restriction::from),
             as_of: view.as_of,
         }
     }

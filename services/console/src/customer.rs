@@ -17,6 +17,7 @@ use site::{Failure, Member, Shell, credits, instant, money, render, signed_credi
 use crate::acts::{AdjustFields, GrantFields};
 use crate::list::ListQuery;
 use crate::purchases::{Purchase, purchase};
+use crate::risk::{self, Panel, Standing};
 use crate::{Console, by, shell};
 
 /// Open holds of one page.
@@ -31,6 +32,7 @@ pub struct CustomerPage {
     pub balance: Vec<(&'static str, String)>,
     pub grant: GrantFields,
     pub adjust: AdjustFields,
+    pub risk: Panel,
     pub lots: Vec<Lot>,
     pub holds: Vec<OpenHold>,
     pub purchases: Vec<Purchase>,
@@ -83,6 +85,7 @@ pub struct AuditLine {
 pub struct Dossier {
     pub customer: Customer,
     pub wallet: WalletView,
+    pub standing: Standing,
     pub holds: Vec<Hold>,
     pub purchases: Vec<Checkout>,
     pub statement: Statement,
@@ -114,6 +117,7 @@ pub async fn load(app: &App, by: &Principal, id: CustomerId, query: &ListQuery) 
     Ok(Dossier {
         statement,
         query: query.text().to_owned(),
+        standing: risk::load(app, by, id).await?,
         wallet: wallets::view(app, by, &customer, None).await?,
         holds: holds::open(app, by, &customer, HOLDS).await?,
         purchases: payments::list(app, by, &customer, &ListQuery::default().page()).await?.data,
@@ -150,6 +154,7 @@ pub fn view(shell: Shell, of: &Dossier, grant: GrantFields, adjust: AdjustFields
         ],
         grant,
         adjust,
+        risk: risk::panel(&of.standing, wallet),
         lots: wallet.lots.iter().map(lot).collect(),
         holds: of.holds.iter().map(hold).collect(),
         purchases: of.purchases.iter().map(purchase).collect(),

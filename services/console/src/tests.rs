@@ -163,6 +163,7 @@ fn dossier() -> customer::Dossier {
             debt: Credits::ZERO,
             lots: vec![lot],
             open_holds: 1,
+            restriction: None,
             as_of: at(),
         },
         holds: Vec::new(),

@@ -216,6 +216,7 @@ fn kinds(asked: &Asked) -> Vec<Choice> {
         Kind::Held => "Set aside and given back",
         Kind::Expired => "Expired",
         Kind::Corrected => "Corrections",
+        Kind::Account => "Account on hold",
     };
     let all = std::iter::once(choice("", "Everything"));
     all.chain(Kind::ALL.map(|kind| choice(kind.name(), label(kind)))).collect()

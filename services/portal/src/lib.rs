@@ -7,6 +7,7 @@ mod buy;
 mod calculator;
 mod developers;
 mod frame;
+mod on_hold;
 mod packs;
 mod prices;
 mod receipt;
@@ -84,6 +85,9 @@ pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Ro
         .route("/settings/sessions/end-others", post(settings::end_others))
         .route("/settings/sessions/end-all", post(settings::end_all))
         .route("/settings/sessions/{id}/end", post(settings::end))
+        .route("/on-hold", get(on_hold::page))
+        .route("/on-hold/link", post(on_hold::send_link))
+        .route("/on-hold/appeal", post(on_hold::appeal))
         .route("/prices", get(prices::page))
         .route("/prices/{feature}/{model}", get(calculator::page));
     site::frame(pages.with_state(portal))

@@ -53,6 +53,8 @@ pub fn what(row: &Row, names: &Names) -> String {
         EntryKind::Reverse => "Charge undone".to_owned(),
         EntryKind::Debit | EntryKind::Capture | EntryKind::Unbilled => work(),
         EntryKind::Unrated => "Reported work without a price".to_owned(),
+        EntryKind::Restrict => "Account on hold".to_owned(),
+        EntryKind::Release => "Account no longer on hold".to_owned(),
     }
 }
 
@@ -68,11 +70,20 @@ fn note(row: &Row) -> Option<String> {
         EntryKind::Void | EntryKind::Lapse => {
             Some(format!("0 charged, {} given back", signed_credits(row.held).trim_start_matches('\u{2212}')))
         }
+        EntryKind::Restrict => Some(no_new_work(row)),
         _ => None,
     };
     let uncovered = row.uncovered.is_positive();
     let uncovered = uncovered.then(|| format!("{} more were not charged", credits(row.uncovered)));
     set_aside.or(uncovered).or_else(|| row.reason.clone())
+}
+
+fn no_new_work(row: &Row) -> String {
+    let Some(restriction) = row.restriction else { return "No new work".to_owned() };
+    match restriction.until {
+        Some(until) => format!("No new work until {}; your credits stay yours", When::at(until).shown),
+        None => "No new work for now; your credits stay yours".to_owned(),
+    }
 }
 
 pub fn state(row: &Row) -> (&'static str, &'static str) {
@@ -87,5 +98,7 @@ pub fn state(row: &Row) -> (&'static str, &'static str) {
         EntryKind::Reverse => ("given back", "good"),
         EntryKind::Unbilled => ("not charged", "note"),
         EntryKind::Unrated => ("no price yet", "note"),
+        EntryKind::Restrict => ("on hold", "bad"),
+        EntryKind::Release => ("active", "good"),
     }
 }

@@ -155,6 +155,7 @@ fn row(kind: EntryKind) -> Row {
         subject: Some(hostile()),
         job: Some(hostile()),
         reason: Some(hostile()),
+        restriction: None,
         is_reversed: false,
         is_posted: true,
     }
@@ -275,6 +276,7 @@ fn the_balance() {
         debt: Credits::whole(3),
         lots: vec![lot()],
         open_holds: 1,
+        restriction: None,
         as_of: now(),
     };
     let days =

@@ -78,6 +78,7 @@ pub enum Demo {
 pub enum Service {
     Api,
     Payments,
+    Fraud,
     Worker,
     Portal,
     Console,

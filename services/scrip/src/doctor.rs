@@ -4,6 +4,7 @@ mod gateway;
 
 use std::process::ExitCode;
 
+use app::risk::pulse::{Pulse, pulse};
 use kernel::Clock;
 use store::{Store, health, lanes};
 
@@ -88,6 +89,7 @@ async fn check_store(store: &Store, findings: &mut Findings) -> Result<(), Strin
     } else {
         findings.fail(&format!("only {buckets} buckets have a lane"), "Run: scrip migrate");
     }
+    check_watch(store, findings).await?;
     if let Some(last) = health::last_recorded(store).await.map_err(|e| chain(&e))?
         && last > Clock::System.now().plus_seconds(CLOCK_TOLERANCE_SECONDS)
     {
@@ -97,6 +99,21 @@ async fn check_store(store: &Store, findings: &mut Findings) -> Result<(), Strin
         );
     } else {
         findings.ok("the clock agrees with the journal");
+    }
+    Ok(())
+}
+
+/// Requests go through when nobody watches for abuse, so somebody must say so.
+async fn check_watch(store: &Store, findings: &mut Findings) -> Result<(), String> {
+    match pulse(store, Clock::System.now()).await.map_err(|e| chain(&e))? {
+        Pulse::Never => findings.note("nobody has watched for abuse yet: start the service fraud"),
+        Pulse::Watching { watermark, wallets } => {
+            findings.ok(&format!("{wallets} wallets are watched for abuse, up to {watermark}"));
+        }
+        Pulse::Still { since, error } => findings.fail(
+            &format!("nobody watches for abuse since {since}; {}", error.unwrap_or_default()),
+            "Requests go through unjudged. Start the service fraud, or look for \"risk watch\" in its log.",
+        ),
     }
     Ok(())
 }

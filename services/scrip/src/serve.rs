@@ -128,6 +128,12 @@ impl Background {
         if options.runs(Service::Worker) {
             tasks.push(tokio::spawn(worker::run(app.clone(), settings.mail_transport()?, stops())));
         }
+        // Whoever serves calls judges them, so it has the state; everybody else only tells what it saw.
+        if options.runs(Service::Fraud) || options.runs(Service::Api) {
+            tasks.push(tokio::spawn(worker::watch(app.clone(), stops())));
+        } else {
+            tasks.push(tokio::spawn(worker::tell(app.clone(), stops())));
+        }
         Ok(Background { stop, tasks })
     }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use app::{App, AppError, mails, work};
+use app::{App, AppError, mails, risk, work};
 use futures::future::join_all;
 use mail::Transport;
 use tokio::sync::{Notify, watch};
@@ -16,6 +16,60 @@ use tokio::sync::{Notify, watch};
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// After a round that failed as a whole, which means that the database does not answer.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// How often signals are written and taken in.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// Watches for abuse until `stop`: writes what this process saw, takes in what all saw, acts on it, and does what
+/// recurs around it. A round that fails is tried again; requests go through meanwhile.
+pub async fn watch(app: App, stop: impl Future<Output = ()>) {
+    let (stopping, is_stopping) = watch::channel(false);
+    let (bells, stops) = (app.bells(), || is_stopping.clone());
+    let asked = async {
+        stop.await;
+        let _ = stopping.send(true);
+    };
+    let schedules = work::RISK_SCHEDULES.map(|schedule| {
+        let app = &app;
+        repeat(schedule.name, &bells.schedules, stops(), move || work::schedule_round(app, schedule))
+    });
+    let ticks = every("risk watch", stops(), || risk::tick(&app));
+    tokio::join!(asked, ticks, join_all(schedules));
+    if let Err(error) = risk::stop(&app).await {
+        tracing::warn!(%error, "the risk state was not kept; the next start makes it anew");
+    }
+}
+
+/// For a process that serves no calls of its own to watch: what it saw is told to those that do.
+pub async fn tell(app: App, stop: impl Future<Output = ()>) {
+    let (stopping, is_stopping) = watch::channel(false);
+    let asked = async {
+        stop.await;
+        let _ = stopping.send(true);
+    };
+    let told = every("risk log", is_stopping.clone(), || risk::flush(&app));
+    tokio::join!(asked, told);
+    if let Err(error) = risk::flush(&app).await {
+        tracing::warn!(%error, "the last risk signals were not written");
+    }
+}
+
+async fn every<F, R, T>(name: &'static str, mut stop: watch::Receiver<bool>, round: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<T, AppError>>,
+{
+    while !*stop.borrow() {
+        let pause = match round().await {
+            Ok(_) => WATCH_EVERY,
+            Err(error) => {
+                tracing::error!(%error, name, "a round of the watch failed; requests go through unjudged");
+                PAUSE_AFTER_FAILURE
+            }
+        };
+        let _ = tokio::time::timeout(pause, stop.changed()).await;
+    }
+}
 
 /// Works until `stop`, then finishes what is under way.
 pub async fn run(app: App, mails: Transport, stop: impl Future<Output = ()>) {

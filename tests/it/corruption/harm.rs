@@ -97,6 +97,7 @@ pub const TABLES: &[Table] = &[
             ("held", Number),
             ("debt", Number),
             ("calls", Text),
+            ("restriction", Text),
         ],
     },
     Table {

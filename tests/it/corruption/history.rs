@@ -3,7 +3,7 @@
 use ::engine::{EngineCommand, Request};
 use futures::future::join_all;
 use kernel::{Credits, Currency, Money, Seq, WalletId};
-use ledger::{CaptureCharge, Command, EntryKind, GrantKind, LotTerms, WhenShort};
+use ledger::{CaptureCharge, Command, EntryKind, GrantKind, LotTerms, StepUp, WhenShort};
 use tests::databases::{Bench, authorize, command, debit, grant};
 use tests::random::SplitMix64;
 
@@ -28,6 +28,8 @@ pub async fn write(bench: &Bench, random: &mut SplitMix64) -> Vec<WalletId> {
     }
     let long = wallets[0];
     bench.engine.submit(command(long, "long", grant(50_000))).await.expect("a grant");
+    // Refused when chance has left it unrestricted.
+    let _ = bench.engine.submit(command(long, "work", tests::databases::release())).await;
     for part in 0..PARTS {
         bench.clock.advance_seconds(1);
         let many = (0..COMMANDS_FOR_A_SNAPSHOT / PARTS).map(|n| {
@@ -54,7 +56,7 @@ async fn one(bench: &Bench, wallet: WalletId, n: usize, random: &mut SplitMix64)
         [] => 1,
         some => some[random.below(some.len())],
     };
-    let kind = if n == 0 { 0 } else { random.below(12) };
+    let kind = if n == 0 { 0 } else { random.below(15) };
     let chosen = match kind {
         0 | 1 => plain(random, 60),
         2 => Command::VoidGrant { grant: pick(&lots, random) },
@@ -73,6 +75,11 @@ async fn one(bench: &Bench, wallet: WalletId, n: usize, random: &mut SplitMix64)
         },
         9 => Command::VoidHold { hold: pick(&holds, random) },
         10 => reversible(bench, wallet, n, random).await,
+        11 => Command::Restrict {
+            until: (random.below(2) == 0).then(|| bench.clock.now().plus_seconds(random.amount(60))),
+            step_up: StepUp::ALL[random.below(StepUp::ALL.len())],
+        },
+        12 => Command::Release { restriction: None },
         _ => Command::Debit {
             price: Credits::whole(random.amount(90)),
             gate: ledger::Gate::default(),

@@ -7,6 +7,7 @@ mod metrics;
 mod npz;
 mod peers;
 mod replay;
+mod service;
 mod timed;
 
 use std::path::{Path, PathBuf};
@@ -22,13 +23,17 @@ struct Arguments {
     /// Where to write the scores of an abuse set, in the form that evaluate.py reads.
     #[arg(long)]
     scores: Option<PathBuf>,
+    /// Feed an abuse set through the service on a database instead, in copies up to so many signals.
+    #[arg(long, value_name = "SIGNALS")]
+    service: Option<usize>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.folder {
-        Some(folder) => one(folder, arguments.scores.as_deref()),
-        None => both(arguments.scores.as_deref()),
+    let done = match (&arguments.folder, arguments.service) {
+        (folder, Some(signals)) => served(folder.as_deref(), signals),
+        (Some(folder), None) => one(folder, arguments.scores.as_deref()),
+        (None, None) => both(arguments.scores.as_deref()),
     };
     match done {
         Ok(last) => {
@@ -52,10 +57,19 @@ fn one(folder: &Path, scores: Option<&Path>) -> Result<String, String> {
     last.map_err(|e| e.to_string())
 }
 
+/// A set through the service; without a folder the public one.
+fn served(folder: Option<&Path>, signals: usize) -> Result<String, String> {
+    let set = abuse::Set::open(&folder.map_or_else(|| data().join("abuse"), Path::to_path_buf))?;
+    serde_json::to_string(&service::run(&set, signals)?).map_err(|e| e.to_string())
+}
+
+fn data() -> PathBuf {
+    std::env::var_os("SCRIP_TEST_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
+
 /// The public sets lie where the tests' other data lie.
 fn both(scores: Option<&Path>) -> Result<String, String> {
-    let data =
-        std::env::var_os("SCRIP_TEST_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let data = data();
     let folder = data.join("anomaly");
     let rows = anomalies(&anomaly::sets(&folder)?)?;
     peers::compare(&folder, &rows)?;

@@ -95,6 +95,7 @@ fn claim(journal: &mut Journal, wallet: WalletId, record: &Record) -> Result<(),
     let id = record.first.text("id");
     let seq = match operation.kind {
         "void" => journal.of_holds.get(&("void".to_owned(), id)).and_then(|seqs| seqs.first().copied()),
+        "restrict" | "release" => record.first.json()["seq"].as_i64(),
         _ => seq_of(&id, wallet),
     };
     let found = seq.and_then(|seq| journal.entries.get_mut(&seq));

@@ -3,12 +3,13 @@ use std::ops::AddAssign;
 use kernel::{Credits, Timestamp};
 use serde_json::{Value, json};
 
+use crate::linear::What;
 use crate::random::SplitMix64;
 use crate::wire::Reply;
 
 /// Every fifth operation is on this wallet.
 pub const HOT: usize = 0;
-/// Its grants are small, so that refusals happen among the faults.
+/// Its grants are small and it is put on hold now and then, so that refusals happen among the faults.
 pub const POOR: usize = 1;
 /// The wallets from here on also have lots that expire and holds that lapse. In the others only clients
 /// move credits, so that their histories can be judged.
@@ -204,6 +205,26 @@ impl Operation {
         let path = format!("/v1/receipts/{}/reverse", charge.id);
         let effect = Effect { available: charge.credits, held: 0 };
         Operation { effect, ..Operation::new(charge.wallet, "reverse", path, &json!({})) }
+    }
+
+    /// Until it is released.
+    pub fn restrict(wallet: usize, customer: &str) -> Operation {
+        let path = format!("/v1/customers/{customer}/restrict");
+        Operation::new(wallet, "restrict", path, &json!({ "reason": "the bank looks at it" }))
+    }
+
+    pub fn release(wallet: usize, customer: &str) -> Operation {
+        let path = format!("/v1/customers/{customer}/release");
+        Operation::new(wallet, "release", path, &json!({ "reason": "all is well" }))
+    }
+
+    /// As a success stands in its wallet's history.
+    pub fn what(&self) -> What {
+        match self.kind {
+            "restrict" => What::PutOnHold,
+            "release" => What::Released,
+            _ => What::Moved { needs: self.needs(), by: self.effect },
+        }
     }
 
     pub fn random_grant(random: &mut SplitMix64, wallet: usize, customer: &str, now: Timestamp) -> Operation {

@@ -21,9 +21,11 @@ const REPEAT_PERCENT: usize = 10;
 const ITEMS_OF_A_BATCH: usize = 100;
 /// After so many nanoseconds a short hold has lapsed for sure.
 const HAS_LAPSED_AFTER: u64 = (LONGEST_SHORT_TTL_SECONDS.unsigned_abs() + 1) * 1_000_000_000;
-/// What may always happen; short of credits are only the poor.
+/// What may always happen; short of credits and on hold are only the poor.
 const RATE_LIMITED: &str = "rate_limited";
 const SHORT: &str = "insufficient_credits";
+const ON_HOLD: &str = "restricted";
+const NOT_ON_HOLD: &str = "not_restricted";
 const TOO_LATE: &str = "is not in the future";
 
 /// One client: asks for one thing at a time until it has an answer, and writes everything down.
@@ -162,6 +164,8 @@ impl<'a> Teller<'a> {
                 });
                 Some(Operation::batch(items.collect()))
             }
+            86 => Some(Operation::restrict(POOR, &holders[POOR].customer)),
+            87..90 => Some(Operation::release(POOR, &holders[POOR].customer)),
             _ => None,
         };
         chosen.unwrap_or_else(|| Operation::random_usage(random, wallet, customer))
@@ -184,20 +188,22 @@ impl<'a> Teller<'a> {
 
     fn note(&mut self, operation: Operation, settled: Settled) {
         let Settled { reply, unanswered, first_begin, last_begin } = settled;
-        let needs = operation.needs();
         if !reply.is_success() {
             self.note_refusal(&operation, &reply);
-            if reply.text("code") == SHORT {
-                self.log.seen.extend(self.shared.seen(operation.wallet, last_begin, What::Short { needs }));
-            }
+            let what = match reply.text("code").as_str() {
+                SHORT => What::Short { needs: operation.needs() },
+                ON_HOLD => What::OnHold,
+                NOT_ON_HOLD => What::NotOnHold,
+                _ => return,
+            };
+            self.log.seen.extend(self.shared.seen(operation.wallet, last_begin, what));
             return;
         }
         if reply.is_replayed && unanswered == 0 && !self.server_retries {
             let what = format!("{} was asked for the first time, but replayed", operation.key);
             self.flaw(FlawKind::AnsweredDifferently, what);
         }
-        let moved = What::Moved { needs, by: operation.effect };
-        self.log.seen.extend(self.shared.seen(operation.wallet, first_begin, moved));
+        self.log.seen.extend(self.shared.seen(operation.wallet, first_begin, operation.what()));
         self.keep(operation, reply, unanswered);
     }
 
@@ -243,7 +249,7 @@ impl<'a> Teller<'a> {
         self.log.refused += 1;
         let code = reply.text("code");
         let is_fair = code == RATE_LIMITED
-            || (code == SHORT && operation.wallet == POOR)
+            || (operation.wallet == POOR && [SHORT, ON_HOLD, NOT_ON_HOLD].contains(&code.as_str()))
             || (operation.can_be_too_late() && reply.body.contains(TOO_LATE));
         if !is_fair {
             let Operation { key, path, body, .. } = operation;

@@ -34,6 +34,7 @@ pub use sessions::{
 };
 pub use sign_in::{Credentials, SignedIn, sign_in};
 pub use sign_up::{NewUser, SignUp, ensure_user, sign_up};
+pub(crate) use verify::send_step_up;
 pub use verify::{send_verification, verify};
 
 /// Shorter passwords are refused; longer ones cost time to hash.

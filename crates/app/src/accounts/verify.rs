@@ -2,9 +2,9 @@ use mail::Welcome;
 use store::cold::{users, verifications};
 use store::{DatabaseTransaction, StoreError};
 
-use super::{Session, User};
+use super::{Session, User, user};
 use crate::mails::{NewMail, enqueue};
-use crate::{App, AppError, secret};
+use crate::{App, AppError, risk, secret};
 
 /// How long a link works.
 const LINK_SECONDS: i64 = 7 * 86_400;
@@ -27,6 +27,17 @@ pub async fn send_verification(app: &App, by: &Session) -> Result<(), AppError> 
     Ok(())
 }
 
+/// Sends a link whose following lifts a hold, to an address that may have been proven before.
+pub(crate) async fn send_step_up(app: &App, by: &Session) -> Result<(), AppError> {
+    let turn = app.now().unix_seconds() / RESEND_SECONDS;
+    let txn = app.store().write().await?;
+    if send_link(app, &txn, &by.user, format!("verify:hold:{}:{turn}", by.user.id)).await?.is_some() {
+        txn.commit().await.map_err(StoreError::from)?;
+        app.bells().mails.notify_one();
+    }
+    Ok(())
+}
+
 /// Proves the address that the link was sent to. A link may be followed twice.
 pub async fn verify(app: &App, token: &str) -> Result<(), AppError> {
     if token.len() > TOKEN_MAX_BYTES {
@@ -37,8 +48,12 @@ pub async fn verify(app: &App, token: &str) -> Result<(), AppError> {
     let link = verifications::valid(&txn, &secret::hash(token), now).await?;
     let link = link.ok_or(AppError::not_found("verification link"))?;
     users::verify(&txn, link.user_id, &link.email, now).await?;
+    let verified = users::by_id(&txn, link.user_id).await?;
     txn.commit().await.map_err(StoreError::from)?;
-    Ok(())
+    match verified.filter(|row| row.email == link.email) {
+        Some(row) => risk::on_hold::mail_confirmed(app, &user(row)?).await,
+        None => Ok(()),
+    }
 }
 
 /// The mail with the link, once per key; answers the link, `None` when there was a mail.

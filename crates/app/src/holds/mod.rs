@@ -16,7 +16,7 @@ use crate::submit::{request, submit, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
-    quotes, wallets,
+    quotes, risk, wallets,
 };
 
 pub use capture::{Capture, Charge, capture};
@@ -90,6 +90,7 @@ pub async fn authorize(
     check(&new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
     let _place = app.inner.crowd.enter(known.wallet)?;
+    risk::before_work(app, known.wallet).await;
     let keyed = &by.named(keyed)?;
     let prepared = prepare(app, by, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;

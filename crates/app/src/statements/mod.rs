@@ -4,7 +4,7 @@
 mod search;
 
 use kernel::{Credits, GrantId, HoldId, ReceiptId, Seq, Timestamp, WalletId};
-use ledger::{Account, Entry, EntryKind, GrantKind, Line, Terms, due};
+use ledger::{Account, Entry, EntryKind, GrantKind, Line, Restriction, Terms, due};
 use serde::Deserialize;
 use store::statement::{self, Moved};
 
@@ -60,6 +60,8 @@ pub struct Row {
     pub subject: Option<String>,
     pub job: Option<String>,
     pub reason: Option<String>,
+    /// That this entry made.
+    pub restriction: Option<Restriction>,
     pub is_reversed: bool,
     /// False for what time has done and nobody has written yet.
     pub is_posted: bool,
@@ -224,6 +226,10 @@ fn row(wallet: WalletId, entry: &Entry, is_posted: bool) -> Row {
         grant: grant_of(entry).map(|seq| GrantId { wallet, seq }),
         grant_kind: match &entry.terms {
             Terms::Lot(terms) => Some(terms.kind),
+            _ => None,
+        },
+        restriction: match entry.terms {
+            Terms::Restriction(restriction) => restriction,
             _ => None,
         },
         feature,

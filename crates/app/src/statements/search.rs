@@ -33,10 +33,13 @@ pub enum Kind {
     Held,
     Expired,
     Corrected,
+    /// The account was put on hold or taken off it.
+    Account,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Used, Kind::Received, Kind::Held, Kind::Expired, Kind::Corrected];
+    pub const ALL: [Kind; 6] =
+        [Kind::Used, Kind::Received, Kind::Held, Kind::Expired, Kind::Corrected, Kind::Account];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,6 +48,7 @@ impl Kind {
             Kind::Held => "held",
             Kind::Expired => "expired",
             Kind::Corrected => "corrected",
+            Kind::Account => "account",
         }
     }
 
@@ -55,6 +59,7 @@ impl Kind {
             EntryKind::Hold | EntryKind::Extend | EntryKind::Void | EntryKind::Lapse => Kind::Held,
             EntryKind::Expire => Kind::Expired,
             EntryKind::Reverse | EntryKind::Clawback | EntryKind::GrantVoid => Kind::Corrected,
+            EntryKind::Restrict | EntryKind::Release => Kind::Account,
         }
     }
 }

@@ -246,6 +246,15 @@ impl Harness {
             }
             Act::Unrated => Command::Unrated,
             Act::Reverse { pick } => return self.reversal(*pick),
+            Act::Restrict { lifetime, step_up } => {
+                Command::Restrict { until: lifetime.map(|micros| at(self.clock + micros)), step_up: *step_up }
+            }
+            Act::Release { named } => Command::Release {
+                restriction: named.map(|is_it| match &self.model.restriction {
+                    Some(known) if is_it => known.seq,
+                    _ => UNKNOWN,
+                }),
+            },
         })
     }
 
@@ -339,6 +348,9 @@ pub fn wallet_agrees(model: &Model, wallet: &Wallet) -> Verdict {
     same("available", micros_of(wallet.available), model.available())?;
     same("held", micros_of(wallet.held), model.held())?;
     same("debt", micros_of(wallet.debt), model.debt)?;
+    let expected = model.restriction.as_ref().map(|r| (r.seq, at(r.since), r.until.map(at), r.step_up));
+    let found = wallet.restriction.map(|r| (r.seq, r.since, r.until, r.step_up));
+    same("the restriction", found, expected)?;
     same("the number of lots", wallet.lots.len(), model.lots.len())?;
     same("the number of holds", wallet.holds.len(), model.holds.len())?;
     model.lots.iter().try_for_each(|lot| lot_agrees(model, lot, wallet))?;
@@ -415,6 +427,9 @@ fn micros_of(credits: Credits) -> i128 {
 fn name(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Short { .. } => "short",
+        Refusal::Restricted { .. } => "restricted",
+        Refusal::RestrictedLonger { .. } => "restricted longer",
+        Refusal::NotRestricted => "not restricted",
         Refusal::QuoteExpired { .. } => "quote expired",
         Refusal::NotEntitled => "not entitled",
         Refusal::RateLimited { .. } => "rate limited",

@@ -63,6 +63,9 @@ fn a_model_with_any_flaw_is_noticed() {
         Flaw::AnExtensionMayShorten,
         Flaw::AReversalForgetsDebt,
         Flaw::ReturnedCreditsIgnoreDebt,
+        Flaw::ARestrictionHasNoEnd,
+        Flaw::AnExtensionIsNoNewWork,
+        Flaw::AReleaseIgnoresTheName,
     ] {
         assert!(is_noticed(decide, Some(flaw)), "{flaw:?} went unnoticed");
     }
@@ -70,13 +73,14 @@ fn a_model_with_any_flaw_is_noticed() {
 
 #[test]
 fn a_decision_with_any_flaw_is_noticed() {
-    let flawed: [(&str, Decide); 6] = [
+    let flawed: [(&str, Decide); 7] = [
         ("one line is a micro-credit off", one_line_is_off),
         ("a seq is left out", a_seq_is_left_out),
         ("recorded_at is the clock's", recorded_at_goes_back),
         ("what is due is dated now", due_rows_are_dated_now),
         ("a lot loses its expiry", a_lot_loses_its_expiry),
         ("a stored balance is wrong", a_stored_balance_is_wrong),
+        ("a restriction is forgotten", a_restriction_is_forgotten),
     ];
     for (what, decide) in flawed {
         assert!(is_noticed(decide, None), "{what}: unnoticed");
@@ -199,4 +203,8 @@ fn a_stored_balance_is_wrong(wallet: &Wallet, command: &Command, now: Timestamp)
             line.held_after = line.available_after;
         }
     })
+}
+
+fn a_restriction_is_forgotten(wallet: &Wallet, command: &Command, now: Timestamp) -> Result<Change, Refusal> {
+    altered(wallet, command, now, |change| change.wallet.restriction = None)
 }

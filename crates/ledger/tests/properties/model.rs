@@ -2,7 +2,7 @@
 //! every figure is a sum over all piles, and nothing is kept twice. It shares no code with the crate,
 //! only the words in which commands are said.
 
-use ledger::{CaptureCharge, Command, Gate, GrantKind, HoldState, LotTerms, WhenShort};
+use ledger::{CaptureCharge, Command, Gate, GrantKind, HoldState, LotTerms, StepUp, WhenShort};
 
 const MOST: i128 = i64::MAX as i128;
 
@@ -69,6 +69,17 @@ pub enum Flaw {
     AnExtensionMayShorten,
     AReversalForgetsDebt,
     ReturnedCreditsIgnoreDebt,
+    ARestrictionHasNoEnd,
+    AnExtensionIsNoNewWork,
+    AReleaseIgnoresTheName,
+}
+
+#[derive(Clone, Debug)]
+pub struct ModelRestriction {
+    pub seq: i64,
+    pub since: i64,
+    pub until: Option<i64>,
+    pub step_up: StepUp,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,6 +89,7 @@ pub struct Model {
     pub debt: i128,
     pub lots: Vec<ModelLot>,
     pub holds: Vec<ModelHold>,
+    pub restriction: Option<ModelRestriction>,
     flaw: Option<Flaw>,
     piles: Vec<Pile>,
     receipts: Vec<Receipt>,
@@ -117,6 +129,10 @@ impl Model {
             }
             Command::Unrated => {}
             Command::Reverse { receipt, .. } => next.reverse(receipt.seq, now)?,
+            Command::Restrict { until, step_up } => {
+                next.restrict(until.map(|at| at.micros()), *step_up, now)?;
+            }
+            Command::Release { restriction } => next.release_restriction(*restriction, now)?,
         }
         let fits = next.available() + next.held() <= MOST && next.debt <= MOST;
         next.recorded = now;
@@ -248,6 +264,10 @@ impl Model {
 
     fn extend(&mut self, hold: i64, credits: i128, ttl: Option<i64>, now: i64) -> Result<(), Refused> {
         self.open_hold(hold)?;
+        let is_new_work = credits > 0 && self.flaw != Some(Flaw::AnExtensionIsNoNewWork);
+        if is_new_work && self.is_restricted(now) {
+            return Err("restricted");
+        }
         if credits > self.available() {
             return Err("short");
         }
@@ -362,11 +382,41 @@ impl Model {
         self.receipts.push(Receipt { seq: self.seq, owed, uncovered: missing - owed, reversed: false });
     }
 
+    fn restrict(&mut self, until: Option<i64>, step_up: StepUp, now: i64) -> Result<(), Refused> {
+        if until.is_some_and(|at| at <= now) {
+            return Err("expiry passed");
+        }
+        let end = |until: Option<i64>| until.unwrap_or(i64::MAX);
+        let known = self.restriction.as_ref().filter(|_| self.is_restricted(now));
+        if known.is_some_and(|known| end(known.until) > end(until)) {
+            return Err("restricted longer");
+        }
+        self.restriction = Some(ModelRestriction { seq: self.seq, since: now, until, step_up });
+        Ok(())
+    }
+
+    fn release_restriction(&mut self, named: Option<i64>, now: i64) -> Result<(), Refused> {
+        let ignores = self.flaw == Some(Flaw::AReleaseIgnoresTheName);
+        let is_it = |seq: i64| ignores || named.is_none_or(|named| named == seq);
+        if !self.is_restricted(now) || !self.restriction.as_ref().is_some_and(|r| is_it(r.seq)) {
+            return Err("not restricted");
+        }
+        self.restriction = None;
+        Ok(())
+    }
+
+    fn is_restricted(&self, now: i64) -> bool {
+        let lasts = self.flaw == Some(Flaw::ARestrictionHasNoEnd);
+        self.restriction.as_ref().is_some_and(|r| lasts || r.until.is_none_or(|until| now < until))
+    }
+
     /// The plan's limit is for any minute; calls are known by their whole second, so a call counts
     /// until its second lies outside of the minute.
     fn judge(&self, gate: &Gate, now: i64) -> Result<(), Refused> {
         let recent = self.calls.iter().filter(|at| now / 1_000_000 - **at <= 60).count();
-        if gate.valid_until.is_some_and(|until| until.micros() <= now) {
+        if !gate.is_done && self.is_restricted(now) {
+            Err("restricted")
+        } else if gate.valid_until.is_some_and(|until| until.micros() <= now) {
             Err("quote expired")
         } else if gate.is_denied {
             Err("not entitled")

@@ -2,7 +2,7 @@
 //! so that proptest can leave steps out when it looks for the smallest failure.
 
 use kernel::{Credits, Currency, Money, Timestamp};
-use ledger::{Gate, GrantKind, LotTerms, WhenShort};
+use ledger::{Gate, GrantKind, LotTerms, StepUp, WhenShort};
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -19,16 +19,54 @@ pub struct Step {
 /// `pick` chooses among the lots, holds or receipts there are, the latest first.
 #[derive(Clone, Debug)]
 pub enum Act {
-    Grant { terms: LotTerms, lifetime: Option<i64> },
-    VoidGrant { pick: usize },
-    Clawback { pick: usize, credits: i64 },
-    Authorize { credits: i64, ttl_seconds: i64, gate: Limits },
-    Extend { pick: usize, credits: i64, ttl_seconds: Option<i64> },
-    Capture { pick: usize, charge: Charge, is_final: bool, when_short: WhenShort },
-    VoidHold { pick: usize },
-    Debit { price: i64, gate: Limits, when_short: WhenShort },
+    Grant {
+        terms: LotTerms,
+        lifetime: Option<i64>,
+    },
+    VoidGrant {
+        pick: usize,
+    },
+    Clawback {
+        pick: usize,
+        credits: i64,
+    },
+    Authorize {
+        credits: i64,
+        ttl_seconds: i64,
+        gate: Limits,
+    },
+    Extend {
+        pick: usize,
+        credits: i64,
+        ttl_seconds: Option<i64>,
+    },
+    Capture {
+        pick: usize,
+        charge: Charge,
+        is_final: bool,
+        when_short: WhenShort,
+    },
+    VoidHold {
+        pick: usize,
+    },
+    Debit {
+        price: i64,
+        gate: Limits,
+        when_short: WhenShort,
+    },
     Unrated,
-    Reverse { pick: usize },
+    Reverse {
+        pick: usize,
+    },
+    /// `lifetime` in microseconds.
+    Restrict {
+        lifetime: Option<i64>,
+        step_up: StepUp,
+    },
+    /// Of the restriction that is there, of another one, or of whichever.
+    Release {
+        named: Option<bool>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +81,7 @@ pub enum Charge {
 
 #[derive(Clone, Debug)]
 pub struct Limits {
+    pub is_done: bool,
     pub quote_lifetime: Option<i64>,
     pub is_denied: bool,
     pub calls_per_minute: Option<u32>,
@@ -63,6 +102,7 @@ pub struct Flavour {
 impl Limits {
     pub fn gate(&self, now: i64) -> Gate {
         Gate {
+            is_done: self.is_done,
             valid_until: self.quote_lifetime.map(|micros| Timestamp::from_micros_saturating(now + micros)),
             is_denied: self.is_denied,
             calls_per_minute: self.calls_per_minute,
@@ -102,6 +142,8 @@ fn act(flavour: Flavour) -> impl Strategy<Value = Act> {
             .prop_map(|(price, gate, when_short)| Act::Debit { price, gate, when_short }),
         1 => Just(Act::Unrated),
         5 => pick().prop_map(|pick| Act::Reverse { pick }),
+        2 => restrict(),
+        3 => proptest::option::of(proptest::bool::weighted(0.7)).prop_map(|named| Act::Release { named }),
     ]
 }
 
@@ -131,6 +173,15 @@ fn amount(unit: i64) -> impl Strategy<Value = i64> {
     prop_oneof![12 => 0..=30i64, 1 => Just(0), 2 => 0..=400i64].prop_map(move |n| n.saturating_mul(unit))
 }
 
+fn restrict() -> impl Strategy<Value = Act> {
+    let lifetime = weighted(0.8, prop_oneof![9 => 0..=20 * SECOND, 1 => Just(-SECOND)]);
+    let whole = prop_oneof![Just(1), Just(SECOND)];
+    (lifetime, whole, select(StepUp::ALL.to_vec())).prop_map(|(lifetime, whole, step_up)| Act::Restrict {
+        lifetime: lifetime.map(|micros| micros / whole * whole),
+        step_up,
+    })
+}
+
 fn pick() -> impl Strategy<Value = usize> {
     prop_oneof![12 => 0..4usize, 4 => 0..40usize, 1 => Just(usize::MAX)]
 }
@@ -158,12 +209,14 @@ fn when_short(unit: i64) -> impl Strategy<Value = WhenShort> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     (
+        proptest::bool::weighted(0.3),
         weighted(0.1, -2 * SECOND..=2 * SECOND),
         proptest::bool::weighted(0.03),
         weighted(0.2, 0..12u32),
         weighted(0.2, 0..6u32),
     )
-        .prop_map(|(quote_lifetime, is_denied, calls_per_minute, max_open_holds)| Limits {
+        .prop_map(|(is_done, quote_lifetime, is_denied, calls_per_minute, max_open_holds)| Limits {
+            is_done,
             quote_lifetime,
             is_denied,
             calls_per_minute,

@@ -22,6 +22,7 @@ pub mod queue;
 pub mod quotes;
 pub mod requests;
 pub mod retention;
+pub mod risk;
 pub mod sandbox_objects;
 pub mod schedules;
 pub mod sessions;

@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, QueryOrder, QuerySelect};
 
+use crate::cold::risk::pages;
 use crate::cold::{outbox, password_resets, quotes, requests, sessions, verifications};
 use crate::{Store, StoreError};
 
@@ -19,6 +20,8 @@ pub enum Passing {
     Verifications,
     /// By the end of their time.
     PasswordResets,
+    /// By the time they were written.
+    RiskPages,
     /// Work of this kind that has ended, by its end.
     Work(&'static str),
 }
@@ -40,6 +43,7 @@ pub async fn forget(store: &Store, what: Passing, before: i64, limit: u64) -> Re
         Passing::PasswordResets => {
             oldest::<password_resets::Entity>(store, password_resets::Column::ExpiresAt, before, limit).await
         }
+        Passing::RiskPages => oldest::<pages::Entity>(store, pages::Column::WrittenAt, before, limit).await,
         Passing::Work(kind) => {
             let only = Condition::all().add(outbox::Column::Kind.eq(kind));
             oldest_of::<outbox::Entity>(store, (outbox::Column::DoneAt, only), before, limit).await

@@ -102,6 +102,17 @@ pub async fn claim(
     Ok((done.rows_affected == 1).then_some(due_at))
 }
 
+/// How far the running run has come, until its result takes the place.
+pub async fn progress(store: &Store, name: &str, said: &str) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::LastResult, Expr::value(said))
+        .filter(Column::Name.eq(name))
+        .filter(Column::Lease.is_not_null())
+        .exec(store.writer())
+        .await?;
+    Ok(())
+}
+
 /// The end of the run under `token`; nothing when the lease went to somebody else.
 pub async fn finish(store: &Store, name: &str, token: Uuid, run: Run) -> Result<(), StoreError> {
     Entity::update_many()

@@ -16,6 +16,8 @@ pub struct Model {
     pub held: i64,
     pub debt: i64,
     pub calls: String,
+    /// JSON; none for a wallet that never was restricted or was released.
+    pub restriction: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

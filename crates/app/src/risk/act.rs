@@ -1,0 +1,231 @@
+//! What follows from a verdict: a case, and for the strict ones a restriction. Everything that happens here can be
+//! taken back, and nothing of it can make a call fail that would have gone through.
+
+use kernel::{Credits, CustomerId, Timestamp, WalletId, new_uuid};
+use risk::score::{Assessment, Reason, Verdict};
+use risk::signal::Millis;
+use risk::wallet::Wallet;
+use store::StoreError;
+use store::cold::customers;
+use store::cold::risk::cases::{self, CONFIRMED, Sharper};
+
+use super::follow::named;
+use super::policy::Policy;
+use super::settings::{StepUp, Velocity};
+use super::{restrict, verdict_name};
+use crate::about::to_json;
+use crate::{App, AppError, wallets};
+
+/// Whoever was confirmed to abuse has no new case for so long: a person has decided what happens.
+const QUIET_SECONDS: i64 = 30 * 86_400;
+
+/// A moment of a wallet that somebody should look at.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub wallet: WalletId,
+    pub at: Timestamp,
+    pub score: f64,
+    pub verdict: Verdict,
+    pub assessment: Assessment,
+    pub too_fast: Option<Reason>,
+}
+
+/// How fast a wallet spends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    /// Credits of the last hour.
+    pub hour: f64,
+    /// Of a usual hour; none before seven days of history.
+    pub usual: Option<f64>,
+}
+
+pub(super) fn pace(wallet: &Wallet, now: Millis) -> Pace {
+    Pace { hour: wallet.spent_hour(now), usual: wallet.usual_hour(now) }
+}
+
+/// Why the pace is beyond the limits, if it is.
+pub(super) fn too_fast(limits: &Velocity, pace: Pace) -> Option<Reason> {
+    let says = |sentence| Reason { name: "velocity".to_owned(), strength: 1.0, sentence };
+    #[allow(clippy::cast_precision_loss, reason = "compared, never paid")]
+    let number = |credits: Credits| credits.micros() as f64 / 1e6;
+    if let Some(limit) = limits.credits_per_hour.filter(|limit| pace.hour > number(*limit)) {
+        return Some(says(format!(
+            "{:.0} credits within an hour, more than the limit of {limit}.",
+            pace.hour
+        )));
+    }
+    let (times, usual) = (limits.times_usual_hour?, pace.usual?);
+    let is_beyond = pace.hour > number(limits.least_credits) && pace.hour > f64::from(times) * usual;
+    is_beyond.then(|| {
+        says(format!(
+            "{:.0} credits within an hour, more than {times} times the usual {usual:.1} of this wallet.",
+            pace.hour
+        ))
+    })
+}
+
+/// Looks at each; what fails is told to operators by the log and tried again at the wallet's next signal.
+pub(super) async fn on_all(app: &App, candidates: Vec<Candidate>) {
+    for candidate in candidates {
+        let wallet = candidate.wallet;
+        if let Err(error) = on(app, candidate).await {
+            metrics::counter!("scrip_risk_acts_failed_total").increment(1);
+            tracing::error!(%wallet, %error, "a risk verdict could not be acted on");
+            app.inner.risk.standings.forget(wallet);
+        }
+    }
+}
+
+async fn on(app: &App, candidate: Candidate) -> Result<(), AppError> {
+    let policy = app.inner.risk.policy.get();
+    let wallet = candidate.wallet;
+    if policy.is_allowed(wallet) {
+        return Ok(());
+    }
+    let Some(customer) = customers::by_wallet(app.store().reader(), wallet.uuid()).await? else {
+        return Ok(());
+    };
+    let known = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
+    if known.as_ref().is_some_and(|case| is_quiet(case, candidate.at)) {
+        app.inner.risk.standings.settle(wallet);
+        return Ok(());
+    }
+    let case = write_case(app, &policy, &candidate, CustomerId::from_uuid(customer.id)).await?;
+    if candidate.verdict >= Verdict::Restrict {
+        restrict::by_itself(app, &policy.settings, &case).await?;
+        app.inner.risk.standings.settle(wallet);
+    }
+    Ok(())
+}
+
+fn is_quiet(case: &cases::Model, at: Timestamp) -> bool {
+    let is_confirmed = case.decision.as_deref() == Some(CONFIRMED);
+    is_confirmed && case.closed_at.is_some_and(|closed| at.micros() < closed + QUIET_SECONDS * 1_000_000)
+}
+
+/// Opens a case, or sharpens the open one; answers it.
+async fn write_case(
+    app: &App,
+    policy: &Policy,
+    candidate: &Candidate,
+    customer: CustomerId,
+) -> Result<cases::Model, AppError> {
+    let row = case_row(app, policy, candidate, customer).await?;
+    let txn = app.store().write().await?;
+    if !cases::open(&txn, row.clone()).await? {
+        let sharper = Sharper {
+            verdict: row.verdict.clone(),
+            score: row.score,
+            reasons: row.reasons.clone(),
+            features: row.features.clone(),
+            model: row.model.clone(),
+            settings: row.settings,
+            at_risk: row.at_risk,
+            seen_at: row.seen_at,
+        };
+        if let Some(open) = cases::open_of(&txn, row.wallet).await? {
+            cases::sharpen(&txn, open.id, sharper).await?;
+        }
+    } else {
+        metrics::counter!("scrip_risk_cases_total", "verdict" => verdict_name(candidate.verdict))
+            .increment(1);
+    }
+    let case = cases::open_of(&txn, row.wallet).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(case.unwrap_or(row))
+}
+
+async fn case_row(
+    app: &App,
+    policy: &Policy,
+    candidate: &Candidate,
+    customer: CustomerId,
+) -> Result<cases::Model, AppError> {
+    let wallet = wallets::current(app, candidate.wallet).await?;
+    let at_risk = wallet.available.checked_add(wallet.held).unwrap_or(wallet.available);
+    let counted = policy.counted(candidate.wallet);
+    let mut reasons: Vec<Reason> = candidate.too_fast.iter().cloned().collect();
+    reasons.extend(candidate.assessment.reasons_by(counted));
+    Ok(cases::Model {
+        id: new_uuid(),
+        wallet: candidate.wallet.uuid(),
+        customer: customer.uuid(),
+        state: cases::OPEN.to_owned(),
+        verdict: verdict_name(candidate.verdict).to_owned(),
+        score: candidate.score,
+        step_up: step_up(&reasons, policy.settings.step_up).as_str().to_owned(),
+        reasons: to_json(&reasons)?,
+        features: to_json(&named(&candidate.assessment.features))?,
+        model: policy.model_name(),
+        settings: policy.version,
+        at_risk: at_risk.micros(),
+        is_restricted: false,
+        restricted_until: None,
+        opened_at: app.now().micros(),
+        seen_at: candidate.at.micros(),
+        decision: None,
+        note: None,
+        decided_by: None,
+        closed_at: None,
+        appeal: None,
+        appealed_at: None,
+    })
+}
+
+/// What money is about needs a card; too much speed needs time; the rest is as the settings say.
+fn step_up(reasons: &[Reason], usual: StepUp) -> StepUp {
+    match reasons.first().map(|reason| reason.name.as_str()) {
+        Some("stolen_card" | "disputed") => StepUp::ConfirmCard,
+        Some("velocity") => StepUp::Wait,
+        _ => usual,
+    }
+}
+
+/// Before new work of a wallet: a miss in memory for whoever is in order. When the verdict is strict and the
+/// restriction does not stand in the journal yet, it is written first, so that the journal refuses this very
+/// call. A failure lets the call through.
+pub(crate) async fn before_work(app: &App, wallet: WalletId) {
+    let Some(standing) = app.inner.risk.standings.get(wallet) else { return };
+    if standing.verdict < Verdict::Restrict || standing.is_settled {
+        return;
+    }
+    let policy = app.inner.risk.policy.get();
+    if policy.is_allowed(wallet) {
+        return;
+    }
+    let done = async {
+        let Some(case) = cases::open_of(app.store().reader(), wallet.uuid()).await? else { return Ok(()) };
+        restrict::by_itself(app, &policy.settings, &case).await?;
+        app.inner.risk.standings.settle(wallet);
+        Ok::<(), AppError>(())
+    };
+    if let Err(error) = done.await {
+        metrics::counter!("scrip_risk_acts_failed_total").increment(1);
+        tracing::error!(%wallet, %error, "a restriction could not be written; the call goes through");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn velocity_is_judged_against_the_wallets_own_hour_and_against_a_hard_limit() {
+        let limits = Velocity {
+            credits_per_hour: Some(Credits::whole(10_000)),
+            times_usual_hour: Some(10),
+            least_credits: Credits::whole(500),
+        };
+        for (hour, usual, is_fast) in [
+            (9_999.0, None, false),
+            (10_001.0, None, true),
+            (499.0, Some(1.0), false),
+            (501.0, Some(1.0), true),
+            (501.0, Some(51.0), false),
+        ] {
+            let found = too_fast(&limits, Pace { hour, usual });
+            assert_eq!(found.is_some(), is_fast, "{hour} {usual:?}");
+        }
+        assert_eq!(too_fast(&Velocity::default(), Pace { hour: 1e9, usual: Some(1.0) }), None);
+    }
+}

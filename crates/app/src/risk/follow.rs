@@ -1,0 +1,328 @@
+//! One follower a process: reads the log of signals and keeps the state.
+//!
+//! Signals are taken in by their place (time, wallet, source, number), and only once they are
+//! [`LAG_SECONDS`] old, so that what every process says about an instant is there before it is taken in. The
+//! state is then the same in all of them, bit by bit. A page that comes later than that sends the follower
+//! back to a snapshot from before it, and it takes everything in again in the right order.
+
+use std::collections::{BTreeMap, HashMap};
+
+use kernel::{Timestamp, WalletId};
+use risk::book::Book;
+use risk::features::Features;
+use risk::record::{Place, Record};
+use risk::score::{Assessment, Verdict};
+use risk::signal::{Signal, What};
+use store::Uuid;
+use store::cold::risk::{cases, pages, watchers};
+
+use super::act::{self, Candidate};
+use super::standing::Standing;
+use super::{log, policy, snapshots, verdict_named};
+use crate::{App, AppError};
+
+/// How old a signal is when it is taken in.
+pub const LAG_SECONDS: i64 = 2;
+/// Pages written so long ago are looked for once more, because another process's clock or commit may be late.
+const OVERLAP_SECONDS: i64 = 60;
+/// Pages read at once, and in one tick.
+const PAGES_AT_ONCE: usize = 64;
+const PAGES_MAX: u64 = 4_096;
+/// Signals that are taken in before others may look into the state.
+const SIGNALS_AT_ONCE: usize = 256;
+/// How often a process says how far it has come.
+const SAYS_EVERY_SECONDS: i64 = 10;
+/// Open cases that are remembered at the start.
+const OPEN_MAX: u64 = 100_000;
+
+/// What a follower knows between two ticks.
+#[derive(Default)]
+pub(super) struct Ticker {
+    is_started: bool,
+    /// Everything before it is in the state, microseconds.
+    pub watermark: i64,
+    /// What is younger than the watermark.
+    pending: BTreeMap<Place, What>,
+    /// Pages that were read, with the time they were written.
+    seen: HashMap<Uuid, i64>,
+    said_at: i64,
+    applied: u64,
+    pub snapshot: snapshots::Held,
+}
+
+/// What one tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick {
+    pub written: usize,
+    pub applied: usize,
+    /// Cases opened or sharpened.
+    pub acted: usize,
+}
+
+/// Writes what this process saw, takes in what is old enough, and acts on it.
+pub async fn tick(app: &App) -> Result<Tick, AppError> {
+    let desk = &app.inner.risk;
+    let mut ticker = desk.ticker.lock().await;
+    let done = advance(app, &mut ticker).await;
+    let now = app.now().micros();
+    if done.is_err() || now >= ticker.said_at + SAYS_EVERY_SECONDS * 1_000_000 || now < ticker.said_at {
+        ticker.said_at = now;
+        say(app, &ticker, done.as_ref().err()).await?;
+    }
+    done
+}
+
+async fn advance(app: &App, ticker: &mut Ticker) -> Result<Tick, AppError> {
+    let written = log::flush(app).await?;
+    policy::refresh(app).await?;
+    if !ticker.is_started {
+        start(app, ticker).await?;
+    }
+    let late = read_pages(app, ticker).await?;
+    if let Some(at) = late {
+        go_back(app, ticker, at).await?;
+    }
+    let until = app.now().plus_seconds(-LAG_SECONDS).micros();
+    let (applied, candidates) = take_in(app, ticker, until);
+    let acted = candidates.len();
+    act::on_all(app, candidates).await;
+    snapshots::keep(app, ticker).await?;
+    Ok(Tick { written, applied, acted })
+}
+
+/// Ends the process's part: what it saw is written, and the state is kept when nobody else watches.
+pub async fn stop(app: &App) -> Result<(), AppError> {
+    let mut ticker = app.inner.risk.ticker.lock().await;
+    log::flush(app).await?;
+    if !ticker.is_started {
+        return Ok(());
+    }
+    let since = app.now().plus_seconds(-OVERLAP_SECONDS).micros();
+    watchers::leave(app.store(), app.inner.risk.process).await?;
+    let others = watchers::since(app.store().reader(), since).await?;
+    if others.iter().any(|other| other.process != app.inner.risk.process) {
+        return Ok(());
+    }
+    if let Some(at) = read_pages(app, &mut ticker).await? {
+        go_back(app, &mut ticker, at).await?;
+    }
+    // Nobody else can say anything about these moments any more.
+    let until = app.now().micros() + 1;
+    let (_, candidates) = take_in(app, &mut ticker, until);
+    act::on_all(app, candidates).await;
+    snapshots::save_now(app, &ticker).await
+}
+
+/// From the newest snapshot that is readable and complete, or made anew from everything that is kept.
+async fn start(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
+    let (watermark, book) = match snapshots::newest(app, app.now().micros()).await? {
+        Some(found) => found,
+        None => {
+            let now = app.now().plus_seconds(-LAG_SECONDS).micros();
+            (now, rebuild(app, now).await?)
+        }
+    };
+    begin_at(app, ticker, watermark, book).await?;
+    for case in cases::all_open(app.store().reader(), OPEN_MAX).await? {
+        let standing = Standing {
+            verdict: verdict_named(&case.verdict),
+            score: case.score,
+            is_settled: case.is_restricted,
+        };
+        app.inner.risk.standings.set(WalletId::from_uuid(case.wallet), standing);
+    }
+    ticker.is_started = true;
+    tracing::info!(watermark, wallets = app.inner.risk.watch().book().wallets(), "watching for abuse");
+    Ok(())
+}
+
+async fn begin_at(app: &App, ticker: &mut Ticker, watermark: i64, book: Book) -> Result<(), AppError> {
+    ticker.pending.clear();
+    ticker.seen.clear();
+    ticker.watermark = watermark;
+    for ids in pages::ids_reaching(app.store(), watermark).await?.chunks(PAGES_AT_ONCE) {
+        for page in pages::by_ids(app.store(), ids.to_vec()).await? {
+            remember(ticker, &page)?;
+        }
+    }
+    app.inner.risk.watch().resume(book);
+    Ok(())
+}
+
+fn remember(ticker: &mut Ticker, page: &pages::Model) -> Result<(), AppError> {
+    ticker.seen.insert(page.id, page.written_at);
+    let young = log::read(page)?.into_iter().filter(|record| record.place.at >= ticker.watermark);
+    ticker.pending.extend(young.map(|record| (record.place, record.what)));
+    Ok(())
+}
+
+/// Reads pages that are new; answers when the earliest record is that comes too late.
+async fn read_pages(app: &App, ticker: &mut Ticker) -> Result<Option<i64>, AppError> {
+    let since = app.now().plus_seconds(-OVERLAP_SECONDS).micros();
+    let found = pages::ids_since(app.store(), since, PAGES_MAX).await?;
+    let new: Vec<Uuid> =
+        found.into_iter().map(|(id, _)| id).filter(|id| !ticker.seen.contains_key(id)).collect();
+    let mut late: Option<i64> = None;
+    for ids in new.chunks(PAGES_AT_ONCE) {
+        for page in pages::by_ids(app.store(), ids.to_vec()).await? {
+            if page.first_at < ticker.watermark {
+                late = Some(late.map_or(page.first_at, |at| at.min(page.first_at)));
+            }
+            remember(ticker, &page)?;
+        }
+    }
+    ticker.seen.retain(|_, written_at| *written_at >= since);
+    Ok(late)
+}
+
+/// Takes everything in again from a snapshot before `at`. Nothing is acted on twice: what was seen then has its
+/// case.
+async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<(), AppError> {
+    metrics::counter!("scrip_risk_late_pages_total").increment(1);
+    let reached = ticker.watermark;
+    let (watermark, book) = match snapshots::newest(app, at).await? {
+        Some(found) => found,
+        None => (reached, rebuild(app, reached).await?),
+    };
+    begin_at(app, ticker, watermark, book).await?;
+    ticker.snapshot.drop_held();
+    let mut watch = app.inner.risk.watch();
+    while let Some(entry) = ticker.pending.first_entry() {
+        if entry.key().at >= reached {
+            break;
+        }
+        let (place, what) = entry.remove_entry();
+        watch.recall(&Record { place, what }.signal());
+    }
+    ticker.watermark = reached;
+    Ok(())
+}
+
+/// Takes in what is older than `until`, in order; answers how many signals that were and who should be looked
+/// at.
+fn take_in(app: &App, ticker: &mut Ticker, until: i64) -> (usize, Vec<Candidate>) {
+    let mut candidates = HashMap::new();
+    let mut applied = 0;
+    let mut is_more = true;
+    while is_more {
+        let mut watch = app.inner.risk.watch();
+        for _ in 0..SIGNALS_AT_ONCE {
+            let Some(entry) = ticker.pending.first_entry().filter(|entry| entry.key().at < until) else {
+                is_more = false;
+                break;
+            };
+            let (place, what) = entry.remove_entry();
+            let signal = Record { place, what }.signal();
+            for (wallet, assessment) in watch.take(&signal) {
+                let wallet = WalletId::from_uuid(Uuid::from_u128(wallet));
+                let pace = watch.book().wallet(wallet.uuid().as_u128()).map(|w| act::pace(w, signal.at));
+                consider(app, &mut candidates, (wallet, &signal, assessment), pace);
+            }
+            applied += 1;
+        }
+    }
+    ticker.watermark = ticker.watermark.max(until);
+    ticker.applied += applied as u64;
+    (applied, candidates.into_values().collect())
+}
+
+/// Follows the wallet's standing; the most suspicious moment of a wallet is what is looked at.
+fn consider(
+    app: &App,
+    candidates: &mut HashMap<WalletId, Candidate>,
+    (wallet, signal, assessment): (WalletId, &Signal, Assessment),
+    pace: Option<act::Pace>,
+) {
+    let (desk, policy) = (&app.inner.risk, app.inner.risk.policy.get());
+    let before = desk.standings.get(wallet);
+    let score = policy.score(wallet, &assessment);
+    let thresholds = policy.settings.thresholds();
+    let usual = before.map_or(Verdict::Allow, |standing| standing.verdict);
+    let too_fast = pace.and_then(|pace| act::too_fast(&policy.settings.velocity, pace));
+    let verdict = match too_fast {
+        Some(_) => thresholds.verdict(score, usual).max(Verdict::Restrict),
+        None => thresholds.verdict(score, usual),
+    };
+    if verdict == Verdict::Allow {
+        if before.is_some() {
+            desk.standings.forget(wallet);
+        }
+        return;
+    }
+    let is_news = before.is_none_or(|standing| verdict > standing.verdict || score > standing.score + STEP);
+    let highest = before.map_or(score, |standing| standing.score.max(score));
+    let is_settled = before.is_some_and(|standing| standing.is_settled);
+    desk.standings.set(wallet, Standing { verdict, score: highest, is_settled });
+    if is_news {
+        let at = Timestamp::from_micros_saturating(signal.at.saturating_mul(1_000));
+        let candidate = Candidate { wallet, at, score, verdict, assessment, too_fast };
+        let is_higher = candidates.get(&wallet).is_none_or(|c| (c.verdict, c.score) <= (verdict, score));
+        if is_higher {
+            candidates.insert(wallet, candidate);
+        }
+    }
+}
+
+/// A case is written anew when its score has risen by this.
+const STEP: f64 = 0.02;
+
+async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(), AppError> {
+    let wallets = app.inner.risk.watch().book().wallets();
+    let behind = (app.now().micros() - ticker.watermark).max(0);
+    #[allow(clippy::cast_precision_loss, reason = "for a gauge")]
+    {
+        metrics::gauge!("scrip_risk_wallets").set(wallets as f64);
+        metrics::gauge!("scrip_risk_behind_seconds").set(behind as f64 / 1e6);
+    }
+    metrics::gauge!("scrip_risk_is_watching").set(if error.is_some() { 0.0 } else { 1.0 });
+    let watcher = watchers::Model {
+        process: app.inner.risk.process,
+        seen_at: app.now().micros(),
+        watermark: ticker.watermark,
+        wallets: i64::try_from(wallets).unwrap_or(i64::MAX),
+        applied: i64::try_from(ticker.applied).unwrap_or(i64::MAX),
+        error: error.map(ToString::to_string),
+    };
+    Ok(watchers::say(app.store(), watcher).await?)
+}
+
+/// A copy of the whole state and the instant (microseconds) up to which everything is in it.
+pub async fn state_of(app: &App) -> (i64, Book) {
+    let ticker = app.inner.risk.ticker.lock().await;
+    (ticker.watermark, app.inner.risk.watch().book().clone())
+}
+
+/// The state made anew from what is kept for ever, up to `until` (microseconds).
+pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
+    let mut book = Book::default();
+    let mut records: Vec<Record> = Vec::new();
+    for ids in pages::ids_reaching(app.store(), 0).await?.chunks(PAGES_AT_ONCE) {
+        for page in pages::by_ids(app.store(), ids.to_vec()).await? {
+            records.extend(log::read(&page)?.into_iter().filter(|record| record.place.at < until));
+        }
+    }
+    records.sort_unstable_by_key(|record| record.place);
+    records.dedup_by_key(|record| record.place);
+    records.iter().for_each(|record| drop(book.take(&record.signal())));
+    Ok(book)
+}
+
+/// The features of a wallet at a moment, by their names.
+pub(super) fn named(features: &Features) -> serde_json::Map<String, serde_json::Value> {
+    let values = features.vector();
+    risk::features::NAMES
+        .into_iter()
+        .zip(values)
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect()
+}
+
+/// The instant up to which everything is in the state. A process that has not begun to follow begins now.
+pub(super) async fn caught_up(app: &App) -> Result<Timestamp, AppError> {
+    let mut ticker = app.inner.risk.ticker.lock().await;
+    if !ticker.is_started {
+        policy::refresh(app).await?;
+        start(app, &mut ticker).await?;
+    }
+    Ok(Timestamp::from_micros_saturating(ticker.watermark))
+}

@@ -1,0 +1,90 @@
+//! The log of signals: what this process saw waits here for a moment, then it is a page that all processes read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use kernel::new_uuid;
+use risk::record::Record;
+use risk::stored::{LoadError, records_from_bytes, records_to_bytes};
+use store::StoreError;
+use store::cold::risk::pages;
+
+use crate::{App, AppError};
+
+/// Records that wait at most; about a minute of a busy process. Beyond it they are dropped and counted, and the
+/// next rebuild from the journal has them again.
+const WAITING_MAX: usize = 200_000;
+/// Records of one page.
+const PAGE_MAX: usize = 20_000;
+
+#[derive(Default)]
+pub(super) struct Buffer {
+    waiting: Mutex<Vec<Record>>,
+    dropped: AtomicU64,
+}
+
+impl Buffer {
+    fn push(&self, record: Record) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < WAITING_MAX {
+            waiting.push(record);
+        } else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("scrip_risk_signals_dropped_total").increment(1);
+        }
+    }
+
+    fn take(&self) -> Vec<Record> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn give_back(&self, records: Vec<Record>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = std::mem::replace(&mut *waiting, records);
+        waiting.extend(newer);
+    }
+}
+
+/// Takes in something that has happened and is committed. Never waits and never fails.
+pub fn say(app: &App, record: Record) {
+    app.inner.risk.log.push(record);
+}
+
+/// Writes what was said since as pages. Every process does so about once a second; nothing is lost when the
+/// database does not answer.
+pub async fn flush(app: &App) -> Result<usize, AppError> {
+    let mut records = app.inner.risk.log.take();
+    records.sort_unstable_by_key(|record| record.place);
+    records.dedup_by_key(|record| record.place);
+    let count = records.len();
+    for at in (0..count).step_by(PAGE_MAX) {
+        let page = &records[at..count.min(at + PAGE_MAX)];
+        if let Err(error) = write(app, page).await {
+            app.inner.risk.log.give_back(records.split_off(at));
+            return Err(error);
+        }
+    }
+    Ok(count)
+}
+
+async fn write(app: &App, records: &[Record]) -> Result<(), AppError> {
+    let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+    let page = pages::Model {
+        id: new_uuid(),
+        process: app.inner.risk.process,
+        first_at: first.place.at,
+        last_at: last.place.at,
+        written_at: app.now().micros(),
+        records: i32::try_from(records.len()).unwrap_or(i32::MAX),
+        bytes: records_to_bytes(records).map_err(|e| unreadable(&e))?,
+    };
+    Ok(pages::insert(app.store(), page).await?)
+}
+
+pub(super) fn read(page: &pages::Model) -> Result<Vec<Record>, AppError> {
+    Ok(records_from_bytes(&page.bytes).map_err(|e| unreadable(&e))?)
+}
+
+fn unreadable(error: &LoadError) -> StoreError {
+    StoreError::Corrupt(format!("page of risk signals: {error}"))
+}

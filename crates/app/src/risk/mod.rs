@@ -1,0 +1,102 @@
+//! The watch over abuse: signals in, verdicts out, and people who decide.
+//!
+//! Every process that serves calls follows the same log of signals in the same order, so that all of them hold
+//! the same state ([`follow`]). A verdict is a look into memory. What comes of one is a case, and for the strict
+//! ones a restriction, which is the wallet's own state in the journal. Nothing here stands between a call and
+//! its answer when it fails: then requests go through and operators are told.
+
+mod act;
+mod alerts;
+pub mod cases;
+pub mod exceptions;
+mod follow;
+mod log;
+pub mod models;
+pub mod on_hold;
+mod policy;
+pub mod pulse;
+mod restrict;
+pub mod score;
+pub mod settings;
+pub mod shadow;
+mod snapshots;
+mod standing;
+mod training;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ::risk::watch::Watch;
+use kernel::{WalletId, new_uuid};
+use uuid::Uuid;
+
+use crate::App;
+
+pub(crate) use self::act::before_work;
+pub(crate) use self::alerts::daily;
+pub use self::follow::{LAG_SECONDS, Tick, rebuild, state_of, stop, tick};
+pub use self::log::{flush, say};
+pub(crate) use self::restrict::{RISK_ORDER, carry_out};
+pub(crate) use self::training::nightly;
+
+/// Everything about abuse that lives in this process's memory.
+pub(crate) struct Desk {
+    /// This process, in the log of signals.
+    process: Uuid,
+    log: log::Buffer,
+    standings: standing::Standings,
+    policy: policy::Cell,
+    /// Locked for moments only, never over an await.
+    watch: Mutex<Watch>,
+    /// One tick at a time; locked over its awaits and by nobody else.
+    ticker: tokio::sync::Mutex<follow::Ticker>,
+}
+
+impl Default for Desk {
+    fn default() -> Desk {
+        Desk {
+            process: new_uuid(),
+            log: log::Buffer::default(),
+            standings: standing::Standings::default(),
+            policy: policy::Cell::default(),
+            watch: Mutex::default(),
+            ticker: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+impl Desk {
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is thought of the wallet at this moment, from memory. Where a hold was lifted or never meant, it is for a
+/// person to look at.
+pub(crate) fn verdict_of(app: &App, wallet: WalletId) -> Verdict {
+    let desk = &app.inner.risk;
+    match desk.standings.get(wallet) {
+        None => Verdict::Allow,
+        Some(_) if desk.policy.get().is_allowed(wallet) => Verdict::Allow,
+        Some(standing) if standing.is_settled => standing.verdict.min(Verdict::Review),
+        Some(standing) => standing.verdict,
+    }
+}
+
+pub use ::risk::score::Verdict;
+
+/// As in settings and in the API.
+pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Review => "review",
+        Verdict::Restrict => "restrict",
+        Verdict::Block => "block",
+    }
+}
+
+pub(crate) fn verdict_named(name: &str) -> Verdict {
+    [Verdict::Block, Verdict::Restrict, Verdict::Review]
+        .into_iter()
+        .find(|verdict| verdict_name(*verdict) == name)
+        .unwrap_or(Verdict::Allow)
+}

@@ -1,0 +1,305 @@
+//! Thresholds, rules and limits of the watch: versions that never change, the newest is in force.
+
+use std::collections::BTreeMap;
+
+use kernel::{Credits, Timestamp};
+pub use ledger::StepUp;
+use risk::detectors::Detector;
+use risk::score::{Counted, Thresholds};
+use serde::{Deserialize, Serialize};
+use store::DatabaseTransaction;
+use store::cold::risk::settings as rows;
+
+use crate::about::{from_json, to_json};
+use crate::accounts::Session;
+use crate::audit::{Act, Asked, audited};
+use crate::cold::{Route, once};
+use crate::text::{Checks, SENTENCE_MAX_CHARS};
+use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope};
+
+const CREATE: Route = Route { name: "POST /v1/risk/settings", status: 201 };
+/// A restriction that nobody looks at ends by itself after at most a month.
+const MINUTES_MAX: i64 = 30 * 24 * 60;
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleState {
+    /// It counts.
+    #[default]
+    On,
+    /// It is reckoned and reported, and counts for nothing.
+    Shadow,
+    Off,
+}
+
+/// How fast credits may go before a wallet is held for a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Velocity {
+    /// In one hour, whoever it is. No limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits_per_hour: Option<Credits>,
+    /// So many times the wallet's own usual hour, once it has seven days of history. No limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times_usual_hour: Option<u32>,
+    /// The second limit is silent below this, so that nobody is held for a little.
+    #[serde(default = "few")]
+    pub least_credits: Credits,
+}
+
+fn few() -> Credits {
+    Credits::whole(500)
+}
+
+/// One version's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Scores from 0 to 1 from which a case is opened, a wallet restricted, blocked. 1 is never reached.
+    pub review: f64,
+    pub restrict: f64,
+    pub block: f64,
+    /// A verdict is left below this part of its threshold.
+    pub release: f64,
+    /// By the names of the detectors; one that is not named is on.
+    #[serde(default)]
+    pub rules: BTreeMap<String, RuleState>,
+    #[serde(default)]
+    pub velocity: Velocity,
+    /// How long a restriction lasts that came by itself.
+    pub restrict_minutes: i64,
+    pub step_up: StepUp,
+    /// Restrictions of wallets that can spend more than this are mailed at once, others once a day.
+    pub mail_above: Credits,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let Thresholds { review, restrict, block, release } = Thresholds::default();
+        Settings {
+            review,
+            restrict,
+            block,
+            release,
+            rules: BTreeMap::new(),
+            velocity: Velocity { credits_per_hour: None, times_usual_hour: Some(50), least_credits: few() },
+            restrict_minutes: 24 * 60,
+            step_up: StepUp::VerifyMail,
+            mail_above: Credits::whole(100),
+        }
+    }
+}
+
+/// A version; 0 is what holds before anybody made one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    pub version: i64,
+    pub settings: Settings,
+    /// An operator's address, or the API key.
+    pub author: String,
+    pub reason: String,
+    /// `None` for version 0.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Settings {
+    pub(super) fn thresholds(&self) -> Thresholds {
+        Thresholds { review: self.review, restrict: self.restrict, block: self.block, release: self.release }
+    }
+
+    pub fn rule(&self, detector: Detector) -> RuleState {
+        self.rules.get(detector.name()).copied().unwrap_or_default()
+    }
+
+    /// Every rule by its name, in the order of the detectors.
+    pub fn states(&self) -> impl Iterator<Item = (&'static str, RuleState)> + '_ {
+        Detector::ALL.into_iter().map(|detector| (detector.name(), self.rule(detector)))
+    }
+
+    pub(super) fn counted(&self) -> Counted {
+        let silent = Detector::ALL.into_iter().filter(|d| self.rule(*d) != RuleState::On);
+        silent.fold(Counted::ALL, Counted::without)
+    }
+
+    fn check(&self) -> Result<(), AppError> {
+        let mut checks = Checks::default();
+        let is_share = |value: f64| (0.0..=1.0).contains(&value);
+        for (field, value) in [("review", self.review), ("restrict", self.restrict), ("block", self.block)] {
+            checks.ensure(is_share(value) && value >= 0.05, field, "must be 0.05 to 1");
+        }
+        let is_ordered = self.review <= self.restrict && self.restrict <= self.block;
+        checks.ensure(is_ordered, "restrict", "must lie between review and block");
+        checks.ensure(is_share(self.release), "release", "must be 0 to 1");
+        for name in self.rules.keys() {
+            let known = Detector::by_name(name).is_some();
+            checks.ensure(known, &format!("rules.{name}"), "is not a rule");
+        }
+        let minutes = (1..=MINUTES_MAX).contains(&self.restrict_minutes);
+        checks.ensure(minutes, "restrict_minutes", "must be 1 to 43200");
+        let is_limit =
+            |credits: Option<Credits>| credits.is_none_or(|c| c.is_positive() && c <= Credits::INPUT_MAX);
+        let velocity = &self.velocity;
+        checks.ensure(
+            is_limit(velocity.credits_per_hour),
+            "velocity.credits_per_hour",
+            "must be more than 0",
+        );
+        let times = velocity.times_usual_hour.is_none_or(|times| (2..=10_000).contains(&times));
+        checks.ensure(times, "velocity.times_usual_hour", "must be 2 to 10000");
+        let least = !velocity.least_credits.is_negative();
+        checks.ensure(least, "velocity.least_credits", "must not be negative");
+        checks.ensure(!self.mail_above.is_negative(), "mail_above", "must not be negative");
+        checks.done()
+    }
+}
+
+/// What is in force.
+pub async fn current(app: &App, by: &Principal) -> Result<Version, AppError> {
+    by.require(Scope::Read)?;
+    newest(app).await
+}
+
+pub(super) async fn newest(app: &App) -> Result<Version, AppError> {
+    match rows::last(app.store().reader()).await? {
+        Some(row) => version(row),
+        None => Ok(Version {
+            version: 0,
+            settings: Settings::default(),
+            author: "system".to_owned(),
+            reason: "the defaults".to_owned(),
+            created_at: None,
+        }),
+    }
+}
+
+/// Newest first; version 0 is not among them.
+pub async fn history(app: &App, by: &Principal, page: &PageRequest) -> Result<Page<Version>, AppError> {
+    by.require(Scope::Read)?;
+    let limit = page.limit()?;
+    let before = page.after(|cursor| cursor.parse::<i64>().ok())?;
+    let found = rows::page(app.store().reader(), before, limit + 1).await?;
+    let page = Page::cut(found, limit, |row| row.version.to_string());
+    let data = page.data.into_iter().map(version).collect::<Result<_, _>>()?;
+    Ok(Page { data, next_cursor: page.next_cursor })
+}
+
+/// Puts another version in force; every process follows within [`super::policy::STALE_SECONDS`].
+pub async fn change(
+    app: &App,
+    by: &Principal,
+    (settings, reason): (Settings, String),
+    keyed: Option<&Keyed>,
+) -> Result<Done<Version>, AppError> {
+    change_by(app, by, (settings, reason, by.owner.clone()), keyed).await
+}
+
+async fn change_by(
+    app: &App,
+    by: &Principal,
+    (settings, reason, author): (Settings, String, String),
+    keyed: Option<&Keyed>,
+) -> Result<Done<Version>, AppError> {
+    by.require(Scope::Admin)?;
+    settings.check()?;
+    let mut checks = Checks::default();
+    checks.text("reason", &reason, SENTENCE_MAX_CHARS);
+    checks.done()?;
+    let row = rows::Model {
+        version: 0,
+        settings: to_json(&settings)?,
+        author,
+        reason,
+        created_at: app.now().micros(),
+    };
+    let done = once(app, by, CREATE, keyed, move |txn| {
+        let row = row.clone();
+        Box::pin(async move { append(txn, row).await })
+    })
+    .await?;
+    app.inner.risk.policy.expire();
+    Ok(done)
+}
+
+/// An operator's new version, with a row in the audit log; the act's reason is the version's.
+pub async fn change_as_operator(
+    app: &App,
+    by: &Session,
+    act: &Act,
+    settings: Settings,
+) -> Result<Version, AppError> {
+    let principal = by.user.principal();
+    let (action, subject) = ("risk.settings", "risk settings".to_owned());
+    let asked = Asked { by, act, action, subject, customer: None, input: settings.clone() };
+    let state = || async { to_json(&newest(app).await?.settings) };
+    let reason = act.reason.trim().to_owned();
+    let work = async |keyed: Keyed| {
+        let author = by.user.email.clone();
+        Ok(change_by(app, &principal, (settings, reason, author), Some(&keyed)).await?.value)
+    };
+    audited(app, asked, state, work).await
+}
+
+async fn append(txn: &DatabaseTransaction, row: rows::Model) -> Result<Version, AppError> {
+    let last = rows::last(txn).await?.map_or(0, |row| row.version);
+    let row = rows::Model { version: last + 1, ..row };
+    rows::insert(txn, row.clone()).await?;
+    version(row)
+}
+
+fn version(row: rows::Model) -> Result<Version, AppError> {
+    Ok(Version {
+        version: row.version,
+        settings: from_json(&row.settings)?,
+        author: row.author,
+        reason: row.reason,
+        created_at: Some(Timestamp::from_micros_saturating(row.created_at)),
+    })
+}
+
+impl RuleState {
+    pub const ALL: [RuleState; 3] = [RuleState::On, RuleState::Shadow, RuleState::Off];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RuleState::On => "on",
+            RuleState::Shadow => "shadow",
+            RuleState::Off => "off",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_member_is_named() {
+        let wrong = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            let Err(AppError::Invalid { errors }) = settings.check() else { panic!("refused") };
+            errors.into_iter().map(|error| error.field).collect::<Vec<_>>()
+        };
+        assert!(Settings::default().check().is_ok());
+        assert_eq!(wrong(|s| s.review = 0.0), ["review"]);
+        assert_eq!(wrong(|s| s.review = 0.95), ["restrict"]);
+        assert_eq!(wrong(|s| s.release = f64::NAN), ["release"]);
+        assert_eq!(wrong(|s| drop(s.rules.insert("tall".to_owned(), RuleState::On))), ["rules.tall"]);
+        assert_eq!(wrong(|s| s.restrict_minutes = 0), ["restrict_minutes"]);
+        let fast = |s: &mut Settings| s.velocity.credits_per_hour = Some(Credits::ZERO);
+        assert_eq!(wrong(fast), ["velocity.credits_per_hour"]);
+    }
+
+    #[test]
+    fn only_rules_that_are_on_count() {
+        let mut settings = Settings::default();
+        settings.rules.insert("scraper".to_owned(), RuleState::Shadow);
+        settings.rules.insert("in_step".to_owned(), RuleState::Off);
+        settings.rules.insert("disputed".to_owned(), RuleState::On);
+        let counted = settings.counted();
+        let silent: Vec<&str> =
+            Detector::ALL.into_iter().filter(|d| !counted.has(*d)).map(Detector::name).collect();
+        assert_eq!(silent, ["in_step", "scraper"]);
+    }
+}

@@ -1,0 +1,318 @@
+//! The night's work: wallet-days are stored, a candidate is fitted, a candidate of the night before speaks if it is
+//! not worse, and the world is compared with what the active model was fitted on. What fails leaves everything as
+//! it is.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kernel::Timestamp;
+use risk::drift::{NOTICE, REFIT};
+use risk::features::{COUNT, Features};
+use risk::model::Ensemble;
+use risk::score::Assessment;
+use risk::stored::{LoadError, model_from_bytes, model_to_bytes, taught_to_bytes};
+use risk::training::{Judged, MAX_ROWS, Row, average_precision, drift, fit, spread, teach};
+use store::StoreError;
+use store::cold::risk::cases::{self, CONFIRMED};
+use store::cold::risk::models::{self as rows, ACTIVE, RETIRED, SHADOW};
+use store::cold::risk::{days, watchers};
+use store::cold::schedules;
+
+use super::models::{ENSEMBLE, FEEDBACK, Metrics, promote};
+use super::{alerts, follow};
+use crate::about::{from_json, to_json};
+use crate::{App, AppError};
+
+/// Name of the schedule, whose row tells how far a run has come.
+pub(crate) const SCHEDULE: &str = "risk_train";
+const DAY_SECONDS: i64 = 86_400;
+/// A night's run may be late by an hour and misses nobody.
+const COLLECTED_SECONDS: i64 = 25 * 3_600;
+/// Days that a model is fitted on, and for which wallet-days are kept.
+const DAYS: i64 = 35;
+const KEPT_DAYS: i64 = 90;
+/// How long a candidate is only watched.
+const SHADOW_SECONDS: i64 = 20 * 3_600;
+/// Rows of a model that are kept to compare later days with.
+const KEPT_ROWS: usize = 2_000;
+/// A candidate may order this much worse, which is within chance.
+const TOLERANCE: f64 = 0.02;
+/// A model that calls every row alike has learnt nothing.
+const LEAST_SPREAD: f64 = 0.01;
+/// Fewer rows of a day say nothing about drift.
+const FEWEST_ROWS: usize = 100;
+/// Verdicts that are learnt from, and for how long a model that retired can be gone back to.
+const VERDICTS_MAX: u64 = 5_000;
+const VERDICT_DAYS: i64 = 365;
+const RETIRED_KEPT_DAYS: i64 = 60;
+/// Features that a report names.
+const NAMED_MAX: usize = 5;
+
+/// Runs all steps; each says what it did, and one that fails keeps no other from its turn.
+pub(crate) async fn nightly(app: &App) -> Result<String, AppError> {
+    let mut said = Vec::new();
+    progress(app, "storing wallet-days").await?;
+    said.push(format!("{} wallet-days stored", collect(app).await?));
+    progress(app, "comparing the candidate in shadow").await?;
+    said.push(judge_candidate(app).await?);
+    progress(app, "fitting a candidate").await?;
+    said.push(fit_candidate(app).await?);
+    progress(app, "measuring drift").await?;
+    said.push(measure_drift(app).await?);
+    progress(app, "learning from verdicts").await?;
+    said.push(learn(app).await?);
+    let now = app.now();
+    rows::forget(app.store().writer(), days_before(now, RETIRED_KEPT_DAYS)).await?;
+    days::forget(app.store(), today(now) - KEPT_DAYS).await?;
+    watchers::forget(app.store(), days_before(now, 1)).await?;
+    app.inner.risk.policy.expire();
+    Ok(said.join("; "))
+}
+
+async fn progress(app: &App, step: &str) -> Result<(), AppError> {
+    Ok(schedules::progress(app.store(), SCHEDULE, &format!("running: {step}")).await?)
+}
+
+/// Stores the features of every wallet that was used since the day before, at its last use. Of more than
+/// [`MAX_ROWS`] an even part, the same in every process.
+async fn collect(app: &App) -> Result<usize, AppError> {
+    follow::caught_up(app).await?;
+    let now = app.now();
+    let since = now.plus_seconds(-COLLECTED_SECONDS).micros() / 1_000;
+    let found: Vec<days::Model> = {
+        let mut watch = app.inner.risk.watch();
+        let mut active = watch.book().active_since(since);
+        active.sort_by_key(|(wallet, _)| (sampled(*wallet, today(now)), *wallet));
+        active.truncate(MAX_ROWS);
+        let row = |(wallet, at): (u128, i64)| {
+            let features = watch.features(wallet, at)?;
+            Some(days::Model {
+                day: at.div_euclid(DAY_SECONDS * 1_000),
+                wallet: store::Uuid::from_u128(wallet),
+                score: Assessment::of(features, None).score,
+                features: bytes_of(&features.vector()),
+            })
+        };
+        active.into_iter().filter_map(row).collect()
+    };
+    let count = found.len();
+    days::insert(app.store(), found).await?;
+    Ok(count)
+}
+
+fn sampled(wallet: u128, day: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (wallet, day).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A candidate that was watched for a day speaks from now on, unless it orders the last day worse than the
+/// active one.
+async fn judge_candidate(app: &App) -> Result<String, AppError> {
+    let now = app.now();
+    let Some(candidate) = load(app, SHADOW).await? else { return Ok("no candidate".to_owned()) };
+    if candidate.row.created_at > now.plus_seconds(-SHADOW_SECONDS).micros() {
+        return Ok(format!("{} stays in shadow", candidate.row.id));
+    }
+    let lately: Vec<Row> = stored(app, today(now) - 1).await?;
+    let active = load(app, ACTIVE).await?;
+    let precision = precision(&candidate.model, &lately);
+    let before = active.as_ref().map(|active| self::precision(&active.model, &lately));
+    let mut metrics: Metrics = from_json(&candidate.row.metrics)?;
+    (metrics.precision, metrics.precision_before) = (Some(precision), before);
+    let id = candidate.row.id;
+    let is_worse = before.is_some_and(|before| precision < before - TOLERANCE);
+    if is_worse {
+        metrics.retired_because = Some("it ordered its day in shadow worse than the active model".to_owned());
+    }
+    let txn = app.store().write().await?;
+    rows::set_metrics(&txn, &id, to_json(&metrics)?).await?;
+    if is_worse {
+        rows::set_state(&txn, &id, RETIRED, None).await?;
+    } else {
+        promote(&txn, (ENSEMBLE, &id), now).await?;
+    }
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(if is_worse { format!("{id} retired, it was worse") } else { format!("{id} promoted") })
+}
+
+/// How well a model puts those first whom the named patterns flag.
+fn precision(model: &Ensemble, rows: &[Row]) -> f64 {
+    let scored = rows.iter().map(|row| {
+        let is_flagged = Assessment::of(Features::from_vector(*row), None).score >= 0.5;
+        (model.score(row), is_flagged)
+    });
+    average_precision(scored.collect())
+}
+
+/// Fits the night's candidate. The first one of all has nothing to compare with and speaks at once.
+async fn fit_candidate(app: &App) -> Result<String, AppError> {
+    let now = app.now();
+    let rows: Vec<Row> = stored(app, today(now) - DAYS).await?;
+    let id = format!("ensemble-{}", today(now));
+    match fitted(id.clone(), rows).await {
+        Ok((bytes, kept, count)) => {
+            let is_first = rows::id_in(app.store().reader(), ENSEMBLE, ACTIVE).await?.is_none();
+            let row = rows::Model {
+                id: id.clone(),
+                kind: ENSEMBLE.to_owned(),
+                state: SHADOW.to_owned(),
+                metrics: to_json(&Metrics { rows: count, ..Metrics::default() })?,
+                created_at: now.micros(),
+                promoted_at: None,
+                bytes,
+                rows: kept,
+            };
+            let txn = app.store().write().await?;
+            rows::move_others(&txn, (ENSEMBLE, &id), SHADOW, RETIRED).await?;
+            let is_new = rows::insert(&txn, row).await?;
+            if is_new && is_first {
+                promote(&txn, (ENSEMBLE, &id), now).await?;
+            }
+            txn.commit().await.map_err(StoreError::from)?;
+            Ok(format!("{id} fitted on {count} wallet-days"))
+        }
+        Err(why) => {
+            metrics::counter!("scrip_risk_fits_failed_total").increment(1);
+            tracing::warn!(model = id, why, "no candidate tonight; the model in use stays");
+            Ok(format!("no candidate: {why}"))
+        }
+    }
+}
+
+/// Bytes of the model, the rows that are kept, and how many rows there were; or why there is no model.
+async fn fitted(id: String, rows: Vec<Row>) -> Result<(Vec<u8>, Vec<u8>, usize), String> {
+    let work = move || {
+        let model = fit(&id, &rows).map_err(|error| error.to_string())?;
+        if !(spread(&model, &rows) >= LEAST_SPREAD) {
+            return Err("it finds every wallet-day as unusual as any other".to_owned());
+        }
+        let bytes = model_to_bytes(&model).map_err(|error| error.to_string())?;
+        let step = rows.len().div_ceil(KEPT_ROWS).max(1);
+        let kept = rows.iter().step_by(step).flat_map(|row| bytes_of(row)).collect();
+        Ok((bytes, kept, rows.len()))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => Err(format!("the fit panicked: {panicked}")),
+    }
+}
+
+/// Compares the last day with what the active model was fitted on, and tells operators from [`REFIT`] on.
+async fn measure_drift(app: &App) -> Result<String, AppError> {
+    let now = app.now();
+    let Some(active) = load(app, ACTIVE).await? else { return Ok("no active model".to_owned()) };
+    let lately: Vec<Row> = stored(app, today(now) - 1).await?;
+    if lately.len() < FEWEST_ROWS {
+        return Ok(format!("{} wallet-days are too few to see drift", lately.len()));
+    }
+    let then: Vec<Row> = active.row.rows.chunks_exact(8 * COUNT).filter_map(row_of).collect();
+    let moved: Vec<(String, f64)> = drift(&then, &lately)
+        .into_iter()
+        .filter(|(_, index)| *index >= NOTICE)
+        .take(NAMED_MAX)
+        .map(|(name, index)| (name.to_owned(), index))
+        .collect();
+    let mut metrics: Metrics = from_json(&active.row.metrics)?;
+    metrics.drift = moved.clone();
+    let txn = app.store().write().await?;
+    rows::set_metrics(&txn, &active.row.id, to_json(&metrics)?).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    if moved.first().is_some_and(|(_, index)| *index >= REFIT) {
+        alerts::of_drift(app, &active.row.id, &moved).await?;
+    }
+    let shown: Vec<String> = moved.iter().map(|(name, index)| format!("{name} {index:.2}")).collect();
+    Ok(if shown.is_empty() { "no drift".to_owned() } else { format!("drift: {}", shown.join(", ")) })
+}
+
+/// From 200 decided cases on, what reviewers decided is learnt from. A dispute counts as confirmed.
+async fn learn(app: &App) -> Result<String, AppError> {
+    let now = app.now();
+    let since = days_before(now, VERDICT_DAYS);
+    let mut decided = cases::closed_since(app.store().reader(), since, VERDICTS_MAX).await?;
+    decided.sort_by_key(|case| case.id);
+    let verdicts: Vec<Judged> = decided.iter().filter_map(judged).collect();
+    let id = format!("feedback-{}", today(now));
+    let count = verdicts.len();
+    let taught = match tokio::task::spawn_blocking(move || teach(&verdicts)).await {
+        Ok(Ok(taught)) => taught,
+        Ok(Err(error)) => return Ok(format!("nothing learnt: {error}")),
+        Err(panicked) => return Ok(format!("nothing learnt: the fit panicked: {panicked}")),
+    };
+    let Some(taught) = taught else { return Ok(format!("{count} verdicts are too few to learn from")) };
+    let metrics = Metrics {
+        rows: count,
+        precision: Some(taught.precision),
+        precision_before: Some(taught.precision_without),
+        weight: Some(taught.weight),
+        ..Metrics::default()
+    };
+    let row = rows::Model {
+        id: id.clone(),
+        kind: FEEDBACK.to_owned(),
+        state: SHADOW.to_owned(),
+        metrics: to_json(&metrics)?,
+        created_at: now.micros(),
+        promoted_at: None,
+        bytes: taught_to_bytes(&taught).map_err(|error| unreadable(&error))?,
+        rows: Vec::new(),
+    };
+    let txn = app.store().write().await?;
+    if rows::insert(&txn, row).await? {
+        promote(&txn, (FEEDBACK, &id), now).await?;
+    }
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(format!("{id} learnt from {count} verdicts, weight {}", taught.weight))
+}
+
+fn judged(case: &cases::Model) -> Option<Judged> {
+    let features: std::collections::BTreeMap<String, f64> = from_json(&case.features).ok()?;
+    let mut row = [0.0; COUNT];
+    for (value, name) in row.iter_mut().zip(risk::features::NAMES) {
+        *value = features.get(name).copied()?;
+    }
+    let is_confirmed = case.decision.as_deref() == Some(CONFIRMED);
+    Some(Judged { row, score: case.score, is_confirmed })
+}
+
+struct Loaded {
+    row: rows::Model,
+    model: Ensemble,
+}
+
+/// The ensemble in this state; one that cannot be read is none.
+async fn load(app: &App, state: &str) -> Result<Option<Loaded>, AppError> {
+    let db = app.store().reader();
+    let Some(id) = rows::id_in(db, ENSEMBLE, state).await? else { return Ok(None) };
+    let Some(row) = rows::by_id(db, &id).await? else { return Ok(None) };
+    Ok(model_from_bytes(&row.bytes).ok().map(|model| Loaded { row, model }))
+}
+
+/// Stored wallet-days since a day, the newest first.
+async fn stored(app: &App, since: i64) -> Result<Vec<Row>, AppError> {
+    let limit = u64::try_from(MAX_ROWS).unwrap_or(u64::MAX);
+    let found = days::since(app.store().reader(), since, limit).await?;
+    Ok(found.iter().filter_map(|row| row_of(&row.features)).collect())
+}
+
+fn today(now: Timestamp) -> i64 {
+    now.unix_seconds() / DAY_SECONDS
+}
+
+fn days_before(now: Timestamp, days: i64) -> i64 {
+    now.plus_seconds(-days * DAY_SECONDS).micros()
+}
+
+pub(super) fn bytes_of(row: &Row) -> Vec<u8> {
+    row.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// `None` for rows of another version.
+pub(super) fn row_of(bytes: &[u8]) -> Option<Row> {
+    let (values, rest) = bytes.as_chunks::<8>();
+    let values: Vec<f64> = values.iter().map(|value| f64::from_le_bytes(*value)).collect();
+    Row::try_from(values).ok().filter(|_| rest.is_empty())
+}
+
+fn unreadable(error: &LoadError) -> StoreError {
+    StoreError::Corrupt(format!("risk model: {error}"))
+}

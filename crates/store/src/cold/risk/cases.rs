@@ -1,0 +1,212 @@
+//! Wallets that somebody should look at: why, what was done at once, and what a person decided.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder, QuerySelect};
+
+use crate::StoreError;
+
+pub const OPEN: &str = "open";
+pub const CLOSED: &str = "closed";
+pub const CONFIRMED: &str = "confirmed";
+pub const DISMISSED: &str = "dismissed";
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "risk_cases")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub wallet: Uuid,
+    pub customer: Uuid,
+    pub state: String,
+    /// The strictest since it was opened.
+    pub verdict: String,
+    /// The highest since it was opened, with its reasons and features (JSON).
+    pub score: f64,
+    pub reasons: String,
+    pub features: String,
+    /// The model that spoke; none before the first was fitted.
+    pub model: Option<String>,
+    /// Version.
+    pub settings: i64,
+    /// Micro-credits that the wallet could still spend when the score was highest.
+    pub at_risk: i64,
+    /// Somebody or something restricted the wallet because of this case.
+    pub is_restricted: bool,
+    pub restricted_until: Option<i64>,
+    pub step_up: String,
+    pub opened_at: i64,
+    /// Of the highest score.
+    pub seen_at: i64,
+    /// `confirmed` or `dismissed`.
+    pub decision: Option<String>,
+    pub note: Option<String>,
+    pub decided_by: Option<String>,
+    pub closed_at: Option<i64>,
+    /// What the customer wrote.
+    pub appeal: Option<String>,
+    pub appealed_at: Option<i64>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What a stricter look at an open case changes.
+#[derive(Clone, Debug)]
+pub struct Sharper {
+    pub verdict: String,
+    pub score: f64,
+    pub reasons: String,
+    pub features: String,
+    pub model: Option<String>,
+    pub settings: i64,
+    pub at_risk: i64,
+    pub seen_at: i64,
+}
+
+/// How a case ends.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    pub decision: String,
+    pub note: Option<String>,
+    pub decided_by: String,
+    pub at: i64,
+}
+
+/// False when the wallet has an open case already.
+pub async fn open(txn: &DatabaseTransaction, case: Model) -> Result<bool, StoreError> {
+    let once =
+        OnConflict::column(Column::Wallet).target_and_where(Column::State.eq(OPEN)).do_nothing().to_owned();
+    match Entity::insert(ActiveModel::from(case)).on_conflict(once).exec_without_returning(txn).await {
+        Ok(rows) => Ok(rows == 1),
+        Err(DbErr::RecordNotInserted) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+pub async fn open_of(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find().filter(Column::Wallet.eq(wallet)).filter(Column::State.eq(OPEN)).one(db).await?)
+}
+
+/// Of one wallet, the newest first.
+pub async fn of_wallet(
+    db: &impl ConnectionTrait,
+    wallet: Uuid,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find().filter(Column::Wallet.eq(wallet)).order_by_desc(Column::Id);
+    Ok(query.limit(limit).all(db).await?)
+}
+
+/// Newest first, older than `before`.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    state: Option<&str>,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let mut query = Entity::find();
+    if let Some(state) = state {
+        query = query.filter(Column::State.eq(state));
+    }
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before));
+    }
+    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+}
+
+/// All that are open, at most `limit`.
+pub async fn all_open(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find().filter(Column::State.eq(OPEN)).order_by_desc(Column::Id).limit(limit).all(db).await?)
+}
+
+/// Decided since, the newest first.
+pub async fn closed_since(
+    db: &impl ConnectionTrait,
+    since: i64,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find().filter(Column::ClosedAt.gte(since)).order_by_desc(Column::ClosedAt);
+    Ok(query.limit(limit).all(db).await?)
+}
+
+/// Opened since, the newest first.
+pub async fn opened_since(
+    db: &impl ConnectionTrait,
+    since: i64,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find().filter(Column::OpenedAt.gte(since)).order_by_desc(Column::OpenedAt);
+    Ok(query.limit(limit).all(db).await?)
+}
+
+pub async fn count(db: &impl ConnectionTrait, state: &str) -> Result<u64, StoreError> {
+    Ok(Entity::find().filter(Column::State.eq(state)).count(db).await?)
+}
+
+/// A higher score of an open case; false when it is closed or stood as high before.
+pub async fn sharpen(txn: &DatabaseTransaction, id: Uuid, sharper: Sharper) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
+        .col_expr(Column::Verdict, Expr::value(sharper.verdict))
+        .col_expr(Column::Score, Expr::value(sharper.score))
+        .col_expr(Column::Reasons, Expr::value(sharper.reasons))
+        .col_expr(Column::Features, Expr::value(sharper.features))
+        .col_expr(Column::Model, Expr::value(sharper.model))
+        .col_expr(Column::Settings, Expr::value(sharper.settings))
+        .col_expr(Column::AtRisk, Expr::value(sharper.at_risk))
+        .col_expr(Column::SeenAt, Expr::value(sharper.seen_at))
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.eq(OPEN))
+        .filter(Column::Score.lt(sharper.score))
+        .exec(txn)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+pub async fn restricted(
+    txn: &DatabaseTransaction,
+    id: Uuid,
+    is_restricted: bool,
+    until: Option<i64>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::IsRestricted, Expr::value(is_restricted))
+        .col_expr(Column::RestrictedUntil, Expr::value(until))
+        .filter(Column::Id.eq(id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// False when it is closed already.
+pub async fn close(txn: &DatabaseTransaction, id: Uuid, closing: Closing) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
+        .col_expr(Column::State, Expr::value(CLOSED))
+        .col_expr(Column::Decision, Expr::value(closing.decision))
+        .col_expr(Column::Note, Expr::value(closing.note))
+        .col_expr(Column::DecidedBy, Expr::value(closing.decided_by))
+        .col_expr(Column::ClosedAt, Expr::value(closing.at))
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.eq(OPEN))
+        .exec(txn)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// What the customer says; once a case. False when something was said before.
+pub async fn appeal(txn: &DatabaseTransaction, id: Uuid, text: &str, at: i64) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
+        .col_expr(Column::Appeal, Expr::value(text))
+        .col_expr(Column::AppealedAt, Expr::value(at))
+        .filter(Column::Id.eq(id))
+        .filter(Column::AppealedAt.is_null())
+        .exec(txn)
+        .await?;
+    Ok(done.rows_affected == 1)
+}

@@ -463,7 +463,18 @@ async fn every_page_opens_and_the_check_turns_green() {
         app::work::schedules_round(&house.app).await.expect("the worker looks");
         let shown = browser.get("/console").await.html;
         assert!(shown.contains(">green<") && shown.contains("Verify now"), "{shown}");
-        for page in ["customers", "problems", "webhooks", "outbox", "schedules", "mails", "unpaid", "audit"] {
+        for page in [
+            "review",
+            "risk",
+            "customers",
+            "problems",
+            "webhooks",
+            "outbox",
+            "schedules",
+            "mails",
+            "unpaid",
+            "audit",
+        ] {
             assert_eq!(browser.get(&format!("/console/{page}")).await.status, 200, "{page}");
         }
         for list in ["problems", "webhooks", "outbox", "mails"] {
@@ -474,7 +485,9 @@ async fn every_page_opens_and_the_check_turns_green() {
         for list in ["webhooks", "outbox", "mails"] {
             assert_eq!(browser.get(&format!("/console/{list}?state=failed")).await.status, 200, "{list}");
         }
-        for unknown in ["customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "outbox/1"] {
+        for unknown in
+            ["review/cas_1", "customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "outbox/1"]
+        {
             assert_eq!(browser.get(&format!("/console/{unknown}")).await.status, 404, "{unknown}");
         }
         let seen = browser.send("/console", "/console/sign-out", &[]).await;

@@ -24,6 +24,8 @@ const PORTAL_FORMS: [&str; 16] = [
     "/checkouts",
     "/developers/keys",
     "/developers/keys/{id}/revocation",
+    "/on-hold/link",
+    "/on-hold/appeal",
     "/settings/name",
     "/settings/password",
     "/settings/verification",
@@ -33,10 +35,18 @@ const PORTAL_FORMS: [&str; 16] = [
 const PORTAL_FORM_OF_A_SESSION: &str = "/settings/sessions/{id}/end";
 /// Before anybody has signed in.
 const OPEN_CONSOLE_FORMS: [&str; 3] = ["/console/sign-in", "/console/forgot", "/console/reset"];
-const OPERATORS_FORMS: [&str; 11] = [
+const OPERATORS_FORMS: [&str; 19] = [
     "/console/verification",
     "/console/sign-out",
     "/console/problems/{id}/closure",
+    "/console/review/{id}/decision",
+    "/console/review/{id}/snooze",
+    "/console/risk",
+    "/console/risk/models/{id}/use",
+    "/console/customers/{id}/restriction",
+    "/console/customers/{id}/release",
+    "/console/customers/{id}/allowance",
+    "/console/customers/{id}/snoozes",
     "/console/customers/{id}/grants",
     "/console/customers/{id}/adjustments",
     "/console/grants/{id}/void",
@@ -55,6 +65,7 @@ fn posted(source: &str, sign_in: &str) -> BTreeSet<String> {
         .map(|route| match route.split_once(',').expect("a path and its methods").0 {
             "SIGN_IN" => sign_in.to_owned(),
             "resets::FORGOT" => "/console/forgot".to_owned(),
+            "risk_settings::PATH" => "/console/risk".to_owned(),
             path => path.trim_matches('"').to_owned(),
         })
         .collect()

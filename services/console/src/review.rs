@@ -55,7 +55,6 @@ pub struct PrecisionRow {
 #[template(path = "console/case.html")]
 pub struct CasePage {
     pub shell: Shell,
-    pub id: String,
     pub path: String,
     pub customer: String,
     pub customer_path: String,
@@ -65,7 +64,6 @@ pub struct CasePage {
     pub features: Vec<(String, String)>,
     pub charts: Vec<Chart>,
     pub appeal: Option<(String, String)>,
-    pub is_restricted: bool,
     pub earlier: Vec<CaseRow>,
     pub snoozed: Vec<String>,
     pub act: String,
@@ -207,12 +205,12 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
     };
     CasePage {
         shell: Shell { title: format!("Case of {}", evidence.customer_name), ..shell },
-        id: case.id.to_string(),
         path: format!("{PATH}/{}", case.id),
         customer: format!("{} ({})", evidence.customer_name, evidence.customer_email),
         customer_path: format!("/console/customers/{}", case.customer),
         is_open: case.is_open,
         facts: vec![
+            ("Case", case.id.to_string()),
             ("Score", format!("{:.2}", case.score)),
             ("Verdict", case.verdict.clone()),
             ("Credits at risk", credits(case.at_risk)),
@@ -227,7 +225,6 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
         features: case.features.iter().map(|(name, value)| (name.clone(), format!("{value:.3}"))).collect(),
         charts: day_charts(&evidence.days),
         appeal: case.appeal.clone().map(|text| (text, case.appealed_at.map(instant).unwrap_or_default())),
-        is_restricted: case.is_restricted,
         earlier: evidence.earlier.iter().map(row).collect(),
         snoozed: evidence.snoozed.iter().map(|s| format!("{} until {}", s.rule, instant(s.until))).collect(),
         act: new_uuid().to_string(),

@@ -18,6 +18,7 @@ mod m0021_problems;
 mod m0022_one_open_problem;
 mod m0030_restrictions;
 mod m0031_risk;
+mod m0032_prints;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_one_open_problem::Migration),
             Box::new(m0030_restrictions::Migration),
             Box::new(m0031_risk::Migration),
+            Box::new(m0032_prints::Migration),
         ]
     }
 }

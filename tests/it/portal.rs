@@ -73,6 +73,11 @@ impl Browser {
         self.post_as_is(path, &all).await
     }
 
+    /// Sends a form of ours with the token of the page `from`.
+    pub async fn submit(&mut self, from: &str, path: &str, fields: &[(&str, &str)]) -> Shown {
+        self.post(from, path, fields).await
+    }
+
     async fn post_as_is(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
         let pairs = fields.iter().map(|(name, value)| format!("{name}={}", percent(value)));
         self.send(http::Method::POST, path, pairs.collect::<Vec<_>>().join("&")).await

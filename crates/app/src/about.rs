@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 
+use crate::prints::CallPrint;
 use crate::{AppError, Priced};
 
 /// Bytes that the facts of most debits have room in.
@@ -50,6 +51,9 @@ pub(crate) struct HoldFacts {
     /// A key of the customer's own began it, so such a key may also end it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_customers: bool,
+    /// On the entry that authorized it only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<CallPrint>,
     /// On later entries of the hold only: when it was authorized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
@@ -87,6 +91,8 @@ pub(crate) struct ChargeFacts {
     /// The report without a price as it came, so that it can be rated later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<CallPrint>,
 }
 
 impl ChargeFacts {
@@ -103,6 +109,7 @@ impl ChargeFacts {
             event: None,
             unrated: None,
             report: None,
+            print: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use store::{DatabaseTransaction, StoreError};
 
 use crate::cold::{Route, once};
 use crate::text::{Checks, NAME_MAX_CHARS, is_text};
-use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope};
+use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope, risk};
 
 const CREATE: Route = Route { name: "POST /v1/customers", status: 201 };
 /// Prefixes of our own ids; an external id that begins so could be taken for one (rules.md, "Who").
@@ -76,11 +76,15 @@ pub async fn create(
     by.require(Scope::Admin)?;
     check(&new)?;
     let customer = made(app, new);
-    once(app, by, CREATE, keyed, move |txn| {
+    let done = once(app, by, CREATE, keyed, move |txn| {
         let customer = customer.clone();
         Box::pin(async move { insert(txn, customer).await })
     })
-    .await
+    .await?;
+    if !done.replayed {
+        risk::joined(app, &done.value);
+    }
+    Ok(done)
 }
 
 /// The customer that was asked for, not stored yet.

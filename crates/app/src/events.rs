@@ -5,14 +5,14 @@ use engine::{EngineCommand, KeyedInput, Request};
 use futures::future::try_join_all;
 use kernel::Timestamp;
 use ledger::{Command, Gate, WhenShort};
-use metering::{Event, Usage, parse_events, usage_of};
+use metering::{Event, Mapping, Usage, parse_events, usage_of, without_context};
 use sha2::{Digest, Sha256};
 
 use crate::about::{ChargeFacts, to_json};
 use crate::customers::Known;
 use crate::submit::submit;
 use crate::{App, AppError, Context, CustomerRef, EventIdentity, FieldError, Principal, Scope, Work};
-use crate::{catalogue, customers, pricing};
+use crate::{catalogue, customers, pricing, prints};
 
 /// Of the sentence that says why an event has no price; it may quote what was reported.
 const REASON_MAX_CHARS: usize = 300;
@@ -51,8 +51,11 @@ fn subject_field(i: usize, events: usize) -> String {
 
 async fn prepare(app: &App, event: &Event, known: Known) -> Result<Request, AppError> {
     let (command, facts) = match rate(app, event).await? {
-        Ok((command, priced)) => (command, ChargeFacts { priced: Some(priced), ..facts(event, known) }),
-        Err(reason) => (Command::Unrated, unrated(event, known, reason)),
+        Ok(rated) => {
+            let print = prints::of(app, &rated.context, Some(&rated.work)).await?;
+            (rated.command, ChargeFacts { priced: Some(rated.priced), print, ..facts(event, known) })
+        }
+        Err(reason) => (Command::Unrated, unrated(event, known, reason, &app.config().mappings)),
     };
     Ok(Request {
         wallet: known.wallet,
@@ -67,8 +70,16 @@ async fn prepare(app: &App, event: &Event, known: Known) -> Result<Request, AppE
     })
 }
 
+/// An event with its price.
+struct Rated {
+    command: Command,
+    priced: crate::Priced,
+    work: Work,
+    context: Context,
+}
+
 /// The debit for an event, or why it has no price. The work is done: no plan refuses it any more.
-async fn rate(app: &App, event: &Event) -> Result<Result<(Command, crate::Priced), String>, AppError> {
+async fn rate(app: &App, event: &Event) -> Result<Result<Rated, String>, AppError> {
     let usage = match usage_of(event, &app.config().mappings) {
         Ok(usage) => usage,
         Err(unrated) => return Ok(Err(unrated.to_string())),
@@ -77,7 +88,7 @@ async fn rate(app: &App, event: &Event) -> Result<Result<(Command, crate::Priced
     let Some(version) = catalogue::at(app, at).await? else {
         return Ok(Err(pricing::no_rate_card().to_string()));
     };
-    let work = work(usage);
+    let (work, context) = (work(&usage), context(usage));
     let priced = match pricing::price(&version, &work, &Context::default(), at) {
         Ok(priced) => priced,
         Err(error) => return Ok(Err(format!("{} {error}", error.field()))),
@@ -85,7 +96,7 @@ async fn rate(app: &App, event: &Event) -> Result<Result<(Command, crate::Priced
     let when_short = pricing::when_short(&version, &work.feature, WhenShort::Unbilled);
     let gate = Gate { is_done: true, ..Gate::default() };
     let command = Command::Debit { price: priced.price.credits, gate, when_short };
-    Ok(Ok((command, priced)))
+    Ok(Ok(Rated { command, priced, work, context }))
 }
 
 /// A reporter's clock that runs ahead does not reach a card of the future.
@@ -93,7 +104,12 @@ fn instant(occurred_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     occurred_at.map_or(now, |at| at.min(now))
 }
 
-fn work(usage: Usage) -> Work {
+fn context(mut usage: Usage) -> Context {
+    let mut told = |name: &str| usage.context.remove(name);
+    Context { ip: told("ip"), user_agent: told("user_agent"), device: told("device"), prompt: told("prompt") }
+}
+
+fn work(usage: &Usage) -> Work {
     let option = |name: &str| usage.options.get(name).cloned();
     let options = Options {
         codec: option("codec"),
@@ -101,7 +117,12 @@ fn work(usage: Usage) -> Work {
         quality: option("quality"),
         operation: option("operation"),
     };
-    Work { feature: usage.feature, model: usage.model, quantities: usage.quantities, options }
+    Work {
+        feature: usage.feature.clone(),
+        model: usage.model.clone(),
+        quantities: usage.quantities.clone(),
+        options,
+    }
 }
 
 fn facts(event: &Event, known: Known) -> ChargeFacts {
@@ -113,8 +134,9 @@ fn facts(event: &Event, known: Known) -> ChargeFacts {
 }
 
 /// Kept with the whole report, so that it can be rated later.
-fn unrated(event: &Event, known: Known, reason: String) -> ChargeFacts {
-    let report = serde_json::json!({ "type": &event.kind, "data": &event.data });
+fn unrated(event: &Event, known: Known, reason: String, mappings: &[Mapping]) -> ChargeFacts {
+    let data = without_context(event, mappings);
+    let report = serde_json::json!({ "type": &event.kind, "data": data });
     let reason = reason.chars().take(REASON_MAX_CHARS).collect();
     ChargeFacts { unrated: Some(reason), report: Some(report), ..facts(event, known) }
 }

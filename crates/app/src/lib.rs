@@ -31,6 +31,7 @@ pub mod postings;
 pub mod prices;
 mod pricing;
 mod principal;
+pub mod prints;
 pub mod problems;
 pub mod queues;
 pub mod quotes;
@@ -106,6 +107,7 @@ struct Inner {
     asked_resets: accounts::AskedResets,
     bells: work::Bells,
     risk: risk::Desk,
+    print_key: tokio::sync::OnceCell<prints::PrintKey>,
 }
 
 impl App {
@@ -125,6 +127,7 @@ impl App {
             asked_resets: accounts::AskedResets::default(),
             bells: work::Bells::default(),
             risk: risk::Desk::default(),
+            print_key: tokio::sync::OnceCell::new(),
         };
         App { inner: Arc::new(inner) }
     }

@@ -7,10 +7,11 @@ use crate::about::{from_json, to_json};
 use crate::catalogue::Version;
 use crate::cold::{Route, first_answer, once};
 use crate::customers::Known;
+use crate::prints::CallPrint;
 use crate::text::Checks;
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Priced, Principal, Scope, Work, customers, pricing,
-    risk, secret, wallets,
+    prints, risk, secret, wallets,
 };
 
 const CREATE: Route = Route { name: "POST /v1/quotes", status: 201 };
@@ -35,6 +36,9 @@ pub struct Quote {
     /// Cheaper models of the same feature, cheapest first.
     pub alternatives: Vec<Alternative>,
     pub admission: Admission,
+    /// Of the call that asked for it; the hold that names it has it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<CallPrint>,
     pub created_at: Timestamp,
 }
 
@@ -110,6 +114,7 @@ async fn quote(app: &App, known: Known, new: &NewQuote) -> Result<Quote, AppErro
         valid_until: now.plus_seconds(QUOTE_VALID_SECONDS),
         alternatives: alternatives(&version, &priced, new),
         admission: admission(app, known, &priced).await?,
+        print: prints::of(app, &new.context, Some(&new.work)).await?,
         created_at: now,
         priced,
     })

@@ -8,7 +8,7 @@ use crate::about::{ChargeFacts, facts};
 use crate::charge::{is_receipt, receipt};
 use crate::cold::{Route, once};
 use crate::submit::{request, submit};
-use crate::{App, AppError, Done, Keyed, Principal, Scope};
+use crate::{App, AppError, Done, Keyed, Principal, Scope, risk};
 
 pub use crate::charge::{Receipt, ReceiptLine};
 
@@ -62,9 +62,9 @@ pub async fn deliver(
     keyed: Option<&Keyed>,
 ) -> Result<Done<Delivery>, AppError> {
     by.require(Scope::Usage)?;
-    find(app, id).await?;
+    let entry = find(app, id).await?;
     let now = app.now();
-    once(app, by, DELIVER, keyed, move |txn| {
+    let done = once(app, by, DELIVER, keyed, move |txn| {
         Box::pin(async move {
             if let Some(first) = deliveries::find(txn, id).await? {
                 return Ok(delivery(id, Timestamp::from_micros_saturating(first.delivered_at)));
@@ -73,7 +73,12 @@ pub async fn deliver(
             Ok(delivery(id, now))
         })
     })
-    .await
+    .await?;
+    // The first time counts, also for the watch over abuse.
+    if !done.replayed && done.value.delivered_at == now {
+        risk::delivered(app, id, entry.hold.unwrap_or(id.seq), now);
+    }
+    Ok(done)
 }
 
 async fn find(app: &App, id: ReceiptId) -> Result<Entry, AppError> {

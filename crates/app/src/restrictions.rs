@@ -7,6 +7,7 @@ use ledger::{Command, Entry, EntryKind, Restriction, StepUp, Terms};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use store::StoreError;
 use uuid::Uuid;
 
 use crate::about::{facts, to_json};
@@ -71,7 +72,7 @@ struct Facts {
     because: String,
     actor: String,
     /// Its row in the audit log.
-    act: Uuid,
+    act: String,
 }
 
 /// Keeps new work out. Refused when the restriction in force ends later.
@@ -228,7 +229,8 @@ async fn carry_out(
         before: standing(app, known.wallet).await?,
     };
     audit::ask(app, row).await?;
-    let facts = Facts { customer: known.id, because: reason, actor: by.name().to_owned(), act };
+    let facts =
+        Facts { customer: known.id, because: reason, actor: by.name().to_owned(), act: act.to_string() };
     let done = post(app, known, key, asked.command, &facts).await;
     audit::conclude(app, act, &done, async || standing(app, known.wallet).await).await?;
     let answer = done?;
@@ -237,7 +239,9 @@ async fn carry_out(
 
 async fn replay(app: &App, known: Known, first: &Answer) -> Result<Done<Changed>, AppError> {
     let facts: Facts = facts(&first.entry)?;
-    audit::conclude(app, facts.act, &Ok(()), async || standing(app, known.wallet).await).await?;
+    let unreadable = |e: uuid::Error| StoreError::Corrupt(format!("the act {}: {e}", facts.act));
+    let act: Uuid = facts.act.parse().map_err(unreadable)?;
+    audit::conclude(app, act, &Ok(()), async || standing(app, known.wallet).await).await?;
     Ok(Done { value: changed(&first.entry)?, replayed: true })
 }
 
@@ -251,8 +255,12 @@ async fn as_operator(
     let wallet = customers::load(app, customer).await?.wallet;
     let known = Known { id: customer, wallet };
     let asked = Asked { by, act, action, subject: customer.to_string(), customer: Some(customer), input };
-    let facts =
-        Facts { customer, because: act.reason.trim().to_owned(), actor: by.user.email.clone(), act: act.id };
+    let facts = Facts {
+        customer,
+        because: act.reason.trim().to_owned(),
+        actor: by.user.email.clone(),
+        act: act.id.to_string(),
+    };
     let work = async |keyed: Keyed| {
         let key = KeyedInput::Key { key: keyed.key, hash: keyed.hash };
         changed(&post(app, known, key, command, &facts).await?.entry)

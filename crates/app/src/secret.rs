@@ -20,7 +20,7 @@ pub(crate) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-fn random<const N: usize>() -> Result<[u8; N], AppError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], AppError> {
     let mut bytes = [0; N];
     let failed = |e: getrandom::Error| AppError::Unavailable {
         retry_after_seconds: 1,

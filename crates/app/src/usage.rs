@@ -8,10 +8,11 @@ use ledger::{Command, WhenShort};
 use crate::about::ChargeFacts;
 use crate::charge::{Receipt, receipt, receipt_of};
 use crate::customers::Known;
-use crate::submit::{request, submit_or_first};
+use crate::submit::{request, submit_or_first, told};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
-    App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing, risk,
+    App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing, prints,
+    risk,
 };
 
 /// Items of one batch.
@@ -91,6 +92,7 @@ async fn prepare(
 ) -> Result<(Request, ChargeFacts), AppError> {
     let at = new.occurred_at.unwrap_or_else(|| app.now());
     let (_, priced) = pricing::price_at(app, &new.work, &new.context, at).await?;
+    let print = prints::of(app, &new.context, Some(&new.work)).await?;
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
     let command = Command::Debit { price: priced.price.credits, gate, when_short: WhenShort::Refuse };
     let facts = ChargeFacts {
@@ -99,6 +101,7 @@ async fn prepare(
         subject: new.subject,
         vendor_transaction: new.vendor_transaction.clone(),
         occurred_at: new.occurred_at,
+        print,
         ..ChargeFacts::of(known.id)
     };
     let request = request(known.wallet, keyed, EngineCommand::Ledger(command), &facts)?;
@@ -127,7 +130,11 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
         .into_iter()
         .map(|item| match item {
             Ok((wallet, facts)) => match answers.next() {
-                Some(answer) => done(wallet, answer?, Some(facts)),
+                Some(answer) => {
+                    let answer = answer?;
+                    told(app, wallet, &answer);
+                    done(wallet, answer, Some(facts))
+                }
                 None => Err(EngineError::Stopping.into()),
             },
             Err(result) => result,

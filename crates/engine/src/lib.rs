@@ -10,8 +10,10 @@ mod engine;
 mod flight;
 mod memory;
 mod request;
+mod tap;
 mod writer;
 
 pub use config::{EngineConfig, Faults, Place};
 pub use engine::Engine;
 pub use request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
+pub use tap::{Committed, Tap, Tapped, tap};

@@ -61,6 +61,8 @@ pub(crate) struct Writer {
     flying: Option<Flight>,
     /// Batches that do not fly after one failed: its repeat may be one of many.
     grounded: u32,
+    /// The batch at hand was tried before, and its rows may have been committed then.
+    is_unsure: bool,
 }
 
 impl Writer {
@@ -75,6 +77,7 @@ impl Writer {
             connections: Vec::new(),
             flying: None,
             grounded: 0,
+            is_unsure: false,
         }
     }
 
@@ -196,8 +199,9 @@ impl Writer {
         if self.land().await
             && let Ok(Some(answers)) = batch::finish(self, gsn, &requests, &keys, decided).await
         {
-            return answer(callers, answers);
+            return self.answer(&requests, callers, answers);
         }
+        self.is_unsure = true;
         self.write_and_answer(requests, callers).await;
     }
 
@@ -257,7 +261,7 @@ impl Writer {
         let Flight { requests, callers, answers, .. } = flight;
         if matches!(written, Ok(true)) {
             self.config.faults.reach(Place::AfterCommit);
-            answer(callers, answers);
+            self.answer(&requests, callers, answers);
             return true;
         }
         let second = match self.flying.take() {
@@ -269,6 +273,7 @@ impl Writer {
         };
         self.memory.forget();
         self.grounded = GROUNDED_FOR;
+        self.is_unsure = true;
         match written {
             Err(error) => {
                 tracing::warn!(error = chain(&error), lane = self.lane.id, "a batch is tried again")
@@ -279,8 +284,11 @@ impl Writer {
         if let Some((second, (connection, written))) = second {
             self.connections.push(connection);
             match written {
-                Ok(true) => answer(second.callers, second.answers),
-                _ => self.write_and_answer(second.requests, second.callers).await,
+                Ok(true) => self.answer(&second.requests, second.callers, second.answers),
+                _ => {
+                    self.is_unsure = true;
+                    self.write_and_answer(second.requests, second.callers).await;
+                }
             }
         }
         false
@@ -288,12 +296,31 @@ impl Writer {
 
     async fn write_and_answer(&mut self, requests: Vec<Request>, callers: Vec<oneshot::Sender<Outcome>>) {
         match self.persist(&requests).await {
-            Some(answers) => answer(callers, answers),
+            Some(answers) => {
+                self.answer(&requests, callers, answers);
+                self.is_unsure = false;
+            }
             None => {
                 for (caller, request) in callers.into_iter().zip(requests) {
                     let _ = caller.send(Outcome::LaneGone(Box::new(request)));
                 }
             }
+        }
+    }
+
+    /// After the commit.
+    fn answer(
+        &self,
+        requests: &[Request],
+        callers: Vec<oneshot::Sender<Outcome>>,
+        answers: Vec<Result<Answer, EngineError>>,
+    ) {
+        if let Some(tap) = &self.config.tap {
+            tap.offer(requests.iter().map(|request| request.wallet).zip(&answers), self.is_unsure);
+        }
+        for (caller, answer) in callers.into_iter().zip(answers) {
+            // A caller that went away has its answer kept under its key.
+            let _ = caller.send(Outcome::Done(answer));
         }
     }
 
@@ -347,6 +374,7 @@ impl Writer {
                 }
                 Err(error) => {
                     self.memory.forget();
+                    self.is_unsure = true;
                     // What a warm lane reads is no snapshot: another process may have moved rows in between.
                     if tries >= BATCH_TRIES || !(was_warm || error.is_transient()) {
                         return Err(error);
@@ -372,13 +400,6 @@ impl Writer {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.persist(&requests).await;
-    }
-}
-
-fn answer(callers: Vec<oneshot::Sender<Outcome>>, answers: Vec<Result<Answer, EngineError>>) {
-    for (caller, answer) in callers.into_iter().zip(answers) {
-        // A caller that went away has its answer kept under its key.
-        let _ = caller.send(Outcome::Done(answer));
     }
 }
 

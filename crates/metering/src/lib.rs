@@ -10,9 +10,9 @@ mod path;
 mod rating;
 
 pub use event::{ATTRIBUTE_MAX_CHARS, DATA_MAX_BYTES, EVENTS_MAX, Event, EventError, parse_events};
-pub use mapping::{Mapping, Measure, OPTION_NAMES, Word, parse_mappings};
+pub use mapping::{CONTEXT_NAMES, Mapping, Measure, OPTION_NAMES, Word, parse_mappings};
 pub use path::{Path, PathError};
-pub use rating::{Reason, Unrated, Usage, usage_of};
+pub use rating::{Reason, Unrated, Usage, usage_of, without_context};
 
 /// The mappings that ship: LiteLLM's `openmeter` callback and our own `scrip.usage`.
 /// A test proves that they parse.

@@ -8,6 +8,9 @@ use crate::Path;
 /// The options that a price can depend on (rules.md, "Quantities, context, options").
 pub const OPTION_NAMES: [&str; 4] = ["codec", "style", "quality", "operation"];
 
+/// What a reporter may tell of a call (rules.md, "Quantities, context, options").
+pub const CONTEXT_NAMES: [&str; 4] = ["ip", "user_agent", "device", "prompt"];
+
 /// How events of one type become a feature, a model and quantities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +39,9 @@ pub struct Mapping {
     /// An object of options by our own names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options_at: Option<Path>,
+    /// An object with what the reporter tells of the call: `ip`, `user_agent`, `device`, `prompt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_at: Option<Path>,
 }
 
 /// A text that is the same for every event, or stands in it.

@@ -39,6 +39,21 @@ impl Path {
     }
 }
 
+impl Path {
+    /// The value inside of a copy of the event's data.
+    pub(crate) fn value_in<'v>(&self, data: &'v mut Value) -> Option<&'v mut Value> {
+        let mut steps = self.0.split('.');
+        if steps.next() != Some("data") {
+            return None;
+        }
+        steps.try_fold(data, |value, name| match value {
+            Value::Object(map) => map.get_mut(name),
+            Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+}
+
 fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     match value {
         Value::Object(map) => map.get(name),

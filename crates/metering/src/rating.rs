@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::number::read_amount;
-use crate::{Event, Mapping, Measure, OPTION_NAMES, Path, Word};
+use crate::{CONTEXT_NAMES, Event, Mapping, Measure, OPTION_NAMES, Path, Word};
 
 /// As long as an option of the JSON API may be.
 const OPTION_MAX_BYTES: usize = 255;
@@ -19,6 +19,8 @@ pub struct Usage {
     pub quantities: Quantities,
     /// By the names of [`OPTION_NAMES`].
     pub options: BTreeMap<String, String>,
+    /// By the names of [`CONTEXT_NAMES`]; what is no text of a known name is left out, for it decides no price.
+    pub context: BTreeMap<String, String>,
     /// The event's `time`; `None` leaves it to the instant of receipt.
     pub occurred_at: Option<Timestamp>,
 }
@@ -67,7 +69,26 @@ pub fn usage_of(event: &Event, mappings: &[Mapping]) -> Result<Usage, Unrated> {
     if quantities.is_empty() {
         return Err(Reason::NoQuantities.into());
     }
-    Ok(Usage { feature, model, quantities, options: options(event, mapping)?, occurred_at: event.time })
+    Ok(Usage {
+        feature,
+        model,
+        quantities,
+        options: options(event, mapping)?,
+        context: context(event, mapping),
+        occurred_at: event.time,
+    })
+}
+
+/// The event's data as it may be kept: without prompt, address and agent, wherever a mapping of its type
+/// says that they stand.
+pub fn without_context(event: &Event, mappings: &[Mapping]) -> Value {
+    let mut data = event.data.clone();
+    for path in mappings.iter().filter(|m| m.kind == event.kind).filter_map(|m| m.context_at.as_ref()) {
+        if let Some(told) = path.value_in(&mut data) {
+            *told = Value::Null;
+        }
+    }
+    data
 }
 
 fn choose<'m>(event: &Event, mappings: &'m [Mapping]) -> Result<(&'m Mapping, String), Reason> {
@@ -141,6 +162,15 @@ fn options(event: &Event, mapping: &Mapping) -> Result<BTreeMap<String, String>,
         _ => Err(Reason::Option { path: path.clone(), name: name.clone() }),
     };
     object(event, path)?.iter().filter(|(_, value)| !value.is_null()).map(read).collect()
+}
+
+fn context(event: &Event, mapping: &Mapping) -> BTreeMap<String, String> {
+    let told = mapping.context_at.as_ref().and_then(|path| path.value(event)?.as_object());
+    let read = |(name, value): (&String, &Value)| {
+        let text = value.as_str().filter(|_| CONTEXT_NAMES.contains(&name.as_str()))?;
+        Some((name.clone(), text.to_owned()))
+    };
+    told.into_iter().flatten().filter_map(read).collect()
 }
 
 fn object<'e>(event: &'e Event, path: &Path) -> Result<&'e Map<String, Value>, Reason> {

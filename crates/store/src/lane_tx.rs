@@ -173,7 +173,11 @@ impl LaneTx {
     }
 }
 
-impl<C: ConnectionTrait> Reads<'_, C> {
+impl<'c, C: ConnectionTrait> Reads<'c, C> {
+    pub(crate) fn of(dialect: Dialect, db: &'c C) -> Reads<'c, C> {
+        Reads { dialect, db }
+    }
+
     /// True when nobody moved the fence since we did.
     pub async fn is_at(&self, lane: Lane, gsn: i64) -> Result<bool, StoreError> {
         let sql = "SELECT gsn FROM lanes WHERE bucket = $1 AND lane = $2 AND gsn = $3";

@@ -26,6 +26,7 @@ pub mod seal;
 mod sql;
 pub mod statement;
 pub mod verify;
+pub mod walk;
 pub mod wallets;
 
 pub use append::{Batch, ROWS_PER_SNAPSHOT};

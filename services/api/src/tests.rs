@@ -17,7 +17,7 @@ use crate::body::{BODY_MAX_BYTES, Changing, Input, Moving, Nothing};
 use crate::list::Paging;
 use crate::observe::X_REQUEST_ID;
 use crate::path::Id;
-use crate::problem::{KINDS, Problem};
+use crate::problem::{KINDS, Links, Problem};
 use crate::query::Strict;
 use crate::{docs, document, observed, openapi, pages, routes};
 
@@ -41,10 +41,7 @@ fn server() -> Router {
             .route("/holds/{id}", get(|_: Id<kernel::HoldId>| async { StatusCode::OK }))
             .route("/short", get(|| async { Problem::from(short()) }))
             .route("/panic", get(panics)),
-        problem::Links {
-            buy: "https://example.com/buy".into(),
-            appeal: "https://example.com/on-hold".into(),
-        },
+        Links { buy: "https://example.com/buy".into(), appeal: "https://example.com/on-hold".into() },
     )
 }
 

@@ -4,6 +4,7 @@ mod journeys;
 mod pages;
 mod payloads;
 mod pictures;
+mod risk;
 mod walk;
 
 use serde_json::{Value, json};

@@ -38,6 +38,8 @@ const OF_OPERATORS: &[&str] = &[
     "/console/customers",
     "/console/customers/*",
     "/console/problems",
+    "/console/review",
+    "/console/risk",
     "/console/purchases/*/refund",
     "/console/webhooks",
     "/console/webhooks/*",
@@ -91,6 +93,15 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
     browser.push("Create key");
     browser.see("Your new key");
     look("a new key");
+
+    visit.go("/on-hold");
+    look("nothing on hold");
+    let hold = json!({"reason": "the walk", "step_up": "review"});
+    post(&mut visit.merchant(), "/v1/customers/demo/restrict", &hold);
+    for path in ["/", "/on-hold"] {
+        visit.go(path);
+        look(&format!("{path} of a customer on hold"));
+    }
 
     visit.sign_in_as_operator();
     follow_links(visit, "an operator", &["/console"], OF_OPERATORS, look);

@@ -8,7 +8,7 @@ use super::{Role, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer};
 use crate::mails::{NewMail, enqueue};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, secret};
+use crate::{App, AppError, risk, secret};
 
 /// Begins the external ids of customers who signed up by themselves.
 const EXTERNAL_ID_PREFIX: &str = "portal-";
@@ -48,6 +48,7 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
     let password_hash = passwords::hash(app, &new.password).await?;
     let txn = app.store().write().await?;
     let known = users::by_email(&txn, &email).await?;
+    let mut joined = None;
     let done = match known {
         Some(row) if row.verified_at.is_some() || row.customer.is_none() => {
             tell_owner(app, &txn, row).await?
@@ -56,7 +57,7 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
         None => {
             let customer = customers::made(app, customer);
             let row = user_row(app, &email, &new.name, password_hash, Some(customer.id));
-            customers::insert(&txn, customer).await?;
+            joined = Some(customers::insert(&txn, customer).await?);
             match users::insert(&txn, row.clone()).await {
                 // Another sign-up came first, and so does its mail.
                 Err(error) if error.is_unique_violation() => return Ok(SignUp::Known),
@@ -67,6 +68,9 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
         }
     };
     txn.commit().await.map_err(StoreError::from)?;
+    if let Some(customer) = joined {
+        risk::joined(app, &customer);
+    }
     app.bells().mails.notify_one();
     Ok(done)
 }

@@ -11,6 +11,7 @@ use store::holds::HoldRecord;
 
 use crate::about::{HoldFacts, facts};
 use crate::customers::Known;
+use crate::prints::{self, CallPrint};
 use crate::statements::{self, Row};
 use crate::submit::{request, submit, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
@@ -78,6 +79,7 @@ struct Planned {
     gate: Gate,
     priced: Option<Priced>,
     quote: Option<QuoteId>,
+    print: Option<CallPrint>,
 }
 
 pub async fn authorize(
@@ -112,6 +114,7 @@ async fn prepare(
         job: new.job,
         subject: new.subject,
         is_customers: by.customer.is_some(),
+        print: planned.print,
         created_at: None,
     };
     let ttl_seconds = new.ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS);
@@ -204,24 +207,32 @@ async fn plan(app: &App, known: Known, new: &NewHold) -> Result<Planned, AppErro
     match &new.basis {
         Basis::Credits(credits) => {
             let gate = pricing::gate(app, None).await?;
-            Ok(Planned { credits: *credits, gate, priced: None, quote: None })
+            let print = prints::of(app, &new.context, None).await?;
+            Ok(Planned { credits: *credits, gate, priced: None, quote: None, print })
         }
         Basis::Work(work) => {
             let (_, priced) = pricing::price_at(app, work, &new.context, app.now()).await?;
-            planned(app, priced, None).await
+            let print = prints::of(app, &new.context, Some(work)).await?;
+            planned(app, priced, None, print).await
         }
         Basis::Quote(id) => {
             let quote = quotes::in_body(app, known, *id).await?;
-            let mut planned = planned(app, quote.priced, Some(*id)).await?;
+            let print = prints::of(app, &new.context, None).await?.or(quote.print);
+            let mut planned = planned(app, quote.priced, Some(*id), print).await?;
             planned.gate.valid_until = Some(quote.valid_until);
             Ok(planned)
         }
     }
 }
 
-async fn planned(app: &App, priced: Priced, quote: Option<QuoteId>) -> Result<Planned, AppError> {
+async fn planned(
+    app: &App,
+    priced: Priced,
+    quote: Option<QuoteId>,
+    print: Option<CallPrint>,
+) -> Result<Planned, AppError> {
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
-    Ok(Planned { credits: priced.price.credits, gate, priced: Some(priced), quote })
+    Ok(Planned { credits: priced.price.credits, gate, priced: Some(priced), quote, print })
 }
 
 fn check(new: &NewHold) -> Result<(), AppError> {
@@ -271,7 +282,8 @@ async fn apply(
 
 /// The facts that a later entry of the hold carries on.
 pub(crate) fn later_facts(record: &HoldRecord) -> Result<HoldFacts, AppError> {
-    Ok(HoldFacts { created_at: Some(record.authorized.recorded_at), ..facts(&record.authorized)? })
+    let authorized: HoldFacts = facts(&record.authorized)?;
+    Ok(HoldFacts { created_at: Some(record.authorized.recorded_at), print: None, ..authorized })
 }
 
 /// The hold right after one of its entries.

@@ -25,6 +25,8 @@ use crate::{App, AppError};
 pub const LAG_SECONDS: i64 = 2;
 /// Pages written so long ago are looked for once more, because another process's clock or commit may be late.
 const OVERLAP_SECONDS: i64 = 60;
+/// How often a late page sends the follower back at most: meanwhile more of them may come.
+const GOES_BACK_EVERY_SECONDS: i64 = 30;
 /// Pages read at once, and in one tick.
 const PAGES_AT_ONCE: usize = 64;
 const PAGES_MAX: u64 = 4_096;
@@ -45,6 +47,9 @@ pub(super) struct Ticker {
     pending: BTreeMap<Place, What>,
     /// Pages that were read, with the time they were written.
     seen: HashMap<Uuid, i64>,
+    /// When the earliest signal happened that came too late and is not in its place yet.
+    pub late: Option<i64>,
+    went_back_at: i64,
     said_at: i64,
     applied: u64,
     pub snapshot: snapshots::Held,
@@ -78,10 +83,10 @@ async fn advance(app: &App, ticker: &mut Ticker) -> Result<Tick, AppError> {
     if !ticker.is_started {
         start(app, ticker).await?;
     }
-    let late = read_pages(app, ticker).await?;
-    if let Some(at) = late {
-        go_back(app, ticker, at).await?;
+    if let Some(at) = read_pages(app, ticker).await? {
+        ticker.late = Some(ticker.late.map_or(at, |before| before.min(at)));
     }
+    go_back_if_late(app, ticker, app.now().plus_seconds(-GOES_BACK_EVERY_SECONDS).micros()).await?;
     let until = app.now().plus_seconds(-LAG_SECONDS).micros();
     let (applied, candidates) = take_in(app, ticker, until);
     let acted = candidates.len();
@@ -104,8 +109,9 @@ pub async fn stop(app: &App) -> Result<(), AppError> {
         return Ok(());
     }
     if let Some(at) = read_pages(app, &mut ticker).await? {
-        go_back(app, &mut ticker, at).await?;
+        ticker.late = Some(ticker.late.map_or(at, |before| before.min(at)));
     }
+    go_back_if_late(app, &mut ticker, i64::MAX).await?;
     // Nobody else can say anything about these moments any more.
     let until = app.now().micros() + 1;
     let (_, candidates) = take_in(app, &mut ticker, until);
@@ -175,6 +181,19 @@ async fn read_pages(app: &App, ticker: &mut Ticker) -> Result<Option<i64>, AppEr
     Ok(late)
 }
 
+/// What came too late is taken in at once, in the wrong place, and put in its right one as soon as the last such
+/// time lies before `since`.
+async fn go_back_if_late(app: &App, ticker: &mut Ticker, since: i64) -> Result<(), AppError> {
+    if ticker.went_back_at > since {
+        return Ok(());
+    }
+    let Some(at) = ticker.late else { return Ok(()) };
+    go_back(app, ticker, at).await?;
+    ticker.late = None;
+    ticker.went_back_at = app.now().micros();
+    Ok(())
+}
+
 /// Takes everything in again from a snapshot before `at`. Nothing is acted on twice: what was seen then has its
 /// case.
 async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<(), AppError> {
@@ -236,6 +255,9 @@ fn consider(
     let (desk, policy) = (&app.inner.risk, app.inner.risk.policy.get());
     let before = desk.standings.get(wallet);
     let score = policy.score(wallet, &assessment);
+    if let Some(listener) = desk.listener.get() {
+        listener(wallet, signal.at, score);
+    }
     let thresholds = policy.settings.thresholds();
     let usual = before.map_or(Verdict::Allow, |standing| standing.verdict);
     let too_fast = pace.and_then(|pace| act::too_fast(&policy.settings.velocity, pace));

@@ -19,6 +19,7 @@ mod restrict;
 pub mod score;
 pub mod settings;
 pub mod shadow;
+mod signals;
 mod snapshots;
 mod standing;
 mod training;
@@ -36,6 +37,7 @@ pub(crate) use self::alerts::daily;
 pub use self::follow::{LAG_SECONDS, Tick, rebuild, state_of, stop, tick};
 pub use self::log::{flush, say};
 pub(crate) use self::restrict::{RISK_ORDER, carry_out};
+pub(crate) use self::signals::{committed, delivered, joined};
 pub(crate) use self::training::nightly;
 
 /// Everything about abuse that lives in this process's memory.
@@ -47,8 +49,18 @@ pub(crate) struct Desk {
     policy: policy::Cell,
     /// Locked for moments only, never over an await.
     watch: Mutex<Watch>,
+    /// Whoever measures hears every score that counts.
+    listener: std::sync::OnceLock<Listener>,
     /// One tick at a time; locked over its awaits and by nobody else.
     ticker: tokio::sync::Mutex<follow::Ticker>,
+}
+
+/// Takes the wallet, the moment and the score.
+type Listener = Box<dyn Fn(WalletId, ::risk::signal::Millis, f64) + Send + Sync>;
+
+/// Hears every score that this process reckons, at the moment of its signal; for measurements. Once a process.
+pub fn listen(app: &App, listener: impl Fn(WalletId, ::risk::signal::Millis, f64) + Send + Sync + 'static) {
+    let _ = app.inner.risk.listener.set(Box::new(listener));
 }
 
 impl Default for Desk {
@@ -59,6 +71,7 @@ impl Default for Desk {
             standings: standing::Standings::default(),
             policy: policy::Cell::default(),
             watch: Mutex::default(),
+            listener: std::sync::OnceLock::new(),
             ticker: tokio::sync::Mutex::default(),
         }
     }

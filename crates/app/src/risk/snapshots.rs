@@ -36,7 +36,7 @@ impl Held {
 /// Takes one when it is time, and writes one that is settled.
 pub(super) async fn keep(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
     let (watermark, micros) = (ticker.watermark, 1_000_000);
-    if watermark >= ticker.snapshot.taken_at + EVERY_SECONDS * micros {
+    if ticker.late.is_none() && watermark >= ticker.snapshot.taken_at + EVERY_SECONDS * micros {
         let bytes = bytes_of(app)?;
         ticker.snapshot.taken_at = watermark;
         ticker.snapshot.waiting.push_back((watermark, bytes));

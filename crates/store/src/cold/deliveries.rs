@@ -3,6 +3,8 @@
 use kernel::{ReceiptId, bucket_of};
 use sea_orm::DatabaseTransaction;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{QueryOrder, QuerySelect};
 
 use crate::StoreError;
 
@@ -32,6 +34,26 @@ pub async fn insert(txn: &DatabaseTransaction, receipt: ReceiptId, at: i64) -> R
     };
     Entity::insert(ActiveModel::from(row)).exec_without_returning(txn).await?;
     Ok(())
+}
+
+/// In the order (`delivered_at`, wallet, seq), later than `after` and before `end` (microseconds, exclusive), at
+/// most `limit`. One index, which the rows are read from in order.
+pub async fn since(
+    db: &impl ConnectionTrait,
+    after: (i64, Uuid, i64),
+    end: i64,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let later = Expr::tuple([Column::DeliveredAt, Column::Wallet, Column::Seq].map(Expr::col))
+        .gt(Expr::tuple([Expr::value(after.0), Expr::value(after.1), Expr::value(after.2)]));
+    let found = Entity::find()
+        .filter(later)
+        .filter(Column::DeliveredAt.lt(end))
+        .order_by_asc(Column::DeliveredAt)
+        .order_by_asc(Column::Wallet)
+        .order_by_asc(Column::Seq)
+        .limit(limit);
+    Ok(found.all(db).await?)
 }
 
 pub async fn find(db: &impl ConnectionTrait, receipt: ReceiptId) -> Result<Option<Model>, StoreError> {

@@ -25,6 +25,7 @@ pub mod retention;
 pub mod risk;
 pub mod sandbox_objects;
 pub mod schedules;
+pub mod secrets;
 pub mod sessions;
 pub mod users;
 pub mod verifications;

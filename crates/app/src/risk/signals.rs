@@ -1,0 +1,152 @@
+//! From what is written down to signals. Each follows from one entry of the journal or one row of a table, so that
+//! it can be made again at any time, and names it as its place.
+
+use kernel::{Credits, ReceiptId, Seq, Timestamp, WalletId};
+use ledger::{Entry, EntryKind, GrantKind, Terms};
+use risk::record::{Place, Record, Source};
+use risk::signal::{Address, Mail, Payment, PaymentKind, SignUp, What};
+
+use super::log;
+use crate::customers::Customer;
+use crate::{App, prints};
+
+/// An entry was committed here.
+pub(crate) fn committed(app: &App, wallet: WalletId, entry: &Entry) {
+    if let Some(record) = of_entry(wallet, entry) {
+        log::say(app, record);
+    }
+}
+
+/// A customer came and is committed here.
+pub(crate) fn joined(app: &App, customer: &Customer) {
+    log::say(app, of_customer(customer.wallet, &customer.email, customer.created_at));
+}
+
+/// An output was fetched, and that is committed here.
+pub(crate) fn delivered(app: &App, receipt: ReceiptId, made_by: Seq, at: Timestamp) {
+    log::say(app, of_delivery(receipt.wallet, (made_by, receipt.seq), at));
+}
+
+/// What an entry of the journal tells; `None` for one that is no signal.
+pub(super) fn of_entry(wallet: WalletId, entry: &Entry) -> Option<Record> {
+    let what = match (entry.kind, &entry.terms) {
+        (EntryKind::Grant, Terms::Lot(lot)) => granted(lot.kind, lot.granted, entry.recorded_at)?,
+        _ => prints::signal_of(wallet, entry)?.what,
+    };
+    Some(record((wallet, Source::Journal), (entry.recorded_at.micros(), entry.seq), what))
+}
+
+/// Credits that come begin a period, or are a pack; a trial is a sign-up of its own kind.
+fn granted(kind: GrantKind, credits: Credits, at: Timestamp) -> Option<What> {
+    let whole = u32::try_from(credits.micros() / 1_000_000).unwrap_or(u32::MAX);
+    let paid =
+        |kind| What::Paid(Payment { kind, succeeded: true, card: 0, country_matches: true, credits: whole });
+    match kind {
+        GrantKind::Trial => Some(What::SignedUp(SignUp {
+            signed_up_at: millis(at),
+            address: Address::UNKNOWN,
+            mail: Mail::Unknown,
+            is_trial: true,
+            allotment: whole,
+        })),
+        GrantKind::Allotment => Some(paid(PaymentKind::Subscription)),
+        GrantKind::Purchase => Some(paid(PaymentKind::Pack)),
+        _ => None,
+    }
+}
+
+/// A customer came.
+pub(super) fn of_customer(wallet: WalletId, email: &str, at: Timestamp) -> Record {
+    let what = What::SignedUp(SignUp {
+        signed_up_at: millis(at),
+        address: Address::UNKNOWN,
+        mail: mail_class(email),
+        is_trial: false,
+        allotment: 0,
+    });
+    record((wallet, Source::Customers), (at.micros(), 0), what)
+}
+
+/// An output was fetched: that of the hold, or of the debit without one.
+pub(super) fn of_delivery(wallet: WalletId, (made_by, receipt): (Seq, Seq), at: Timestamp) -> Record {
+    let what = What::Fetched { output: prints::output(made_by) };
+    record((wallet, Source::Deliveries), (at.micros(), receipt), what)
+}
+
+fn record((wallet, source): (WalletId, Source), (at, number): (i64, i64), what: What) -> Record {
+    Record { place: Place { at, wallet: wallet.uuid().as_u128(), source, number }, what }
+}
+
+fn millis(at: Timestamp) -> i64 {
+    at.micros().div_euclid(1_000)
+}
+
+/// Domains of the kinds that a sign-up's address tells of. Short on purpose: one that is not here is taken for a
+/// company's own, which is evidence of nothing.
+const FREE: [&str; 12] = [
+    "gmail.com",
+    "googlemail.com",
+    "yahoo.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "icloud.com",
+    "aol.com",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+    "proton.me",
+];
+const RELAY: [&str; 6] = [
+    "privaterelay.appleid.com",
+    "duck.com",
+    "mozmail.com",
+    "simplelogin.com",
+    "anonaddy.com",
+    "passmail.net",
+];
+const DISPOSABLE: [&str; 10] = [
+    "mailinator.com",
+    "guerrillamail.com",
+    "10minutemail.com",
+    "yopmail.com",
+    "temp-mail.org",
+    "tempmail.com",
+    "trashmail.com",
+    "sharklasers.com",
+    "getnada.com",
+    "throwawaymail.com",
+];
+
+fn mail_class(email: &str) -> Mail {
+    let domain = email.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase()).unwrap_or_default();
+    let is_of =
+        |list: &[&str]| list.iter().any(|known| domain == *known || domain.ends_with(&format!(".{known}")));
+    if is_of(&DISPOSABLE) {
+        Mail::Disposable
+    } else if is_of(&RELAY) {
+        Mail::Relay
+    } else if is_of(&FREE) {
+        Mail::Free
+    } else {
+        Mail::Corporate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_address_tells_what_kind_it_is() {
+        for (email, class) in [
+            ("ada@Gmail.com", Mail::Free),
+            ("x@inbox.mailinator.com", Mail::Disposable),
+            ("y@privaterelay.appleid.com", Mail::Relay),
+            ("eve@notgmail.com", Mail::Corporate),
+            ("", Mail::Corporate),
+        ] {
+            assert_eq!(mail_class(email), class, "{email}");
+        }
+    }
+}

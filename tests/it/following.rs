@@ -1,0 +1,143 @@
+//! Following what is committed: by the tap of this process, and by the journal in one order for all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::engine::{EngineConfig, tap};
+use futures::future::join_all;
+use kernel::{Timestamp, WalletId};
+use ledger::{Entry, EntryKind};
+use store::walk::Walk;
+use tests::databases::{Bench, authorize, benches, benches_with, command, debit, grant, release, restrict};
+use tests::random::SplitMix64;
+
+const USES: &[EntryKind] = &[EntryKind::Hold, EntryKind::Debit, EntryKind::Unbilled];
+const WALLETS: usize = 7;
+const ROUNDS: usize = 12;
+
+async fn history(bench: &Bench, random: &mut SplitMix64) -> Vec<WalletId> {
+    let mut wallets = Vec::new();
+    for _ in 0..WALLETS {
+        wallets.push(bench.funded_wallet(1_000).await);
+    }
+    for round in 0..ROUNDS {
+        let calls = wallets.iter().enumerate().map(|(n, wallet)| {
+            let asked = match random.below(5) {
+                0 => authorize(random.amount(5)),
+                1 => grant(1),
+                2 => restrict(),
+                3 => release(),
+                _ => debit(random.amount(5)),
+            };
+            bench.engine.submit(command(*wallet, &format!("{round}-{n}"), asked))
+        });
+        for answer in join_all(calls.collect::<Vec<_>>()).await {
+            // A refusal is as good as a success.
+            drop(answer);
+        }
+        // Several rounds have one instant, so that the wallet and the seq decide.
+        bench.clock.advance_seconds(i64::from(round % 3 == 0));
+    }
+    wallets
+}
+
+/// Of all wallets by their statements, in the canonical order.
+async fn expected(bench: &Bench, wallets: &[WalletId]) -> Vec<(WalletId, Entry)> {
+    let mut all = Vec::new();
+    for wallet in wallets {
+        let head = store::wallets::read(&bench.store, *wallet).await.expect("a read").expect("a wallet").seq;
+        let entries = store::statement::entries(&bench.store, *wallet, 1, head).await.expect("a read");
+        all.extend(entries.into_iter().map(|entry| (*wallet, entry)));
+    }
+    all.retain(|(_, entry)| USES.contains(&entry.kind));
+    all.sort_by_key(|(wallet, entry)| (entry.recorded_at, *wallet.uuid().as_bytes(), entry.seq));
+    all
+}
+
+async fn walk(bench: &Bench, from: Timestamp, to: Timestamp, chunk: usize) -> Vec<(WalletId, Entry)> {
+    let mut walk = Walk::between(&bench.store, USES, from, to).in_chunks_of(chunk);
+    let mut all = Vec::new();
+    loop {
+        let page = walk.next(5).await.expect("a page");
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_sees_every_entry_of_its_time_once_and_in_order_sealed_or_not() {
+    let mut random = SplitMix64::announced("a walk");
+    for bench in benches().await {
+        let wallets = history(&bench, &mut random).await;
+        let all = expected(&bench, &wallets).await;
+        assert!(all.len() > ROUNDS, "{}", bench.name);
+        for chunk in [1, 4, 1_000] {
+            assert_eq!(walk(&bench, Timestamp::EPOCH, Timestamp::MAX, chunk).await, all, "{}", bench.name);
+        }
+        let middle = all[all.len() / 2].1.recorded_at;
+        let (before, since): (Vec<_>, Vec<_>) =
+            all.iter().cloned().partition(|(_, e)| e.recorded_at < middle);
+        assert_eq!(walk(&bench, Timestamp::EPOCH, middle, 4).await, before);
+        assert_eq!(walk(&bench, middle, Timestamp::MAX, 4).await, since);
+        let (wallet, entry) = &all[all.len() / 3];
+        let at = (entry.recorded_at, *wallet, entry.seq);
+        let rest =
+            Walk::after(&bench.store, USES, at, Timestamp::MAX).next(usize::MAX).await.expect("a page");
+        assert_eq!(rest, all[all.len() / 3 + 1..]);
+
+        bench.engine.stop().await;
+        let rows = store::seal::hot_rows(&bench.store).await.expect("a count");
+        assert!(store::seal::seal(&bench.store, rows / 2).await.expect("it seals") > 0);
+        assert_eq!(walk(&bench, Timestamp::EPOCH, Timestamp::MAX, 4).await, all, "{}", bench.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tap_tells_every_committed_command_once_and_no_repeat() {
+    let mut random = SplitMix64::announced("the tap");
+    let (tap, mut tapped) = tap(100_000);
+    for bench in benches_with(EngineConfig { tap: Some(tap), batch: 5, ..EngineConfig::default() }).await {
+        let wallets = history(&bench, &mut random).await;
+        let again = bench.engine.submit(command(wallets[0], "fund", grant(1_000))).await.expect("a repeat");
+        assert!(again.replayed);
+        let mut told = Vec::new();
+        tapped.take_ready(&mut told, usize::MAX);
+        let mut by_wallet: BTreeMap<WalletId, Vec<Entry>> = BTreeMap::new();
+        for committed in told {
+            by_wallet.entry(committed.wallet).or_default().push(Entry::clone(&committed.entry));
+        }
+        for wallet in wallets {
+            let head =
+                store::wallets::read(&bench.store, wallet).await.expect("a read").expect("a wallet").seq;
+            let entries = store::statement::entries(&bench.store, wallet, 1, head).await.expect("a read");
+            assert_eq!(by_wallet.remove(&wallet), Some(entries), "{}", bench.name);
+        }
+        assert_eq!((by_wallet.len(), tapped.dropped()), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_that_nobody_empties_drops_and_counts_and_the_walk_catches_up() {
+    let mut random = SplitMix64::announced("a full tap");
+    for bench in benches().await {
+        let (tap, mut tapped) = tap(3);
+        let config = EngineConfig { tap: Some(tap), ..EngineConfig::default() };
+        let engine = bench.another_engine(config).await;
+        let wallet = bench.funded_wallet(1_000).await;
+        let spent = random.below(20) + 10;
+        for n in 0..spent {
+            engine.submit(command(wallet, &format!("d-{n}"), debit(1))).await.expect("a debit");
+        }
+        let mut told = Vec::new();
+        assert_eq!(tapped.take_ready(&mut told, usize::MAX), 3);
+        assert_eq!(tapped.dropped(), spent as u64 - 3);
+        let seen: BTreeSet<i64> = told.iter().map(|committed| committed.entry.seq).collect();
+        let walked = walk(&bench, Timestamp::EPOCH, Timestamp::MAX, 1_000).await;
+        let missed = walked.iter().filter(|(of, entry)| *of == wallet && !seen.contains(&entry.seq)).count();
+        assert_eq!(missed, spent - 3);
+        engine.stop().await;
+        drop(engine);
+        assert_eq!(tapped.take(&mut told, 1).await, 0, "nobody offers any more");
+    }
+}

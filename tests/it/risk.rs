@@ -106,10 +106,8 @@ async fn a_strict_verdict_holds_new_work_until_somebody_dismisses_the_case() {
         assert_eq!(case["reasons"][0]["name"], "disputed", "{case}");
         assert_eq!(case["at_risk"], "99");
         let score = app.post("/v1/risk/score", &json!({"customer": "c"})).await.success(200);
-        assert_eq!(
-            (&score["verdict"], &score["features"]["disputes_month"]),
-            (&json!("restrict"), &json!(1.0))
-        );
+        assert_eq!(score["verdict"], "restrict", "{score}");
+        assert!(score["features"]["disputes_month"].as_f64() > Some(0.99), "{score}");
 
         let path = format!("/v1/risk/cases/{}/verdict", text(&case, "/id"));
         let ruling = json!({"verdict": "dismissed", "note": "the bank was wrong"});
@@ -230,9 +228,10 @@ async fn a_customer_on_the_list_and_a_rule_in_shadow_are_scored_and_not_acted_on
         work::schedules_round(&app.app).await.unwrap();
         let report = shadow::report(&app.app, &Principal::system()).await.unwrap();
         let rule = report.rules.iter().find(|rule| rule.rule == "disputed").unwrap();
-        assert_eq!((report.flagged, rule.flagged, rule.alone), (0, 1, 1), "{report:?}");
+        // Both customers; nothing else would have brought them to a reviewer.
+        assert_eq!((report.flagged, rule.flagged, rule.alone), (0, 2, 2), "{report:?}");
         let told = app.get("/v1/risk/shadow").await.success(200);
-        assert_eq!(told["rules"][11]["alone"], 1, "{told}");
+        assert_eq!(told["rules"][11]["alone"], 2, "{told}");
         assert_eq!(told["rules"][11]["state"], "shadow");
         exceptions::allow(&app.app, &session, listed, &act(), false).await.unwrap();
         assert_eq!(exceptions::allowed_customers(&app.app, &Principal::system()).await.unwrap(), []);
@@ -275,9 +274,14 @@ async fn two_processes_agree_bit_by_bit_also_when_one_is_late() {
         }
         let (reached, state) = app::risk::state_of(&app.app).await;
         let (also, theirs) = app::risk::state_of(&other.app).await;
-        assert_eq!((reached, state.wallets()), (also, wallets.len()), "{}", app.name);
+        assert_eq!(reached, also, "{}", app.name);
         assert!(state == theirs, "{}: the processes differ", app.name);
-        assert!(state == in_order(&wallets), "{}: not what one process alone would know", app.name);
+        let alone = in_order(&wallets);
+        for wallet in &wallets {
+            let id = wallet.uuid().as_u128();
+            let (found, expected) = (state.wallet(id), alone.wallet(id));
+            assert!(expected.is_some() && found == expected, "{}: {found:?} {expected:?}", app.name);
+        }
         other.app.engine().stop().await;
     })
     .await;
@@ -322,7 +326,7 @@ async fn a_restart_in_the_middle_is_no_restart() {
         }
         let (reached, state) = app::risk::state_of(&process.app).await;
         let (_, theirs) = app::risk::state_of(&never.app).await;
-        assert!(state == theirs && state.wallets() == 1, "{}", app.name);
+        assert!(state == theirs && state.wallet(wallet.uuid().as_u128()).is_some(), "{}", app.name);
         let again = app::risk::rebuild(&process.app, reached).await.unwrap();
         assert!(state == again, "{}: made anew it is another", app.name);
         for other in [process, never] {
@@ -378,6 +382,41 @@ async fn a_night_without_enough_rows_keeps_the_model_and_one_with_them_fits_one(
         models::roll_back(&app.app, &session, &third[2].id, &act).await.unwrap();
         let back = models::list(&app.app, &by).await.unwrap();
         assert_eq!(back[2].state, "active", "{back:?}");
+    })
+    .await;
+}
+
+/// Through the API, so that journal and tables alone know of it.
+#[tokio::test]
+async fn the_state_made_anew_from_the_journal_is_the_running_one_bit_by_bit() {
+    on_each_database(async |app| {
+        tick(&app.app).await;
+        for (name, prompt) in [("a", "a castle by the sea"), ("b", "another one")] {
+            app.funded(name, "100").await;
+            app.grant(name, "50", &json!({"kind": "trial"})).await;
+            for number in 0..6 {
+                let context =
+                    json!({"ip": format!("198.51.100.{number}"), "user_agent": "curl", "prompt": prompt});
+                let mut work = usage(name, 1);
+                work["context"] = context;
+                let receipt = text(&app.post("/v1/usage", &work).await.success(201), "/id");
+                work["quantities"]["input_tokens"] = json!(400);
+                let hold = text(&app.post("/v1/holds", &work).await.success(201), "/id");
+                app.post(&format!("/v1/holds/{hold}/capture"), &json!({"credits": "1"})).await.success(200);
+                app.post(&format!("/v1/receipts/{receipt}/deliveries"), &json!({})).await.success(201);
+                app.clock.advance_seconds(61);
+                tick(&app.app).await;
+            }
+        }
+        let (reached, state) = app::risk::state_of(&app.app).await;
+        assert!(state.wallets() >= 2, "{}", app.name);
+        let score = app.post("/v1/risk/score", &json!({"customer": "a"})).await.success(200);
+        assert!(score["features"]["uses_day"].as_f64() > Some(11.0), "holds and usage count: {score}");
+        // The log of signals is a means of transport: without it the state is the same.
+        let pages = store::cold::retention::Passing::RiskPages;
+        store::cold::retention::forget(app.app.store(), pages, i64::MAX, 1_000_000).await.unwrap();
+        let again = app::risk::rebuild(&app.app, reached).await.unwrap();
+        assert!(state == again, "{}: made anew it is another", app.name);
     })
     .await;
 }

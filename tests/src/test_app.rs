@@ -407,6 +407,7 @@ async fn sow() -> Vec<Seed> {
         migrations::migrate(&store).await.expect("it migrates");
         let app = open(store.clone(), Clock::manual(noon())).await;
         let demo = demo::demo(&app).await.expect("the demo starts");
+        app::risk::flush(&app).await.expect("what it saw is written");
         app.engine().stop().await;
         drop(app);
         store.close().await.expect("it closes");

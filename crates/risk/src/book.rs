@@ -82,11 +82,13 @@ impl Book {
         self.wallets.get(&id)
     }
 
-    /// Decides about outputs whose time is over, so that what follows is of this moment.
-    pub fn settle(&mut self, id: u128, now: Millis) {
-        if let Some(wallet) = self.wallets.get_mut(&id) {
-            wallet.outputs.judge(now);
-        }
+    /// The wallet as of now: outputs whose time is over are judged. A copy, because looking must not change the
+    /// state: who looks at what and when is not among the signals.
+    #[must_use]
+    pub fn settled(&self, id: u128, now: Millis) -> Option<Wallet> {
+        let mut wallet = self.wallets.get(&id)?.clone();
+        wallet.outputs.judge(now);
+        Some(wallet)
     }
 
     /// How surprising the trials on the network are: the log-likelihood ratio, in nats, of their number against

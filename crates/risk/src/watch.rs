@@ -43,13 +43,14 @@ impl Watch {
     }
 
     /// The assessment as of now; none for a wallet of which nothing is known.
-    pub fn assess(&mut self, wallet: u128, now: Millis) -> Option<Assessment> {
+    #[must_use]
+    pub fn assess(&self, wallet: u128, now: Millis) -> Option<Assessment> {
         Some(Assessment::of(self.features(wallet, now)?, self.model.as_deref()))
     }
 
-    pub fn features(&mut self, wallet: u128, now: Millis) -> Option<Features> {
-        self.book.settle(wallet, now);
-        Some(Features::of(self.book.wallet(wallet)?, &self.book, now))
+    #[must_use]
+    pub fn features(&self, wallet: u128, now: Millis) -> Option<Features> {
+        Some(Features::of(&self.book.settled(wallet, now)?, &self.book, now))
     }
 
     /// Puts another model in use. The state stays.

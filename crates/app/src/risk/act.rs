@@ -70,7 +70,6 @@ pub(super) async fn on_all(app: &App, candidates: Vec<Candidate>) {
         let wallet = candidate.wallet;
         if let Err(error) = on(app, candidate).await {
             metrics::counter!("scrip_risk_acts_failed_total").increment(1);
-            eprintln!("XXX {error:?}");
             tracing::error!(%wallet, %error, "a risk verdict could not be acted on");
             app.inner.risk.standings.forget(wallet);
         }

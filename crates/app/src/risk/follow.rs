@@ -15,16 +15,19 @@ use risk::score::{Assessment, Verdict};
 use risk::signal::{Signal, What};
 use store::Uuid;
 use store::cold::risk::{cases, pages, watchers};
+use store::walk::Walk;
 
 use super::act::{self, Candidate};
 use super::standing::Standing;
-use super::{log, policy, snapshots, verdict_named};
+use super::{log, policy, signals, snapshots, verdict_named};
 use crate::{App, AppError};
 
 /// How old a signal is when it is taken in.
 pub const LAG_SECONDS: i64 = 2;
 /// Pages written so long ago are looked for once more, because another process's clock or commit may be late.
 const OVERLAP_SECONDS: i64 = 60;
+/// Entries of the journal that are read at once.
+const ENTRIES_AT_ONCE: usize = 1_000;
 /// How often a late page sends the follower back at most: meanwhile more of them may come.
 const GOES_BACK_EVERY_SECONDS: i64 = 30;
 /// Pages read at once, and in one tick.
@@ -314,18 +317,35 @@ pub async fn state_of(app: &App) -> (i64, Book) {
     (ticker.watermark, app.inner.risk.watch().book().clone())
 }
 
-/// The state made anew from what is kept for ever, up to `until` (microseconds).
+/// The state made anew from what is kept for ever, up to `until` (microseconds): the journal, customers and
+/// deliveries, and what of the log is still there. Reads the whole journal.
 pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
-    let mut book = Book::default();
-    let mut records: Vec<Record> = Vec::new();
+    let mut others = signals::beside_the_journal(app, until).await?;
     for ids in pages::ids_reaching(app.store(), 0).await?.chunks(PAGES_AT_ONCE) {
         for page in pages::by_ids(app.store(), ids.to_vec()).await? {
-            records.extend(log::read(&page)?.into_iter().filter(|record| record.place.at < until));
+            others.extend(log::read(&page)?.into_iter().filter(|record| record.place.at < until));
         }
     }
-    records.sort_unstable_by_key(|record| record.place);
-    records.dedup_by_key(|record| record.place);
-    records.iter().for_each(|record| drop(book.take(&record.signal())));
+    others.sort_unstable_by_key(|record| record.place);
+    others.dedup_by_key(|record| record.place);
+    let (mut book, mut others) = (Book::default(), others.into_iter().peekable());
+    let end = Timestamp::from_micros_saturating(until);
+    let mut walk = Walk::between(app.store(), &signals::KINDS, Timestamp::EPOCH, end);
+    loop {
+        let entries = walk.next(ENTRIES_AT_ONCE).await?;
+        if entries.is_empty() {
+            break;
+        }
+        for record in entries.iter().filter_map(|(wallet, entry)| signals::of_entry(*wallet, entry)) {
+            while let Some(other) = others.next_if(|other| other.place <= record.place) {
+                if other.place != record.place {
+                    book.take(&other.signal());
+                }
+            }
+            book.take(&record.signal());
+        }
+    }
+    others.for_each(|other| drop(book.take(&other.signal())));
     Ok(book)
 }
 

@@ -6,9 +6,12 @@ use ledger::{Entry, EntryKind, GrantKind, Terms};
 use risk::record::{Place, Record, Source};
 use risk::signal::{Address, Mail, Payment, PaymentKind, SignUp, What};
 
+use store::cold::{customers as rows, deliveries};
+use store::{Uuid, journal};
+
 use super::log;
 use crate::customers::Customer;
-use crate::{App, prints};
+use crate::{App, AppError, prints};
 
 /// An entry was committed here.
 pub(crate) fn committed(app: &App, wallet: WalletId, entry: &Entry) {
@@ -25,6 +28,41 @@ pub(crate) fn joined(app: &App, customer: &Customer) {
 /// An output was fetched, and that is committed here.
 pub(crate) fn delivered(app: &App, receipt: ReceiptId, made_by: Seq, at: Timestamp) {
     log::say(app, of_delivery(receipt.wallet, (made_by, receipt.seq), at));
+}
+
+/// Kinds of entries that tell something.
+pub(super) const KINDS: [EntryKind; 4] =
+    [EntryKind::Grant, EntryKind::Hold, EntryKind::Debit, EntryKind::Unbilled];
+/// Rows of a table that are read at once.
+const PAGE: u64 = 1_000;
+
+/// Everything before `until` (microseconds) that stands in tables of its own.
+pub(super) async fn beside_the_journal(app: &App, until: i64) -> Result<Vec<Record>, AppError> {
+    let (db, mut records) = (app.store().reader(), Vec::new());
+    let mut before = None;
+    loop {
+        let page = rows::page(db, before, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        let early = page.iter().filter(|row| row.created_at < until);
+        records.extend(early.map(|row| {
+            let at = Timestamp::from_micros_saturating(row.created_at);
+            of_customer(WalletId::from_uuid(row.wallet), &row.email, at)
+        }));
+    }
+    let mut after = (0, Uuid::nil(), 0);
+    loop {
+        let page = deliveries::since(db, after, until, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = (last.delivered_at, last.wallet, last.seq);
+        for row in &page {
+            let wallet = WalletId::from_uuid(row.wallet);
+            let Some(entry) = journal::entry(app.store(), wallet, row.seq).await? else { continue };
+            let at = Timestamp::from_micros_saturating(row.delivered_at);
+            records.push(of_delivery(wallet, (entry.hold.unwrap_or(row.seq), row.seq), at));
+        }
+    }
+    Ok(records)
 }
 
 /// What an entry of the journal tells; `None` for one that is no signal.

@@ -79,7 +79,7 @@ async fn collect(app: &App) -> Result<usize, AppError> {
     let now = app.now();
     let since = now.plus_seconds(-COLLECTED_SECONDS).micros() / 1_000;
     let found: Vec<days::Model> = {
-        let mut watch = app.inner.risk.watch();
+        let watch = app.inner.risk.watch();
         let mut active = watch.book().active_since(since);
         active.sort_by_key(|(wallet, _)| (sampled(*wallet, today(now)), *wallet));
         active.truncate(MAX_ROWS);

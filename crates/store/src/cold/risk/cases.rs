@@ -77,8 +77,8 @@ pub struct Closing {
 
 /// False when the wallet has an open case already.
 pub async fn open(txn: &DatabaseTransaction, case: Model) -> Result<bool, StoreError> {
-    let once =
-        OnConflict::column(Column::Wallet).target_and_where(Column::State.eq(OPEN)).do_nothing().to_owned();
+    // Without a target: SQLite does not find a partial index by its columns and a condition with parameters.
+    let once = OnConflict::new().do_nothing().to_owned();
     match Entity::insert(ActiveModel::from(case)).on_conflict(once).exec_without_returning(txn).await {
         Ok(rows) => Ok(rows == 1),
         Err(DbErr::RecordNotInserted) => Ok(false),

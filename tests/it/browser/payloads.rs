@@ -118,6 +118,7 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     }
     visit.go(&page);
     browser.see(payload);
+    send_all(visit, "/console/risk", payload, &email, Filling::Everywhere);
     for act in ["reversal", "refund", "void"] {
         visit.go(&page);
         browser.click_first(&format!("main a[href$='/{act}']"));
@@ -145,7 +146,9 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     }
     send_all(visit, "/console/problems", payload, &email, Filling::WhereItFits);
     visit.go("/console/audit");
-    for act in ["receipt.reverse", "purchase.refund", "grant.void", "grant.create", "wallet.add"] {
+    for act in
+        ["receipt.reverse", "purchase.refund", "grant.void", "grant.create", "wallet.add", "risk.allow"]
+    {
         browser.see(act);
     }
     browser.see(payload);

@@ -11,7 +11,7 @@ const EMAIL: &str = "ada@example.com";
 const CALLS_MAX: usize = 400;
 
 /// One account, used from many networks by many programs, until the API refuses new work.
-fn share(merchant: &mut Wire, customer: &str) {
+pub fn share(merchant: &mut Wire, customer: &str) {
     post(merchant, "/v1/grants", &json!({"customer": customer, "credits": "1000", "kind": "promo"}));
     for n in 0..CALLS_MAX {
         let work = json!({

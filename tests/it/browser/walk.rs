@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tests::browser::Browser;
 use tests::wire::Wire;
 
+use super::risk::share;
 use super::{DEMO_OPERATOR, SUCCESS, Visit, post};
 
 /// Pages of one shape, such as receipts, that are looked at.
@@ -39,6 +40,7 @@ const OF_OPERATORS: &[&str] = &[
     "/console/customers/*",
     "/console/problems",
     "/console/review",
+    "/console/review/*",
     "/console/risk",
     "/console/purchases/*/refund",
     "/console/webhooks",
@@ -103,6 +105,10 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
         look(&format!("{path} of a customer on hold"));
     }
 
+    let shared =
+        json!({"external_id": "shared", "kind": "individual", "name": "Cleo", "email": "cleo@example.com"});
+    post(&mut visit.merchant(), "/v1/customers", &shared);
+    share(&mut visit.merchant(), "shared");
     visit.sign_in_as_operator();
     follow_links(visit, "an operator", &["/console"], OF_OPERATORS, look);
     visit.go("/console");

@@ -28,15 +28,15 @@ struct House {
 }
 
 /// A browser without scripts: one cookie jar.
-struct Browser {
+pub struct Browser {
     console: Router,
     jar: BTreeMap<String, String>,
 }
 
-struct Seen {
-    status: u16,
-    location: String,
-    html: String,
+pub struct Seen {
+    pub status: u16,
+    pub location: String,
+    pub html: String,
 }
 
 async fn houses() -> Vec<House> {
@@ -74,25 +74,34 @@ impl House {
     }
 
     fn browser(&self) -> Browser {
-        Browser { console: self.console.clone(), jar: BTreeMap::new() }
+        Browser::of(self.console.clone())
     }
 
     async fn operators_browser(&self) -> Browser {
-        let mut browser = self.browser();
-        let fields = [("email", OPERATOR.0), ("password", OPERATOR.1), ("next", "/console/customers")];
-        let seen = browser.send("/console/sign-in", "/console/sign-in", &fields).await;
-        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/customers"), "{}", self.bench.name);
-        browser
+        Browser::of_operator(self.console.clone(), OPERATOR).await
     }
 }
 
 impl Browser {
-    async fn get(&mut self, path: &str) -> Seen {
+    pub fn of(console: Router) -> Browser {
+        Browser { console, jar: BTreeMap::new() }
+    }
+
+    /// An operator's, signed in.
+    pub async fn of_operator(console: Router, (email, password): (&str, &str)) -> Browser {
+        let mut browser = Browser::of(console);
+        let fields = [("email", email), ("password", password), ("next", "/console/customers")];
+        let seen = browser.send("/console/sign-in", "/console/sign-in", &fields).await;
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/customers"));
+        browser
+    }
+
+    pub async fn get(&mut self, path: &str) -> Seen {
         self.call(Request::get(path), Body::empty()).await
     }
 
     /// Fills in the form of `page` with its own hidden fields and sends it to `action`.
-    async fn send(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Seen {
+    pub async fn send(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Seen {
         let html = self.get(page).await.html;
         let form = html.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
         let form = form.unwrap_or_else(|| panic!("{page} has no form for {action}"));
@@ -313,13 +322,7 @@ async fn stored_mails(house: &House) -> Vec<mails::Model> {
 
 /// Two mails whose links are secrets: a proof of the address and a new password.
 async fn secret_mails(house: &House) -> Vec<(mails::Model, String)> {
-    let new = app::accounts::NewUser {
-        name: "Ada".to_owned(),
-        email: CUSTOMER.0.to_owned(),
-        password: CUSTOMER.1.to_owned(),
-        user_agent: String::new(),
-    };
-    app::accounts::sign_up(&house.app, new).await.expect("a customer");
+    tests::shop::account(&house.app, "Ada", CUSTOMER.0, CUSTOMER.1).await;
     let role = app::accounts::Role::Customer;
     app::accounts::forgot_password(&house.app, role, CUSTOMER.0).await.expect("an answer");
     app::work::outbox_round(&house.app).await.expect("the worker looks");
@@ -460,10 +463,31 @@ async fn every_page_opens_and_the_check_turns_green() {
         app::work::schedules_round(&house.app).await.expect("the worker looks");
         let shown = browser.get("/console").await.html;
         assert!(shown.contains(">green<") && shown.contains("Verify now"), "{shown}");
-        for page in ["customers", "problems", "webhooks", "outbox", "schedules", "mails", "unpaid", "audit"] {
+        for page in [
+            "review",
+            "risk",
+            "customers",
+            "problems",
+            "webhooks",
+            "outbox",
+            "schedules",
+            "mails",
+            "unpaid",
+            "audit",
+        ] {
             assert_eq!(browser.get(&format!("/console/{page}")).await.status, 200, "{page}");
         }
-        for unknown in ["customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "outbox/1"] {
+        for list in ["problems", "webhooks", "outbox", "mails"] {
+            let seen = browser.get(&format!("/console/{list}?state=nonsense")).await;
+            assert!(seen.status == 400 && seen.html.contains("There is no state nonsense."), "{list}");
+            assert_eq!(browser.get(&format!("/console/{list}?state=")).await.status, 200, "{list}: all");
+        }
+        for list in ["webhooks", "outbox", "mails"] {
+            assert_eq!(browser.get(&format!("/console/{list}?state=failed")).await.status, 200, "{list}");
+        }
+        for unknown in
+            ["review/cas_1", "customers/cus_1", "webhooks/evt_1", "mails/1", "grants/grt_1/void", "outbox/1"]
+        {
             assert_eq!(browser.get(&format!("/console/{unknown}")).await.status, 404, "{unknown}");
         }
         let seen = browser.send("/console", "/console/sign-out", &[]).await;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::accounts::{self, Credentials, NewOperator, NewUser, Role};
+use app::accounts::{self, Credentials, NewOperator, Role};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
-use tests::shop::{Shop, in_each_shop};
+use tests::shop::{Shop, account, in_each_shop};
 use tower::ServiceExt;
 
 const PORTAL: &str = include_str!("../../services/portal/src/lib.rs");
@@ -14,7 +14,7 @@ const CONSOLE: &str = include_str!("../../services/console/src/lib.rs");
 const PASSWORD: &str = "correct horse battery";
 const OPERATOR: &str = "olga@example.com";
 
-const PORTAL_FORMS: [&str; 14] = [
+const PORTAL_FORMS: [&str; 16] = [
     "/sign-up",
     "/sign-in",
     "/sign-out",
@@ -24,6 +24,8 @@ const PORTAL_FORMS: [&str; 14] = [
     "/checkouts",
     "/developers/keys",
     "/developers/keys/{id}/revocation",
+    "/on-hold/link",
+    "/on-hold/appeal",
     "/settings/name",
     "/settings/password",
     "/settings/verification",
@@ -33,10 +35,18 @@ const PORTAL_FORMS: [&str; 14] = [
 const PORTAL_FORM_OF_A_SESSION: &str = "/settings/sessions/{id}/end";
 /// Before anybody has signed in.
 const OPEN_CONSOLE_FORMS: [&str; 3] = ["/console/sign-in", "/console/forgot", "/console/reset"];
-const OPERATORS_FORMS: [&str; 11] = [
+const OPERATORS_FORMS: [&str; 19] = [
     "/console/verification",
     "/console/sign-out",
     "/console/problems/{id}/closure",
+    "/console/review/{id}/decision",
+    "/console/review/{id}/snooze",
+    "/console/risk",
+    "/console/risk/models/{id}/use",
+    "/console/customers/{id}/restriction",
+    "/console/customers/{id}/release",
+    "/console/customers/{id}/allowance",
+    "/console/customers/{id}/snoozes",
     "/console/customers/{id}/grants",
     "/console/customers/{id}/adjustments",
     "/console/grants/{id}/void",
@@ -55,6 +65,7 @@ fn posted(source: &str, sign_in: &str) -> BTreeSet<String> {
         .map(|route| match route.split_once(',').expect("a path and its methods").0 {
             "SIGN_IN" => sign_in.to_owned(),
             "resets::FORGOT" => "/console/forgot".to_owned(),
+            "risk_settings::PATH" => "/console/risk".to_owned(),
             path => path.trim_matches('"').to_owned(),
         })
         .collect()
@@ -103,13 +114,7 @@ impl Visitor {
 
 /// Tokens of a customer's and an operator's session.
 async fn tokens(shop: &Shop) -> (String, String) {
-    let new = NewUser {
-        name: "Ada".to_owned(),
-        email: "ada@example.com".to_owned(),
-        password: PASSWORD.to_owned(),
-        user_agent: String::new(),
-    };
-    let customer = accounts::sign_up(&shop.app, new).await.expect("a customer").token;
+    let customer = account(&shop.app, "Ada", "ada@example.com", PASSWORD).await.token;
     let (email, password) = (OPERATOR.to_owned(), PASSWORD.to_owned());
     let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
     accounts::create_operator(&shop.app, &app::Principal::system(), new).await.expect("an operator");

@@ -4,11 +4,10 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use app::accounts::NewOperator;
-use app::accounts::{
-    Credentials, NewUser, Role, create_operator, operators, revoke_operator, session, sign_in, sign_up,
-};
+use app::accounts::{Credentials, Role, create_operator, operators, revoke_operator, session, sign_in};
 use app::{AppError, Principal};
 use tests::scratch::ScratchDir;
+use tests::shop::account;
 use tests::test_app::on_each_database;
 
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_scrip-under-test");
@@ -27,13 +26,7 @@ fn credentials(email: &str, role: Role) -> Credentials {
 async fn a_customers_address_makes_no_operator_and_an_operators_end_is_the_end_of_their_sessions() {
     on_each_database(async |shop| {
         let (app, system) = (&shop.app, Principal::system());
-        let new = NewUser {
-            name: "Ada".to_owned(),
-            email: "ada@example.com".to_owned(),
-            password: PASSWORD.to_owned(),
-            user_agent: String::new(),
-        };
-        sign_up(app, new).await.expect("a customer");
+        account(app, "Ada", "ada@example.com", PASSWORD).await;
         let refused = create_operator(app, &system, operator(" ADA@example.com")).await;
         assert!(matches!(refused, Err(AppError::Conflict { code: "email_taken", .. })), "{refused:?}");
         let refused = revoke_operator(app, &system, "ada@example.com").await;

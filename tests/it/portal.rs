@@ -1,11 +1,14 @@
 //! The portal by plain HTTP, a cookie jar in hand: what a browser would do, and what it must not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use axum::{Router, http};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
+use store::cold::mails;
 use tests::shop::{Shop, in_each_shop};
 use tower::ServiceExt;
 
@@ -21,6 +24,7 @@ const PAYLOADS: [&str; 4] = [
 
 /// A browser without scripts.
 pub struct Browser {
+    app: app::App,
     pages: Router,
     cookies: BTreeMap<String, String>,
 }
@@ -35,21 +39,25 @@ pub struct Shown {
 
 impl Browser {
     pub fn of(shop: &Shop) -> Browser {
-        Browser {
-            pages: portal::router(shop.app.clone(), &format!("http://{}", shop.address)),
-            cookies: BTreeMap::new(),
-        }
+        Browser::patient(shop, Duration::ZERO)
+    }
+
+    /// One whose page after a payment waits for the payment's event.
+    fn patient(shop: &Shop, payment_wait: Duration) -> Browser {
+        let (app, base) = (shop.app.clone(), format!("http://{}", shop.address));
+        let pages = portal::router_that_waits(app.clone(), &base, payment_wait);
+        Browser { app, pages, cookies: BTreeMap::new() }
     }
 
     /// The same browser at another process of the shop.
     pub fn at(&self, shop: &Shop, app: app::App) -> Browser {
-        let pages = portal::router(app, &format!("http://{}", shop.address));
-        Browser { pages, cookies: self.cookies.clone() }
+        let pages = portal::router(app.clone(), &format!("http://{}", shop.address));
+        Browser { app, pages, cookies: self.cookies.clone() }
     }
 
     /// The same browser with the cookies of a moment ago.
     fn copy(&self) -> Browser {
-        Browser { pages: self.pages.clone(), cookies: self.cookies.clone() }
+        Browser { app: self.app.clone(), pages: self.pages.clone(), cookies: self.cookies.clone() }
     }
 
     pub async fn get(&mut self, path: &str) -> Shown {
@@ -63,6 +71,11 @@ impl Browser {
         let mut all = vec![("form_token", token.as_str())];
         all.extend(fields);
         self.post_as_is(path, &all).await
+    }
+
+    /// Sends a form of ours with the token of the page `from`.
+    pub async fn submit(&mut self, from: &str, path: &str, fields: &[(&str, &str)]) -> Shown {
+        self.post(from, path, fields).await
     }
 
     async fn post_as_is(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
@@ -98,13 +111,45 @@ impl Browser {
         Shown { status, location: headers.get(header::LOCATION).map(text), cookies, body }
     }
 
+    /// Signs up, follows the link of the mail and signs in.
     pub async fn sign_up(&mut self, name: &str, email: &str) -> Shown {
-        let fields = [("name", name), ("email", email), ("password", PASSWORD)];
+        let asked = self.ask_for_an_account(name, email).await;
+        assert_eq!(asked.status, 200, "{asked:?}");
+        let link = self.mailed_to(&email.to_lowercase()).await;
+        assert!(self.get(&link).await.leads_to("/sign-in"), "{link}");
+        self.sign_in(email, PASSWORD).await
+    }
+
+    async fn ask_for_an_account(&mut self, name: &str, email: &str) -> Shown {
+        self.ask_with(name, email, PASSWORD).await
+    }
+
+    async fn ask_with(&mut self, name: &str, email: &str, password: &str) -> Shown {
+        let fields = [("name", name), ("email", email), ("password", password)];
         self.post("/sign-up", "/sign-up", &fields).await
+    }
+
+    /// The link of the last mail that opens an account, from the outbox.
+    async fn mailed_to(&self, email: &str) -> String {
+        let rows = mails::Entity::find().filter(mails::Column::Recipient.eq(email));
+        let rows = rows.order_by_desc(mails::Column::Id).all(self.app.store().reader()).await.expect("rows");
+        let row = rows.iter().find(|row| row.text.contains("/verify?token=")).expect("a mail with a link");
+        format!("/verify?token={}", between(&row.text, "/verify?token=", "\n"))
     }
 
     pub async fn sign_in(&mut self, email: &str, password: &str) -> Shown {
         self.post("/sign-in", "/sign-in", &[("email", email), ("password", password), ("next", "/")]).await
+    }
+
+    pub async fn ask_for_a_password(&mut self, email: &str) {
+        assert!(self.post("/forgot", "/forgot", &[("email", email)]).await.leads_to("/sign-in"));
+    }
+
+    /// Answers where the form leads.
+    pub async fn choose_password(&mut self, token: &str, password: &str) -> String {
+        let fields = [("token", token), ("password", password)];
+        let shown = self.post(&format!("/reset?token={token}"), "/reset", &fields).await;
+        shown.location.unwrap_or_default()
     }
 
     async fn is_signed_in(&mut self) -> bool {
@@ -159,9 +204,7 @@ async fn from_sign_up_to_the_price_formula_of_a_job_in_two_clicks() {
         assert!(browser.get("/").await.body.contains("Create an account"));
         assert!(browser.sign_up("Ada", "Ada@Example.com").await.leads_to("/"), "{}", shop.name);
         let balance = browser.get("/").await;
-        assert!(balance.body.contains("<h1>Balance</h1>") && balance.body.contains("Your account is ready"));
-        let again = browser.get("/").await;
-        assert!(!again.body.contains("Your account is ready"), "a message is shown once");
+        assert!(balance.body.contains("<h1>Balance</h1>"));
 
         let customer = browser.customer().await;
         grant(shop, &customer, "100").await;
@@ -427,7 +470,11 @@ async fn script_in_any_text_field_is_shown_as_text() {
             assert_text(&refused, payload, 400);
             let refused = browser.sign_in(payload, payload).await;
             assert_text(&refused, payload, 400);
-            assert!(browser.sign_up(payload, &format!("p{n}@example.com")).await.leads_to("/"));
+            let email = format!("p{n}@example.com");
+            assert_text(&browser.ask_for_an_account(payload, &email).await, payload, 200);
+            let link = browser.mailed_to(&email).await;
+            assert!(browser.get(&link).await.leads_to("/sign-in"));
+            assert!(browser.sign_in(&email, PASSWORD).await.leads_to("/"));
             let fields = [("name", *payload), ("once", "0123456789abcdef")];
             assert_text(&browser.post("/developers", "/developers/keys", &fields).await, payload, 200);
             assert!(
@@ -471,19 +518,124 @@ fn assert_text(shown: &Shown, payload: &str, status: u16) {
     }
 }
 
+/// What a page says, without what differs from one showing to the next.
+fn said(shown: &Shown) -> String {
+    let token = between(&shown.body, "name=\"form_token\" value=\"", "\"");
+    if token.is_empty() { shown.body.clone() } else { shown.body.replace(token, "") }
+}
+
 #[tokio::test]
-async fn an_address_is_proven_by_the_link_that_was_mailed() {
+async fn an_account_opens_with_the_link_that_was_mailed() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        let asked = browser.ask_for_an_account("Ada", "ada@example.com").await;
+        assert!(asked.status == 200 && asked.body.contains("<strong>ada@example.com</strong>"), "{asked:?}");
+        assert!(!asked.body.contains("token=") && !asked.cookies.iter().any(|c| c.contains("session")));
+        let early = browser.sign_in("ada@example.com", PASSWORD).await;
+        assert_eq!(early.status, 400, "{}: nobody signs in before the link", shop.name);
+        shop.settle().await;
+        let mail = shop.sent.lock().expect("no panic holds it").first().expect("a mail").letter.clone();
+        let path = format!("/verify?token={}", between(&mail.text, "/verify?token=", "\n"));
+        assert!(browser.get("/verify?token=0").await.leads_to("/sign-in"));
+        assert_eq!(browser.sign_in("ada@example.com", PASSWORD).await.status, 400);
+        assert!(browser.get(&path).await.leads_to("/sign-in"));
+        assert!(browser.get("/sign-in").await.body.contains("Your account is open."));
+        assert!(!browser.get("/sign-in").await.body.contains("Your account is open."), "shown once");
+        assert!(browser.sign_in("ada@example.com", PASSWORD).await.leads_to("/"));
+        assert!(browser.get("/settings").await.body.contains("class=\"tag good\">proven"));
+        assert!(browser.get(&path).await.leads_to("/"), "a link may be followed twice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_up_does_not_tell_whose_address_is_taken() {
+    in_each_shop(async |shop| {
+        let system = app::Principal::system();
+        let operator = app::accounts::NewOperator {
+            email: "olga@example.com".to_owned(),
+            name: "Olga".to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        app::accounts::create_operator(&shop.app, &system, operator).await.expect("an operator");
+        let mut ada = Browser::of(shop);
+        ada.sign_up("Ada", "ada@example.com").await;
+        shop.settle().await;
+        let before = shop.sent.lock().expect("no panic holds it").len();
+
+        let mut answers = Vec::new();
+        for email in ["nobody@example.com", "ADA@example.com", "olga@example.com", "ada@example.com"] {
+            let mut thief = Browser::of(shop);
+            let asked = thief.ask_with("Eve", email, "a word of the thief").await;
+            // Trying the password that one has just chosen tells nothing either.
+            let tried = thief.sign_in(email, "a word of the thief").await;
+            let words = [said(&asked), said(&tried)].map(|page| page.replace(email, ""));
+            answers.push((asked.status, tried.status, asked.cookies.len(), words));
+        }
+        assert_eq!((answers[0].0, answers[0].1), (200, 400));
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{}: {answers:?}", shop.name);
+        let customers = app::customers::list(&shop.app, &system, None, &app::PageRequest::default()).await;
+        assert_eq!(customers.expect("a list").data.iter().filter(|c| c.name == "Eve").count(), 1);
+
+        shop.settle().await;
+        let sent: Vec<_> =
+            shop.sent.lock().expect("no panic holds it").iter().skip(before).cloned().collect();
+        let to = |email: &str| sent.iter().filter(|mail| mail.recipient == email).collect::<Vec<_>>();
+        let owner = to("ada@example.com");
+        assert_eq!(owner.len(), 1, "{}: two in ten minutes are one mail", shop.name);
+        let text = &owner[0].letter.text;
+        assert!(
+            text.contains("Hello Ada,") && text.contains("/sign-in\n") && text.contains("/forgot\n"),
+            "{text}"
+        );
+        assert!(to("olga@example.com")[0].letter.text.contains("/console/sign-in\n"));
+        assert!(to("nobody@example.com")[0].letter.text.contains("/verify?token="));
+        assert!(ada.get("/settings").await.body.contains("value=\"Ada\""), "nothing of hers has changed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_that_was_never_proven_can_be_signed_up_again() {
+    in_each_shop(async |shop| {
+        let mut first = Browser::of(shop);
+        first.ask_for_an_account("Eve", "ada@example.com").await;
+        let old = first.mailed_to("ada@example.com").await;
+        let mut ada = Browser::of(shop);
+        ada.ask_with("Ada", "ada@example.com", "another horse entirely").await;
+        assert_eq!(ada.mailed_to("ada@example.com").await, old, "the first mail has just been sent");
+        shop.clock.advance_seconds(601);
+        ada.ask_with("Ada", "ada@example.com", "another horse entirely").await;
+        let link = ada.mailed_to("ada@example.com").await;
+        assert_ne!(link, old);
+        assert!(first.get(&old).await.leads_to("/sign-in"));
+        assert_eq!(
+            first.sign_in("ada@example.com", PASSWORD).await.status,
+            400,
+            "the earlier link has ended"
+        );
+        assert!(ada.get(&link).await.leads_to("/sign-in"));
+        assert_eq!(first.sign_in("ada@example.com", PASSWORD).await.status, 400, "so has its password");
+        assert!(ada.sign_in("ada@example.com", "another horse entirely").await.leads_to("/"));
+        assert!(ada.get("/settings").await.body.contains("value=\"Ada\""));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_for_a_key_that_is_sent_twice_makes_one_and_with_other_fields_none() {
     in_each_shop(async |shop| {
         let mut browser = Browser::of(shop);
         browser.sign_up("Ada", "ada@example.com").await;
-        assert!(browser.get("/settings").await.body.contains("not proven yet"));
-        shop.settle().await;
-        let mail = shop.sent.lock().expect("no panic holds it").first().expect("a welcome").letter.clone();
-        let path = tests::shop::path_of(between(&mail.text, "reach you:\n\n", "\n"));
-        assert!(path.starts_with("/verify?token="), "{}", mail.text);
-        assert!(browser.get("/verify?token=0").await.leads_to("/sign-in"));
-        assert!(browser.get(&path).await.leads_to("/"));
-        assert!(browser.get("/settings").await.body.contains("class=\"tag good\">proven"));
+        let form = |name: &'static str| [("name", name), ("once", "0123456789abcdef")];
+        let made = browser.post("/developers", "/developers/keys", &form("Laptop")).await.body;
+        assert!(made.contains("<code class=\"secret\">ck_"));
+        let again = browser.post("/developers", "/developers/keys", &form("Laptop")).await;
+        assert!(again.status == 200 && again.body.contains("was made before"), "{again:?}");
+        let other = browser.post("/developers", "/developers/keys", &form("Server")).await;
+        assert!(other.status == 400 && other.body.contains("Nothing new was made"), "{other:?}");
+        let page = browser.get("/developers").await.body;
+        assert_eq!(page.matches("/revocation\"").count(), 1, "{page}");
     })
     .await;
 }
@@ -513,13 +665,18 @@ async fn credits_come_from_the_verified_event_and_not_from_the_way_back() {
         }
         let back = "/buy/return/0123456789abcdef";
         let early = browser.get(back).await.body;
-        assert!(early.contains("Waiting for the payment") && early.contains("http-equiv=\"refresh\""));
+        assert!(early.contains("Waiting for the payment") && early.contains(&format!("href=\"{back}\"")));
+        assert!(!early.contains("http-equiv"), "a page that reloads itself takes the reader's place away");
         let went_to = shop.pay(&json!({"url": url}), tests::shop::SUCCESS).await;
         assert!(went_to.ends_with(back), "{went_to}");
         assert!(browser.get(back).await.body.contains("Waiting"), "the way back proves nothing");
-        shop.settle().await;
+        // A page that waits, and the event that comes meanwhile: no second look is needed.
+        let mut patient = Browser::patient(shop, Duration::from_secs(600));
+        patient.cookies.clone_from(&browser.cookies);
+        let (done, ()) = tokio::join!(patient.get(back), shop.settle());
+        assert!(done.body.contains("Thank you") && done.body.contains("+500"), "{}", done.body);
         let done = browser.get(back).await.body;
-        assert!(done.contains("Thank you") && done.contains("+500") && !done.contains("refresh"), "{done}");
+        assert!(done.contains("Thank you") && !done.contains("Look again"), "{done}");
         assert!(browser.get("/").await.body.contains("<strong>500</strong> credits"));
     })
     .await;

@@ -1,6 +1,6 @@
 //! rules.md, "Idempotency": keys replay for 90 days at least; what has had its time is forgotten.
 
-use app::accounts::{self, NewUser};
+use app::accounts;
 use app::work;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
@@ -20,14 +20,10 @@ async fn kept(shop: &Shop) -> [u64; 4] {
     ]
 }
 
+/// Somebody with a proven address and one session.
 async fn sign_up(shop: &Shop, name: &str) {
-    let new = NewUser {
-        name: name.to_owned(),
-        email: format!("{name}@example.com"),
-        password: "correct horse battery".to_owned(),
-        user_agent: "test".to_owned(),
-    };
-    accounts::sign_up(&shop.app, new).await.unwrap();
+    let email = format!("{name}@example.com");
+    tests::shop::account(&shop.app, name, &email, "correct horse battery").await;
 }
 
 fn is_replayed(answer: &Answer) -> bool {

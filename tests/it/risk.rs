@@ -1,6 +1,6 @@
 //! Abuse: what is seen, what follows from it by itself, and what people make of it.
 
-use app::accounts::{self, NewOperator, NewUser, Role, Session};
+use app::accounts::{self, NewOperator, Role, Session};
 use app::audit::Act;
 use app::risk::cases::{self, Decision, Ruling};
 use app::risk::{exceptions, models, on_hold, pulse, shadow};
@@ -433,7 +433,7 @@ async fn schedule(app: &TestApp) -> String {
     row.last_result.unwrap_or_default()
 }
 
-async fn operator(app: &App) -> Session {
+pub async fn operator(app: &App) -> Session {
     let email = "olga@example.com";
     let password = "three sunny words";
     let new = NewOperator { email: email.to_owned(), name: "Olga".to_owned(), password: password.to_owned() };
@@ -498,16 +498,9 @@ async fn a_customer_on_hold_is_told_and_lifts_it_by_a_mail() {
 }
 
 /// Signed up in the portal, with credits, and held because a rule is certain.
-async fn held_customer(shop: &Shop) -> (Session, WalletId) {
+pub async fn held_customer(shop: &Shop) -> (Session, WalletId) {
     let password = "correct horse battery";
-    let new = NewUser {
-        name: "Eve".to_owned(),
-        email: "eve@example.com".to_owned(),
-        password: password.to_owned(),
-        user_agent: "test".to_owned(),
-    };
-    accounts::sign_up(&shop.app, new).await.unwrap();
-    let session = signed_in(&shop.app, Role::Customer, "eve@example.com", password).await;
+    let session = tests::shop::account(&shop.app, "Eve", "eve@example.com", password).await.session;
     let customer = session.user.customer.unwrap();
     let grant = json!({"customer": customer.to_string(), "credits": "1000", "kind": "promo"});
     assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);

@@ -88,6 +88,9 @@ pub struct AppConfig {
     /// How long first answers are kept that have no place in the journal;
     /// [`retention::IDEMPOTENCY_DAYS_MIN`] or more.
     pub idempotency_days: i64,
+    /// Mails stay in a folder of the machine that shows the pages, and nobody else reaches it: then a page
+    /// shows the link that a mail would have brought.
+    pub shows_mailed_links: bool,
 }
 
 struct Inner {
@@ -184,6 +187,7 @@ impl Default for AppConfig {
             console_url: "http://127.0.0.1:8080".to_owned(),
             hot_rows: 1_000_000,
             idempotency_days: retention::IDEMPOTENCY_DAYS_MIN,
+            shows_mailed_links: false,
         }
     }
 }

@@ -205,12 +205,8 @@ fn masked(text: &str) -> String {
 }
 
 fn sent_mail(row: mails::Model) -> Result<SentMail, AppError> {
-    let state = match row.state.as_str() {
-        PENDING => MailState::Pending,
-        SENT => MailState::Sent,
-        FAILED => MailState::Failed,
-        other => return Err(StoreError::Corrupt(format!("mail {}: state {other}", row.id)).into()),
-    };
+    let corrupt = || StoreError::Corrupt(format!("mail {}: state {}", row.id, row.state));
+    let state = MailState::of(&row.state).ok_or_else(corrupt)?;
     Ok(SentMail {
         id: row.id,
         key: row.key,
@@ -228,6 +224,10 @@ fn sent_mail(row: mails::Model) -> Result<SentMail, AppError> {
 }
 
 impl MailState {
+    pub fn of(text: &str) -> Option<MailState> {
+        [MailState::Pending, MailState::Sent, MailState::Failed].into_iter().find(|s| s.as_str() == text)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             MailState::Pending => PENDING,

@@ -75,6 +75,16 @@ pub struct PasswordReset {
     pub link_expires_at: Timestamp,
 }
 
+/// To the owner of an address with which somebody wanted to sign up again.
+#[derive(Clone, Debug)]
+pub struct KnownAddress {
+    pub sender: String,
+    pub name: String,
+    pub sign_in_url: String,
+    /// Where a new password is asked for.
+    pub forgot_url: String,
+}
+
 /// For operators: what a customer reported about a receipt.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -190,6 +200,7 @@ message!(Receipt, "mail/receipt.txt", "mail/receipt.html");
 message!(Expiring, "mail/expiring.txt", "mail/expiring.html");
 message!(LowBalance, "mail/low_balance.txt", "mail/low_balance.html");
 message!(PasswordReset, "mail/password_reset.txt", "mail/password_reset.html");
+message!(KnownAddress, "mail/known_address.txt", "mail/known_address.html");
 message!(Problem, "mail/problem.txt", "mail/problem.html");
 message!(Held, "mail/held.txt", "mail/held.html");
 message!(Released, "mail/released.txt", "mail/released.html");
@@ -199,7 +210,7 @@ message!(Digest, "mail/digest.txt", "mail/digest.html");
 
 impl Welcome {
     fn subject(&self) -> String {
-        format!("Confirm your address for {}", self.sender)
+        format!("Open your account at {}", self.sender)
     }
 }
 
@@ -231,6 +242,12 @@ impl LowBalance {
 impl PasswordReset {
     fn subject(&self) -> String {
         format!("Choose a new password for {}", self.sender)
+    }
+}
+
+impl KnownAddress {
+    fn subject(&self) -> String {
+        format!("You already have an account at {}", self.sender)
     }
 }
 
@@ -350,6 +367,12 @@ mod tests {
             reset_url: "https://credits.example.com/reset?token=3q2-7w".to_owned(),
             link_expires_at: at("2026-03-01T13:00:00Z"),
         };
+        let known = KnownAddress {
+            sender: sender(),
+            name: name(),
+            sign_in_url: "https://credits.example.com/sign-in".to_owned(),
+            forgot_url: "https://credits.example.com/forgot".to_owned(),
+        };
         let problem = Problem {
             sender: sender(),
             customer: name(),
@@ -394,6 +417,7 @@ mod tests {
             ("case_alert", case.letter().unwrap()),
             ("appeal", appeal.letter().unwrap()),
             ("password_reset", reset.letter().unwrap()),
+            ("known_address", known.letter().unwrap()),
             ("problem", problem.letter().unwrap()),
             ("welcome", welcome.letter().unwrap()),
             ("receipt", receipt.letter().unwrap()),

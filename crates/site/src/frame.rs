@@ -110,13 +110,13 @@ fn error_page(failure: &Failure, request_id: &str) -> Response {
     if let Failure::Broken(what) = failure {
         tracing::error!(what, "a page failed");
     }
-    let page = ErrorPage {
-        shell: Shell::plain(failure.title()),
-        advice: failure.advice(),
-        request_id: request_id.to_owned(),
-    };
-    let html = page.render().unwrap_or_else(|_| failure.title().to_owned());
+    let html = written(failure, request_id).unwrap_or_else(|_| failure.title().to_owned());
     (failure.status(), Html(html)).into_response()
+}
+
+fn written(failure: &Failure, request_id: &str) -> askama::Result<String> {
+    let (shell, request_id) = (Shell::plain(failure.title()), request_id.to_owned());
+    ErrorPage { shell, advice: failure.advice(), request_id }.render()
 }
 
 /// The headers that every answer of a page has.
@@ -135,4 +135,35 @@ fn secured(mut response: Response, request_id: &str) -> Response {
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_page_and_tells_nothing_of_the_inside() {
+        let script = "<script>alert(1)</script>".to_owned();
+        for (failure, status) in [
+            (Failure::NotFound, 404),
+            (Failure::ForeignForm, 403),
+            (Failure::UnreadableForm, 400),
+            (Failure::Invalid(script.clone()), 400),
+            (Failure::Busy, 503),
+            (Failure::Broken(script), 500),
+        ] {
+            let html = written(&failure, "req_1").unwrap();
+            assert_eq!(failure.status().as_u16(), status);
+            assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{html}");
+            let heading = format!("<h1>{}</h1>", failure.title());
+            assert!(
+                html.contains(&heading) && html.contains("req_1") && html.contains("href=\"/\""),
+                "{html}"
+            );
+            assert!(!html.contains("<script") && !html.contains("{{") && !html.contains("{%"), "{html}");
+            let is_told = html.contains("&#60;script&#62;");
+            assert_eq!(is_told, matches!(failure, Failure::Invalid(_)), "{failure:?}: {html}");
+        }
+        assert!(!written(&Failure::NotFound, "").unwrap().contains("Number of this request"));
+    }
 }

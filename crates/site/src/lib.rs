@@ -23,8 +23,15 @@ pub use failure::Failure;
 pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
-pub use shell::{Flash, NavItem, Shell, Tone, render};
+pub use shell::{Banner, Flash, NavItem, Shell, Tone, render};
 pub use visitor::{Member, Visitor, local_path};
+
+/// A value for the query of a link.
+pub fn escaped(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let escape = |b: u8| if is_plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    text.bytes().map(escape).collect()
+}
 
 /// One set of pages for one kind of user.
 #[derive(Clone)]

@@ -19,6 +19,8 @@ pub struct Shell {
     pub user: Option<String>,
     pub sign_out_path: &'static str,
     pub flash: Option<Flash>,
+    /// What somebody must know on every page.
+    pub banner: Option<Banner>,
     pub form_token: String,
     /// In front of links to the public pages.
     pub public_pages: String,
@@ -36,6 +38,14 @@ pub struct NavItem {
 pub struct Flash {
     pub tone: Tone,
     pub text: String,
+}
+
+/// One sentence and the page that says more.
+#[derive(Clone, Debug)]
+pub struct Banner {
+    pub text: &'static str,
+    pub path: &'static str,
+    pub label: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +68,7 @@ impl Shell {
             user: None,
             sign_out_path: "/sign-out",
             flash: None,
+            banner: None,
             form_token: String::new(),
             public_pages: String::new(),
         }

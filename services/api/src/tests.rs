@@ -326,3 +326,17 @@ fn the_page_needs_no_script_and_nothing_from_elsewhere() {
     }
     assert!(!docs::STYLE.contains("url("));
 }
+
+#[test]
+fn a_description_of_the_document_is_text_on_the_page() {
+    let mut document = openapi();
+    let written = "</code><script>alert(1)</script> and `<img src=x>`";
+    document["info"]["description"] = json!(written);
+    for operation in document["paths"].as_object_mut().unwrap().values_mut() {
+        for (_, operation) in operation.as_object_mut().unwrap() {
+            (operation["summary"], operation["description"]) = (json!(written), json!(written));
+        }
+    }
+    let page = docs::render(&document).unwrap();
+    assert!(!page.contains("<script") && !page.contains("<img") && page.contains("&#60;script&#62;"));
+}

@@ -4,7 +4,7 @@ use app::audit::AuditRow;
 use app::customers::Customer;
 use app::holds::Hold;
 use app::payments::{self, Checkout};
-use app::statements::{self, Period, Statement};
+use app::statements::{self, Filter, Period, Statement};
 use app::wallets::{LotView, WalletView};
 use app::{App, CustomerRef, Principal, audit, customers, holds, wallets};
 use askama::Template;
@@ -17,6 +17,7 @@ use site::{Failure, Member, Shell, credits, instant, money, render, signed_credi
 use crate::acts::{AdjustFields, GrantFields};
 use crate::list::ListQuery;
 use crate::purchases::{Purchase, purchase};
+use crate::risk::{self, Panel, Standing};
 use crate::{Console, by, shell};
 
 /// Open holds of one page.
@@ -31,10 +32,13 @@ pub struct CustomerPage {
     pub balance: Vec<(&'static str, String)>,
     pub grant: GrantFields,
     pub adjust: AdjustFields,
+    pub risk: Panel,
     pub lots: Vec<Lot>,
     pub holds: Vec<OpenHold>,
     pub purchases: Vec<Purchase>,
     pub identity: Vec<(&'static str, String)>,
+    /// What is looked for in the statement; empty: nothing.
+    pub query: String,
     pub rows: Vec<Row>,
     pub next: Option<String>,
     pub audit: Vec<AuditLine>,
@@ -81,9 +85,12 @@ pub struct AuditLine {
 pub struct Dossier {
     pub customer: Customer,
     pub wallet: WalletView,
+    pub standing: Standing,
     pub holds: Vec<Hold>,
     pub purchases: Vec<Checkout>,
     pub statement: Statement,
+    /// What was looked for in the statement, whose rows are those found.
+    pub query: String,
     pub audit: Vec<AuditRow>,
 }
 
@@ -102,11 +109,18 @@ pub async fn show(
 pub async fn load(app: &App, by: &Principal, id: CustomerId, query: &ListQuery) -> Result<Dossier, Failure> {
     let customer = CustomerRef::Id(id);
     let all = Period { from: Timestamp::EPOCH, to: app.now().plus_seconds(1) };
+    let mut statement = statements::statement(app, by, &customer, all, &query.page()).await?;
+    if !query.text().is_empty() {
+        let filter = Filter { text: Some(query.text().to_owned()), ..Filter::default() };
+        statement.rows = statements::search(app, by, &customer, (all, &filter), &query.page()).await?;
+    }
     Ok(Dossier {
+        statement,
+        query: query.text().to_owned(),
+        standing: risk::load(app, by, id).await?,
         wallet: wallets::view(app, by, &customer, None).await?,
         holds: holds::open(app, by, &customer, HOLDS).await?,
         purchases: payments::list(app, by, &customer, &ListQuery::default().page()).await?.data,
-        statement: statements::statement(app, by, &customer, all, &query.page()).await?,
         audit: audit::list(app, by, Some(id), &ListQuery::default().page()).await?.data,
         customer: customers::get(app, by, &customer).await?,
     })
@@ -140,6 +154,7 @@ pub fn view(shell: Shell, of: &Dossier, grant: GrantFields, adjust: AdjustFields
         ],
         grant,
         adjust,
+        risk: risk::panel(&of.standing, wallet),
         lots: wallet.lots.iter().map(lot).collect(),
         holds: of.holds.iter().map(hold).collect(),
         purchases: of.purchases.iter().map(purchase).collect(),
@@ -151,7 +166,8 @@ pub fn view(shell: Shell, of: &Dossier, grant: GrantFields, adjust: AdjustFields
             ("Now", credits(statement.closing)),
         ],
         rows: statement.rows.data.iter().map(row).collect(),
-        next: cursor.map(|cursor| format!("{path}?cursor={cursor}#statement")),
+        next: cursor.map(|cursor| next_path(&path, cursor, &of.query)),
+        query: of.query.clone(),
         audit: of.audit.iter().map(audit_line).collect(),
         path,
     }
@@ -212,6 +228,13 @@ pub fn audit_line(row: &AuditRow) -> AuditLine {
         reason: row.reason.clone(),
         state: row.state.clone(),
     }
+}
+
+/// The next rows of the statement, of those that are looked for.
+fn next_path(path: &str, cursor: &str, query: &str) -> String {
+    let pairs = [("cursor", cursor), ("q", query)].into_iter().filter(|(_, value)| !value.is_empty());
+    let pairs = pairs.map(|(name, value)| format!("{name}={}", site::escaped(value)));
+    format!("{path}?{}#statement", pairs.collect::<Vec<_>>().join("&"))
 }
 
 fn minus(credits: Credits) -> Credits {

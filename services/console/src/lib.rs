@@ -3,6 +3,7 @@
 
 mod acts;
 mod audit;
+mod charts;
 mod customer;
 mod customers;
 mod list;
@@ -12,6 +13,9 @@ mod problems;
 mod purchases;
 mod queues;
 mod resets;
+mod review;
+mod risk;
+mod risk_settings;
 mod sign_in;
 mod unpaid;
 
@@ -54,10 +58,20 @@ fn pages(site: Site) -> Router {
         .route("/console/reset", get(resets::reset_form).post(resets::reset))
         .route("/console/problems", get(problems::list))
         .route("/console/problems/{id}/closure", post(problems::close))
+        .route(review::PATH, get(review::list))
+        .route("/console/review/{id}", get(review::show))
+        .route("/console/review/{id}/decision", post(review::decide))
+        .route("/console/review/{id}/snooze", post(review::snooze))
+        .route(risk_settings::PATH, get(risk_settings::show).post(risk_settings::change))
+        .route("/console/risk/models/{id}/use", post(risk_settings::roll_back))
         .route("/console/customers", get(customers::list))
         .route("/console/customers/{id}", get(customer::show))
         .route("/console/customers/{id}/grants", post(acts::grant))
         .route("/console/customers/{id}/adjustments", post(acts::adjust))
+        .route("/console/customers/{id}/restriction", post(risk::restrict))
+        .route("/console/customers/{id}/release", post(risk::release))
+        .route("/console/customers/{id}/allowance", post(risk::allow))
+        .route("/console/customers/{id}/snoozes", post(risk::end_snooze))
         .route("/console/grants/{id}/void", get(acts::ask_void).post(acts::void))
         .route("/console/purchases/{id}/refund", get(purchases::ask_refund).post(purchases::refund))
         .route("/console/receipts/{id}/reversal", get(acts::ask_reverse).post(acts::reverse))
@@ -83,9 +97,11 @@ impl FromRef<Console> for Site {
     }
 }
 
-const NAV: [(&str, &str); 9] = [
+const NAV: [(&str, &str); 11] = [
     ("Overview", "/console"),
     ("Customers", "/console/customers"),
+    ("Review", review::PATH),
+    ("Risk", risk_settings::PATH),
     ("Problems", "/console/problems"),
     ("Webhooks", "/console/webhooks"),
     ("Work", "/console/outbox"),
@@ -127,6 +143,14 @@ fn flash(code: &str) -> Option<Flash> {
         ),
         "again" => (Tone::Good, "It will be handled again within moments."),
         "waiting" => (Tone::Note, "It waits for its next attempt already."),
+        "decided" => (Tone::Good, "The case is decided."),
+        "snoozed" => (Tone::Good, "The rule is silent about this customer."),
+        "held" => (Tone::Good, "New work of this customer waits. What runs already goes on."),
+        "released" => (Tone::Good, "The customer may begin new work."),
+        "allowed" => (Tone::Good, "The list of those who are never acted on is changed."),
+        "awake" => (Tone::Good, "The rule counts for this customer again."),
+        "risk-saved" => (Tone::Good, "The new version is in force; every process follows within seconds."),
+        "model-used" => (Tone::Good, "This model speaks now; the one before has retired."),
         "closed" => (Tone::Good, "The problem is closed."),
         "reset-sent" => (
             Tone::Good,

@@ -2,6 +2,7 @@
 
 use app::PageRequest;
 use serde::Deserialize;
+use site::Failure;
 
 /// Rows of a page.
 const ROWS: u64 = 25;
@@ -36,6 +37,13 @@ impl ListQuery {
 
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref().filter(|state| !state.is_empty())
+    }
+
+    /// The state asked for, when it is one of `states`.
+    pub fn one_of(&self, states: &[&'static str]) -> Result<Option<&'static str>, Failure> {
+        let Some(text) = self.state() else { return Ok(None) };
+        let known = states.iter().copied().find(|state| *state == text);
+        known.map(Some).ok_or_else(|| Failure::Invalid(format!("There is no state {text}.")))
     }
 
     pub fn text(&self) -> &str {

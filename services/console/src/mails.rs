@@ -43,7 +43,7 @@ pub async fn list(
     member: Member,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Failure> {
-    let state = query.state().map(state_of).transpose()?;
+    let state = query.one_of(&STATES)?.and_then(MailState::of);
     let page = mails::list(console.site.app(), &by(&member), state, &query.page()).await?;
     let page = MailsPage {
         shell: shell("Mails", PATH, &member),
@@ -108,10 +108,4 @@ fn outcome(mail: &SentMail) -> String {
         (Some(error), None) => error.clone(),
         (None, None) => format!("next attempt {}", instant(mail.next_attempt_at)),
     }
-}
-
-fn state_of(text: &str) -> Result<MailState, Failure> {
-    let states = [MailState::Pending, MailState::Sent, MailState::Failed];
-    let unknown = || Failure::Invalid(format!("There is no state {text}."));
-    states.into_iter().find(|state| state.as_str() == text).ok_or_else(unknown)
 }

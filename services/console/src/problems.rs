@@ -37,10 +37,8 @@ pub async fn list(
     member: Member,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Failure> {
-    let known = |state: &str| STATES.into_iter().find(|known| *known == state);
-    let unknown = |state: &str| Failure::Invalid(format!("There is no state {state}."));
-    let state = query.state().map(|state| known(state).ok_or_else(|| unknown(state))).transpose()?;
-    let page = problems::list(console.site.app(), &by(&member), state, &query.page()).await?;
+    let page =
+        problems::list(console.site.app(), &by(&member), query.one_of(&STATES)?, &query.page()).await?;
     let page = ProblemsPage {
         shell: shell("Problems", PATH, &member),
         filters: query.filters(PATH, &STATES),

@@ -70,7 +70,9 @@ pub async fn events(
     member: Member,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Failure> {
-    let page = queues::events(console.site.app(), &by(&member), query.state(), &query.page()).await?;
+    let page =
+        queues::events(console.site.app(), &by(&member), query.one_of(&queues::STATES)?, &query.page())
+            .await?;
     let page = QueuePage {
         shell: shell("Webhooks", EVENTS, &member),
         about: "Events that gateways sent, verified and stored before they were answered.",
@@ -106,7 +108,8 @@ pub async fn work(
     member: Member,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Failure> {
-    let page = queues::work(console.site.app(), &by(&member), query.state(), &query.page()).await?;
+    let page =
+        queues::work(console.site.app(), &by(&member), query.one_of(&queues::STATES)?, &query.page()).await?;
     let page = QueuePage {
         shell: shell("Work", WORK, &member),
         about: "What changes left to be done: credits to move, calls to gateways. Failed rows are dead \

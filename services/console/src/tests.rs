@@ -8,6 +8,12 @@ use app::overview::Overview;
 use app::payments::{Checkout, CheckoutState};
 use app::problems::Problem;
 use app::queues::{Event, Progress, Schedule, Work};
+use app::risk::cases;
+use app::risk::exceptions::Snooze;
+use app::risk::models::{Metrics, Model};
+use app::risk::score::Scored;
+use app::risk::settings::{RuleState, Settings, Version};
+use app::risk::shadow;
 use app::statements::{Row, Statement};
 use app::unpaid::Unpaid;
 use app::verification::{Found, Verification};
@@ -21,7 +27,11 @@ use uuid::Uuid;
 
 use crate::acts::{AdjustFields, ConfirmPage, GrantFields, ReasonFields};
 use crate::list::ListQuery;
-use crate::{audit, customer, customers, mails, overview, problems, queues, resets, sign_in, unpaid};
+use crate::risk::Standing;
+use crate::{
+    audit, customer, customers, mails, overview, problems, queues, resets, review, risk_settings, sign_in,
+    unpaid,
+};
 
 const SCRIPT: &str = "<script>alert(\"x\")</script>";
 
@@ -111,6 +121,72 @@ fn bought() -> Checkout {
     }
 }
 
+fn a_reason() -> cases::Reason {
+    cases::Reason { name: "scraper".to_owned(), strength: 0.75, sentence: text() }
+}
+
+fn a_case(is_open: bool) -> cases::Case {
+    cases::Case {
+        id: kernel::CaseId::from_uuid(Uuid::from_u128(9)),
+        customer: customer_id(),
+        wallet: wallet(),
+        is_open,
+        verdict: "restrict".to_owned(),
+        score: 0.914,
+        reasons: vec![a_reason(), cases::Reason { name: "unusual".to_owned(), ..a_reason() }],
+        features: [(text(), 3.25)].into(),
+        model: Some(text()),
+        settings: 3,
+        at_risk: Credits::whole(4_321),
+        is_restricted: is_open,
+        restricted_until: Some(at()),
+        step_up: "verify_mail".to_owned(),
+        opened_at: at(),
+        seen_at: at(),
+        decision: (!is_open).then_some(cases::Decision::Confirmed),
+        note: Some(text()),
+        decided_by: Some(text()),
+        closed_at: Some(at()),
+        appeal: Some(text()),
+        appealed_at: Some(at()),
+    }
+}
+
+fn a_day() -> cases::Day {
+    cases::Day { day: at(), score: 0.5, features: [("credits_day".to_owned(), 2.0)].into() }
+}
+
+fn a_snooze() -> Snooze {
+    Snooze {
+        customer: customer_id(),
+        rule: "scraper".to_owned(),
+        until: at(),
+        author: text(),
+        reason: text(),
+        created_at: at(),
+    }
+}
+
+fn standing() -> Standing {
+    Standing {
+        scored: Scored {
+            customer: customer_id(),
+            score: 0.875,
+            verdict: "restrict".to_owned(),
+            reasons: vec![a_reason()],
+            features: Default::default(),
+            model: None,
+            settings: 1,
+            is_allowed: false,
+            as_of: at(),
+        },
+        cases: vec![a_case(true)],
+        days: vec![a_day()],
+        snoozes: vec![a_snooze()],
+        decided: Some((text(), text())),
+    }
+}
+
 fn dossier() -> customer::Dossier {
     let grant = GrantId { wallet: wallet(), seq: 1 };
     let lot = LotView {
@@ -142,6 +218,7 @@ fn dossier() -> customer::Dossier {
         reason: Some(text()),
         is_reversed: false,
         is_posted: true,
+        restriction: None,
     };
     customer::Dossier {
         customer: Customer {
@@ -163,8 +240,15 @@ fn dossier() -> customer::Dossier {
             debt: Credits::ZERO,
             lots: vec![lot],
             open_holds: 1,
+            restriction: Some(ledger::Restriction {
+                seq: 3,
+                since: at(),
+                until: None,
+                step_up: ledger::StepUp::Review,
+            }),
             as_of: at(),
         },
+        standing: standing(),
         holds: Vec::new(),
         purchases: vec![bought()],
         statement: Statement {
@@ -176,6 +260,7 @@ fn dossier() -> customer::Dossier {
             closing: Credits::whole(1_240),
             rows: Page { data: vec![row], next_cursor: Some("2".to_owned()) },
         },
+        query: text(),
         audit: vec![audit_row()],
     }
 }
@@ -216,9 +301,93 @@ fn a_customer_is_shown_with_their_statement_and_what_can_be_done() {
     let grant = GrantFields { reason: text(), credits: text(), ..GrantFields::fresh() };
     let adjust = AdjustFields { reason: text(), ..AdjustFields::fresh() };
     let html = check("customer", &customer::view(shell(), &dossier(), grant, adjust));
-    for shown in ["1,234", "\u{2212}5", "$450.00", "/void\"", "/reversal\"", "/refund\"", "cursor=2"] {
+    for shown in [
+        "1,234",
+        "\u{2212}5",
+        "$450.00",
+        "/void\"",
+        "/reversal\"",
+        "/refund\"",
+        "/release\"",
+        "/allowance\"",
+        "cursor=2&#38;q=%3Cscript",
+    ] {
         assert!(html.contains(shown), "{shown}");
     }
+}
+
+#[test]
+fn the_queue_shows_what_is_at_stake_and_how_often_rules_were_right() {
+    let precision = cases::Precision { rule: text(), confirmed: 7, dismissed: 2 };
+    let page = review::QueuePage {
+        shell: shell(),
+        open: 2,
+        rows: vec![review::row(&a_case(true)), review::row(&a_case(false))],
+        precision: vec![review::precision(&precision)],
+    };
+    let html = check("review", &page);
+    for shown in ["4,321", "0.91", "7 of 9, 78 %", "the customer wrote", "confirmed"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+}
+
+#[test]
+fn a_case_is_decided_while_it_is_open_and_shows_its_evidence() {
+    let evidence = |is_open| cases::Evidence {
+        case: a_case(is_open),
+        customer_name: text(),
+        customer_email: text(),
+        days: vec![a_day()],
+        earlier: vec![a_case(false)],
+        snoozed: vec![a_snooze()],
+    };
+    let next = Some("/console/review/cas_1".to_owned());
+    let html = check("case", &review::view(shell(), &evidence(true), next.clone()));
+    for shown in ["accesskey=\"c\"", "accesskey=\"d\"", "4,321", "<svg", "/snooze\"", "on hold until"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    assert_eq!(html.matches("/snooze\"").count(), 1, "what is no rule cannot be silenced");
+    let closed = check("case", &review::view(shell(), &evidence(false), next));
+    assert!(!closed.contains("/decision\"") && closed.contains("Next case"), "{closed}");
+}
+
+#[test]
+fn rules_thresholds_and_models_are_shown_with_what_they_did() {
+    let mut settings = Settings::default();
+    settings.rules.insert("scraper".to_owned(), RuleState::Shadow);
+    let version = Version { version: 1, settings, author: text(), reason: text(), created_at: Some(at()) };
+    let rule = shadow::Rule {
+        rule: "scraper",
+        state: RuleState::Shadow,
+        flagged: 17,
+        alone: 5,
+        confirmed: 3,
+        dismissed: 1,
+    };
+    let report = shadow::Report {
+        from: at(),
+        until: at(),
+        wallets: 40,
+        days: 200,
+        flagged: 9,
+        rules: vec![rule],
+        suggested: shadow::Suggested { review: 0.456, restrict: 0.871 },
+    };
+    let model = |state: &str| Model {
+        id: text(),
+        kind: "ensemble".to_owned(),
+        state: state.to_owned(),
+        metrics: Metrics { rows: 2_000, retired_because: Some(text()), ..Metrics::default() },
+        created_at: at(),
+        promoted_at: Some(at()),
+    };
+    let models = [model("active"), model("retired")];
+    let page = risk_settings::view(shell(), &version, std::slice::from_ref(&version), &report, &models);
+    let html = check("risk", &page);
+    for shown in ["rules scraper on \u{2192} shadow", "17", "0.46", "0.87", "3 confirmed, 1 dismissed"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    assert_eq!(html.matches("Use it").count(), 1, "only to a model that was in use before");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use kernel::Timestamp;
 use serde::Deserialize;
-use site::{Failure, Member, Shell, Site, credits, instant, render, signed_credits};
+use site::{Failure, Member, Shell, Site, credits, escaped, instant, render, signed_credits};
 
 use crate::Answer;
 use crate::frame::{Me, me, shell};
@@ -159,13 +159,6 @@ impl Asked {
         }
         query
     }
-}
-
-/// A value for a query.
-fn escaped(text: &str) -> String {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    let escape = |b: u8| if is_plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
-    text.bytes().map(escape).collect()
 }
 
 pub fn view(

@@ -97,7 +97,7 @@ async fn load(site: &Site, member: &Member) -> Result<BalancePage, site::Failure
     let all = Period { from: Timestamp::EPOCH, to: Timestamp::MAX };
     let recent = PageRequest { limit: Some(RECENT_ROWS), cursor: None };
     let recent = statements::statement(app, &me.principal, &me.customer, all, &recent).await?;
-    let shell = shell_with(&member.visitor, "Balance", "/", wallet.available);
+    let shell = shell_with(&member.visitor, "Balance", "/", &wallet);
     let rows = recent.rows.data.iter().map(|row| ActivityRow::of(row, &names)).collect();
     let holds = holds.iter().map(|hold| hold_row(hold, &names)).collect();
     Ok(BalancePage {

@@ -13,6 +13,8 @@ use crate::Answer;
 use crate::frame::{me, shell};
 use crate::words::When;
 
+const SENT_BEFORE: &str = "was another one when this form was sent before. Nothing new was made.";
+
 #[derive(Template)]
 #[template(path = "portal/developers.html")]
 pub struct DevelopersPage {
@@ -45,8 +47,9 @@ pub async fn page(State(site): State<Site>, member: Member) -> Answer {
 
 /// Not a redirect: the secret is on this page and nowhere else. Sent again, the form shows no secret.
 pub async fn create(State(site): State<Site>, member: Member, form: Form<NewKey>) -> Answer {
-    let keyed = Keyed { key: once(&form.fields.once)?, hash: [0; 32] };
-    match accounts::create_key(site.app(), &member.session, form.fields.name.trim(), &keyed).await {
+    let name = form.fields.name.trim();
+    let keyed = Keyed::form(once(&form.fields.once)?, name);
+    match accounts::create_key(site.app(), &member.session, name, &keyed).await {
         Ok(made) => {
             let mut page = load(&site, &member).await?;
             page.shell.flash = Some(match made.value.secret {
@@ -60,6 +63,9 @@ pub async fn create(State(site): State<Site>, member: Member, form: Form<NewKey>
         Err(AppError::Invalid { errors }) => refused(&site, &member, errors).await,
         Err(AppError::Conflict { detail, .. }) => {
             refused(&site, &member, vec![FieldError::new("name", detail)]).await
+        }
+        Err(AppError::KeyReused) => {
+            refused(&site, &member, vec![FieldError::new("name", SENT_BEFORE.to_owned())]).await
         }
         Err(error) => Err(error.into()),
     }

@@ -1,8 +1,17 @@
 //! The customer behind a session, and what the layout shows them.
 
+use app::wallets::WalletView;
 use app::{CustomerRef, Principal, payments, wallets};
-use kernel::{Credits, CustomerId};
-use site::{Failure, Flash, Member, NavItem, Shell, Tone, Visitor, credits};
+use kernel::CustomerId;
+use site::{Banner, Failure, Flash, Member, NavItem, Shell, Tone, Visitor, credits};
+
+/// Where somebody reads why nothing new can begin.
+pub const ON_HOLD: &str = "/on-hold";
+const ON_HOLD_BANNER: Banner = Banner {
+    text: "New work waits; what runs already goes on, and your credits stay yours.",
+    path: ON_HOLD,
+    label: "Why, and what to do",
+};
 
 /// Who asks, and about whom: always themselves.
 pub struct Me {
@@ -19,10 +28,10 @@ pub fn me(member: &Member) -> Result<Me, Failure> {
 /// The layout of a page that does not read the wallet itself.
 pub async fn shell(member: &Member, me: &Me, title: &str, path: &'static str) -> Result<Shell, Failure> {
     let wallet = wallets::view(member.visitor.site.app(), &me.principal, &me.customer, None).await?;
-    Ok(shell_with(&member.visitor, title, path, wallet.available))
+    Ok(shell_with(&member.visitor, title, path, &wallet))
 }
 
-pub fn shell_with(visitor: &Visitor, title: &str, path: &'static str, available: Credits) -> Shell {
+pub fn shell_with(visitor: &Visitor, title: &str, path: &'static str, wallet: &WalletView) -> Shell {
     let buy = payments::is_configured(visitor.site.app()).then_some(("Buy", "/buy"));
     let pages = [("Balance", "/")].into_iter().chain(buy).chain([
         ("Activity", "/activity"),
@@ -32,7 +41,8 @@ pub fn shell_with(visitor: &Visitor, title: &str, path: &'static str, available:
     ]);
     Shell {
         nav: pages.map(|(label, to)| NavItem { label, path: to, is_current: to == path }).collect(),
-        balance: Some(credits(available)),
+        balance: Some(credits(wallet.available)),
+        banner: wallet.restriction.filter(|_| path != ON_HOLD).map(|_| ON_HOLD_BANNER),
         ..open_shell(visitor, title)
     }
 }
@@ -57,10 +67,7 @@ pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) ->
 /// Messages that a page leaves for the next one; the cookie holds the code only.
 fn message(code: &str) -> Option<Flash> {
     let (tone, text) = match code {
-        "welcome" => (
-            Tone::Good,
-            "Your account is ready. We sent a link to your address; follow it to prove that it is yours.",
-        ),
+        "opened" => (Tone::Good, "Your account is open. Sign in with the password that you chose."),
         "link-sent" => (Tone::Good, "A link is on its way to your address. It works for seven days."),
         "signed-out" => (Tone::Good, "You are signed out."),
         "renamed" => (Tone::Good, "Your name is saved."),
@@ -75,10 +82,14 @@ fn message(code: &str) -> Option<Flash> {
         "reset-done" => (Tone::Good, "Your password is changed. Sign in with it."),
         "reset-unknown" => (Tone::Bad, "This link is not valid any more. Ask for another."),
         "signed-out-everywhere" => (Tone::Good, "You are signed out on every browser."),
+        "hold-link-sent" => {
+            (Tone::Good, "A link is on its way to your address. Open it, and you can go on at once.")
+        }
+        "appealed" => (Tone::Good, "Thank you. What you wrote reached us; somebody looks at it."),
         "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),
         "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
         "verified" => (Tone::Good, "Your e-mail address is proven."),
-        "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign in to ask for another."),
+        "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign up again, and we send another."),
         _ => return None,
     };
     Some(Flash::new(tone, text))
@@ -90,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_cookie_from_elsewhere_puts_no_words_on_a_page() {
-        assert!(message("welcome").is_some());
+        assert!(message("opened").is_some());
         assert!(message("<script>").is_none());
     }
 }

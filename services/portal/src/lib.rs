@@ -7,6 +7,7 @@ mod buy;
 mod calculator;
 mod developers;
 mod frame;
+mod on_hold;
 mod packs;
 mod prices;
 mod receipt;
@@ -20,9 +21,12 @@ mod words;
 #[cfg(test)]
 mod samples;
 
+use std::time::Duration;
+
 use app::App;
 use app::accounts::Role;
 use axum::Router;
+use axum::extract::FromRef;
 use axum::response::Response;
 use axum::routing::{get, post};
 use site::{Failure, Site};
@@ -31,10 +35,30 @@ use site::{Failure, Site};
 type Answer = Result<Response, Failure>;
 
 const SIGN_IN: &str = "/sign-in";
+/// How long the page after a payment waits for the payment's event.
+const PAYMENT_WAIT: Duration = Duration::from_secs(4);
+
+/// What every handler can reach.
+#[derive(Clone)]
+struct Portal {
+    site: Site,
+    payment_wait: Duration,
+}
+
+impl FromRef<Portal> for Site {
+    fn from_ref(portal: &Portal) -> Site {
+        portal.site.clone()
+    }
+}
 
 /// All pages. `base_url` is what browsers call this server.
 pub fn router(app: App, base_url: &str) -> Router {
-    let site = Site::new(app, base_url, Role::Customer, SIGN_IN);
+    router_that_waits(app, base_url, PAYMENT_WAIT)
+}
+
+/// The same, with the time that the page after a payment waits for the payment's event.
+pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Router {
+    let portal = Portal { site: Site::new(app, base_url, Role::Customer, SIGN_IN), payment_wait };
     let pages = Router::new()
         .route("/", get(balance::start))
         .route("/sign-up", get(sign::up_form).post(sign::up))
@@ -61,7 +85,10 @@ pub fn router(app: App, base_url: &str) -> Router {
         .route("/settings/sessions/end-others", post(settings::end_others))
         .route("/settings/sessions/end-all", post(settings::end_all))
         .route("/settings/sessions/{id}/end", post(settings::end))
+        .route("/on-hold", get(on_hold::page))
+        .route("/on-hold/link", post(on_hold::send_link))
+        .route("/on-hold/appeal", post(on_hold::appeal))
         .route("/prices", get(prices::page))
         .route("/prices/{feature}/{model}", get(calculator::page));
-    site::frame(pages.with_state(site))
+    site::frame(pages.with_state(portal))
 }

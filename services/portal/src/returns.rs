@@ -1,17 +1,24 @@
 //! Where the gateway sends the browser back to. Nothing is granted here: the page reads what the
 //! verified event brought.
 
+use std::time::{Duration, Instant};
+
 use app::PageRequest;
 use app::payments::{self, Checkout, CheckoutState};
 use askama::Template;
 use axum::extract::{Path, State};
-use site::{Failure, Member, Shell, Site, credits, money, render};
+use site::{Failure, Member, Shell, credits, money, render};
+use tokio::sync::Semaphore;
 
-use crate::Answer;
-use crate::frame::{me, shell};
+use crate::frame::{Me, me, shell};
+use crate::{Answer, Portal};
 
 /// Purchases among which the one of this page is looked for.
 const LATEST: u64 = 50;
+/// How often a page that waits looks at its purchase, one row by its id.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Pages that wait at one time; the others say at once that the payment is awaited.
+static PLACES: Semaphore = Semaphore::const_new(200);
 
 #[derive(Template)]
 #[template(path = "portal/return.html")]
@@ -24,15 +31,35 @@ pub struct ReturnPage {
     pub path: String,
 }
 
-pub async fn page(State(site): State<Site>, member: Member, Path(once): Path<String>) -> Answer {
-    let me = me(&member)?;
+pub async fn page(State(portal): State<Portal>, member: Member, Path(once): Path<String>) -> Answer {
+    let (site, me) = (&portal.site, me(&member)?);
     let latest = PageRequest { limit: Some(LATEST), cursor: None };
     let latest = payments::list(site.app(), &me.principal, &me.customer, &latest).await?;
     let url = format!("{}/buy/return/{once}", site.base_url());
-    let checkout = latest.data.iter().find(|checkout| checkout.success_url == url);
+    let checkout = latest.data.into_iter().find(|checkout| checkout.success_url == url);
+    let checkout = settled(&portal, &me, checkout.ok_or(Failure::NotFound)?).await?;
     let shell = shell(&member, &me, "", "/buy").await?;
-    let page = view(shell, checkout.ok_or(Failure::NotFound)?, format!("/buy/return/{once}"));
+    let page = view(shell, &checkout, format!("/buy/return/{once}"));
     Ok(member.visitor.page(render(&page)?))
+}
+
+/// The purchase once its event came, or as it stands when the time is over: mostly the event is here within
+/// a second, and a page that came too early would have to be opened again by hand.
+async fn settled(portal: &Portal, me: &Me, mut checkout: Checkout) -> Result<Checkout, Failure> {
+    let Ok(_place) = PLACES.try_acquire() else { return Ok(checkout) };
+    let until = Instant::now() + portal.payment_wait;
+    while is_expected(&checkout) && Instant::now() < until {
+        tokio::time::sleep(LOOK_EVERY).await;
+        checkout = payments::get(portal.site.app(), &me.principal, checkout.id).await?;
+    }
+    Ok(checkout)
+}
+
+/// Its event may come any moment; a bank's transfer takes days.
+fn is_expected(checkout: &Checkout) -> bool {
+    let is_under_way =
+        matches!(checkout.state, CheckoutState::Creating | CheckoutState::Open | CheckoutState::Paid);
+    checkout.grant.is_none() && is_under_way
 }
 
 pub async fn cancelled(member: Member) -> Answer {
@@ -73,7 +100,8 @@ fn words(checkout: &Checkout) -> (&'static str, String) {
         CheckoutState::Creating | CheckoutState::Open | CheckoutState::Paid => (
             "Waiting for the payment",
             format!(
-                "We are waiting for the word of the payment service about {amount}. This takes a few seconds."
+                "The payment service has not confirmed {amount} yet. If you have paid, this takes a few seconds \
+                 more; nothing is lost when you leave this page."
             ),
         ),
         CheckoutState::Processing => (

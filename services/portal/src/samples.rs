@@ -8,21 +8,24 @@ use app::keys::ApiKey;
 use app::pace::{Day, Pace};
 use app::payments::{Checkout, CheckoutState};
 use app::receipts::{Receipt, ReceiptLine};
+use app::risk::on_hold::OnHold;
+use app::risk::settings::StepUp;
 use app::statements::{Row, Statement};
 use app::wallets::{LotView, WalletView};
 use app::{EventIdentity, FieldError, Page, Priced};
 use askama::Template;
 use catalog::{Ask, Catalog, Options, Plan};
 use kernel::{
-    Amount, ApiKeyId, CheckoutId, Credits, Currency, CustomerId, Driver, GrantId, HoldId, Money, ReceiptId,
-    Timestamp, WalletId, new_uuid,
+    Amount, ApiKeyId, CaseId, CheckoutId, Credits, Currency, CustomerId, Driver, GrantId, HoldId, Money,
+    ReceiptId, Timestamp, WalletId, new_uuid,
 };
 use ledger::{Account, EntryKind, GrantKind, HoldState};
 use site::{Flash, NavItem, Shell, Tone};
 
 use crate::words::Names;
 use crate::{
-    activity, balance, buy, calculator, developers, packs, prices, receipt, resets, returns, settings, sign,
+    activity, balance, buy, calculator, developers, on_hold, packs, prices, receipt, resets, returns,
+    settings, sign,
 };
 
 /// In every text that somebody can write.
@@ -259,6 +262,10 @@ fn pages_for_strangers() {
         &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
         "Sign up",
     );
+    for link in [None, Some(hostile())] {
+        let page = sign::SignedUpPage { shell: shell("Look into your mail"), email: hostile(), link };
+        check(&page, "Look into your mail");
+    }
     check(&prices::view(shell("Prices"), cards(), &version()), "Prices");
 }
 
@@ -363,6 +370,36 @@ fn the_calculator() {
 }
 
 #[test]
+fn on_hold_in_every_way() {
+    for step_up in [StepUp::VerifyMail, StepUp::ConfirmCard, StepUp::Wait, StepUp::Review] {
+        for (until, appeal) in [(Some(now()), None), (None, Some(hostile()))] {
+            let case = OnHold {
+                case: CaseId::from_uuid(new_uuid()),
+                why: "The way your account was used looks unusual.",
+                step_up,
+                until,
+                appealed_at: appeal.as_ref().map(|_| now()),
+                appeal,
+            };
+            let may_write = case.appeal.is_none();
+            let page = on_hold::view(shell(""), Some(on_hold::of_case(case)));
+            let page = on_hold::OnHoldPage { text: hostile(), errors: errors("text"), ..page };
+            let html = page.render().unwrap();
+            assert_eq!(html.contains("/on-hold/link\""), step_up == StepUp::VerifyMail);
+            assert_eq!(html.contains("/on-hold/appeal\""), may_write);
+            for word in ["abuse", "fraud", "suspicious", "violat"] {
+                assert!(!html.contains(word), "nobody is accused: {word}");
+            }
+            check(&page, "New work is on hold");
+        }
+    }
+    check(&on_hold::view(shell(""), None), "Nothing is on hold");
+    let banner = site::Banner { text: "New work waits.", path: "/on-hold", label: "Why" };
+    let page = balance::LandingPage { shell: Shell { banner: Some(banner), ..shell("Credits") } };
+    assert!(page.render().unwrap().contains("<a href=\"/on-hold\">Why</a>"));
+}
+
+#[test]
 fn buying_and_coming_back() {
     let custom = buy::Custom { terms: hostile(), value: hostile(), once: "once".to_owned() };
     let page = buy::BuyPage {
@@ -383,6 +420,7 @@ fn buying_and_coming_back() {
         let page = returns::view(shell(""), &a_checkout(state), "/buy/return/x".to_owned());
         assert_eq!(page.is_waiting, is_waiting, "{state:?}");
         assert!(page.credits.is_none(), "nothing is granted on a redirect");
+        assert_eq!(page.render().unwrap().contains("Look again"), is_waiting);
         check(&page, title);
     }
     let grant = Some(GrantId { wallet: wallet(), seq: 1 });

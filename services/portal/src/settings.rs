@@ -131,12 +131,66 @@ pub fn view(shell: Shell, user: &User, sessions: Vec<SessionView>) -> SettingsPa
 }
 
 fn session_row(session: SessionView) -> SessionRow {
-    let is_unknown = session.user_agent.is_empty();
     SessionRow {
         id: session.id.to_string(),
-        browser: if is_unknown { "Unknown browser".to_owned() } else { session.user_agent },
+        browser: browser_name(&session.user_agent),
         created_at: When::at(session.created_at),
         last_seen: When::at(session.last_seen),
         is_this: session.is_this,
+    }
+}
+
+/// `Firefox on Linux`; what no rule knows is shown as it came. The order matters: every browser claims to be
+/// those below it.
+fn browser_name(user_agent: &str) -> String {
+    let of = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    let browser = of(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = of(&[
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "Mac"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        _ if user_agent.is_empty() => "Unknown browser".to_owned(),
+        _ => user_agent.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_called_by_its_name() {
+        for (user_agent, name) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like \
+                 Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.5.0", "curl/8.5.0"),
+            ("", "Unknown browser"),
+        ] {
+            assert_eq!(browser_name(user_agent), name);
+        }
     }
 }

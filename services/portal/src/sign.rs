@@ -1,6 +1,6 @@
 //! Sign-up, sign-in, sign-out, and the link of the welcome mail.
 
-use app::accounts::{self, Credentials, NewUser, PASSWORD_MIN_CHARS, Role};
+use app::accounts::{self, Credentials, NewUser, PASSWORD_MIN_CHARS, Role, SignUp};
 use app::{AppError, FieldError};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -27,6 +27,16 @@ pub struct SignUpPage {
     pub email: String,
     pub errors: Vec<FieldError>,
     pub password_min: usize,
+}
+
+/// What comes after a sign-up, whoever the address belongs to.
+#[derive(Template)]
+#[template(path = "portal/signed_up.html")]
+pub struct SignedUpPage {
+    pub shell: Shell,
+    pub email: String,
+    /// The mail's link, on a machine whose mails nobody else reads.
+    pub link: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,23 +100,27 @@ pub async fn up_form(visitor: Visitor) -> Answer {
     Ok(visitor.page(render(&sign_up_page(open_shell(&visitor, "Create an account")))?))
 }
 
+/// Not a redirect: the page names the address, and the cookie of a message holds no texts.
 pub async fn up(State(site): State<Site>, form: Form<SignUpForm>) -> Answer {
     let Form { visitor, fields } = form;
-    let new = NewUser {
-        name: fields.name.trim().to_owned(),
-        email: fields.email.clone(),
-        password: fields.password,
-        user_agent: visitor.user_agent.clone(),
-    };
-    let errors = match accounts::sign_up(site.app(), new).await {
-        Ok(new) => return Ok(visitor.signed_in(&new, "/", Some("welcome"))),
-        Err(AppError::Invalid { errors }) => errors,
-        Err(AppError::Conflict { detail, .. }) => vec![FieldError::new("email", detail)],
-        Err(error) => return Err(error.into()),
-    };
-    let shell = open_shell(&visitor, "Create an account");
-    let page = SignUpPage { name: fields.name, email: fields.email, errors, ..sign_up_page(shell) };
-    Ok(visitor.refused_page(render(&page)?))
+    let (name, password) = (fields.name.trim().to_owned(), fields.password);
+    let new = NewUser { name, email: fields.email.clone(), password };
+    match accounts::sign_up(site.app(), new).await {
+        Ok(done) => {
+            let link = match done {
+                SignUp::Mailed { link, .. } if site.app().config().shows_mailed_links => Some(link),
+                SignUp::Mailed { .. } | SignUp::Known => None,
+            };
+            let shell = open_shell(&visitor, "Look into your mail");
+            Ok(visitor.page(render(&SignedUpPage { shell, email: fields.email, link })?))
+        }
+        Err(AppError::Invalid { errors }) => {
+            let shell = open_shell(&visitor, "Create an account");
+            let page = SignUpPage { name: fields.name, email: fields.email, errors, ..sign_up_page(shell) };
+            Ok(visitor.refused_page(render(&page)?))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub async fn out(State(site): State<Site>, form: Form<Nothing>) -> Answer {
@@ -118,7 +132,8 @@ pub async fn out(State(site): State<Site>, form: Form<Nothing>) -> Answer {
 
 pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Query<Link>) -> Answer {
     match accounts::verify(site.app(), &link.token).await {
-        Ok(()) => Ok(visitor.redirect("/", Some("verified"))),
+        Ok(()) if visitor.session.is_some() => Ok(visitor.redirect("/", Some("verified"))),
+        Ok(()) => Ok(visitor.redirect(SIGN_IN, Some("opened"))),
         Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
         Err(error) => Err(error.into()),
     }

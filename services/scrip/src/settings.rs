@@ -215,6 +215,7 @@ impl Settings {
             console_url: self.console_url(self.listen, self.console_listen()?),
             hot_rows: self.hot_rows,
             idempotency_days: self.idempotency_days,
+            shows_mailed_links: self.smtp_url.is_empty() && self.is_local()?,
         })
     }
 

@@ -9,6 +9,7 @@ use super::{SUCCESS, Visit, available, make_images};
 const PRICE: &str = "Pay 45.00 USD";
 const BUY: &str = "Buy 500 credits for $45.00";
 const EMAIL: &str = "ada@example.com";
+const LOOKS_MAX: usize = 20;
 const MAX_CLICKS_TO_THE_FORMULA: usize = 2;
 
 /// What somebody uses a page with.
@@ -84,8 +85,37 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
     pay_with(browser, Hand::Pointer, "4000 0027 6000 3184");
     browser.until_at("Confirm your payment");
     browser.push("Complete authentication");
-    browser.until_at("Thank you");
+    until_thanked(browser, Hand::Pointer);
     assert_eq!(available(&mut visit.merchant(), &customer), "500");
+}
+
+#[test]
+fn a_forgotten_password_is_replaced_with_the_link_of_the_mail() {
+    let Some(visit) = Visit::start("forgotten") else { return };
+    let browser = &visit.browser;
+    visit.sign_up("Ada", EMAIL);
+    browser.push("Sign out");
+    visit.go("/sign-in");
+    browser.follow("Forgotten your password?");
+    browser.until_at("Forgotten password");
+    browser.fill("E-mail address", EMAIL);
+    browser.push("Send the link");
+    browser.see("a link to a new password is on its way");
+    browser.goto(&visit.mailed_link("/reset?token="));
+    browser.until_at("New password");
+    browser.fill("New password", "short");
+    browser.push("Save password");
+    // The browser's own check holds the form back.
+    browser.until_at("New password");
+    browser.fill("New password", "four other sunny words");
+    browser.push("Save password");
+    browser.see("Your password is changed. Sign in with it.");
+    for (password, heading) in [(super::PASSWORD, "Sign in"), ("four other sunny words", "Balance")] {
+        browser.fill("E-mail address", EMAIL);
+        browser.fill("Password", password);
+        browser.push("Sign in");
+        browser.until_at(heading);
+    }
 }
 
 fn travel(visit: &Visit, hand: Hand) {
@@ -97,6 +127,12 @@ fn travel(visit: &Visit, hand: Hand) {
     hand.write(browser, "E-mail address", EMAIL);
     hand.write(browser, "Password", super::PASSWORD);
     hand.push(browser, "Create account");
+    browser.until_at("Look into your mail");
+    hand.follow(browser, "Open the account");
+    browser.until_at("Sign in");
+    hand.write(browser, "E-mail address", EMAIL);
+    hand.write(browser, "Password", super::PASSWORD);
+    hand.push(browser, "Sign in");
     browser.until_at("Balance");
     assert_eq!(credits_shown(browser), "0");
 
@@ -105,7 +141,7 @@ fn travel(visit: &Visit, hand: Hand) {
     hand.push(browser, BUY);
     browser.until_at(PRICE);
     pay_with(browser, hand, SUCCESS);
-    browser.until_at("Thank you");
+    until_thanked(browser, hand);
     browser.see("+500");
     hand.follow(browser, "To your balance");
     browser.until_at("Balance");
@@ -131,6 +167,21 @@ fn travel(visit: &Visit, hand: Hand) {
     let formula = browser.text_of(".formula");
     assert!(formula.contains("2 images") && formula.ends_with("= 10"), "{formula}");
     browser.see("10 credits charged");
+}
+
+/// The page after a payment waits some seconds for the event; on a slow day one looks again.
+fn until_thanked(browser: &Browser, hand: Hand) {
+    for _ in 0..LOOKS_MAX {
+        let heading = browser.text_of("h1");
+        match heading.as_str() {
+            "Thank you" => return,
+            "Waiting for the payment" => hand.follow(browser, "Look again"),
+            _ => browser.until("the way back from the gateway", || {
+                ["Thank you", "Waiting for the payment"].contains(&browser.text_of("h1").as_str())
+            }),
+        }
+    }
+    browser.fail("the payment never arrived");
 }
 
 /// Up to the answer of the card's bank.

@@ -4,6 +4,7 @@ mod journeys;
 mod pages;
 mod payloads;
 mod pictures;
+mod risk;
 mod walk;
 
 use serde_json::{Value, json};
@@ -54,7 +55,25 @@ impl Visit {
         self.browser.fill("E-mail address", email);
         self.browser.fill("Password", PASSWORD);
         self.browser.push("Create account");
+        self.open_account(email, PASSWORD);
+    }
+
+    /// From the page after a sign-up to the balance.
+    fn open_account(&self, email: &str, password: &str) {
+        self.browser.until_at("Look into your mail");
+        self.browser.follow("Open the account");
+        self.browser.until_at("Sign in");
+        self.browser.fill("E-mail address", email);
+        self.browser.fill("Password", password);
+        self.browser.push("Sign in");
         self.browser.until_at("Balance");
+    }
+
+    /// The link in the newest mail of the folder that has `part` in it.
+    fn mailed_link(&self, part: &str) -> String {
+        let folder = self.folder.path().join("scrip-data/mail");
+        self.browser.until(&format!("a mail with {part}"), || newest_link(&folder, part).is_some());
+        newest_link(&folder, part).unwrap_or_default()
     }
 
     fn sign_in_as_demo(&self) {
@@ -92,6 +111,18 @@ impl Visit {
     fn merchant(&self) -> Wire {
         self.api(&self.server.api_key().expect("the banner shows the test key"))
     }
+}
+
+/// Mails are quoted-printable; their names begin with their time.
+fn newest_link(folder: &std::path::Path, part: &str) -> Option<String> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files.iter().rev().find_map(|file| {
+        let text = std::fs::read_to_string(file).ok()?.replace("=\r\n", "").replace("=3D", "=");
+        let at = text.find(part)?;
+        let from = text[..at].rfind("http")?;
+        text[from..].split_whitespace().next().map(str::to_owned)
+    })
 }
 
 /// A call that must succeed.

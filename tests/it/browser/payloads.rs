@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::browser::Browser;
 
-use super::{PASSWORD, Visit, post};
+use super::{PASSWORD, SUCCESS, Visit, post};
 
 /// Each sets the flag on a page that prints it as it is; the first test proves it.
 const PAYLOADS: [&str; 5] = [
@@ -71,15 +71,24 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     let browser = &visit.browser;
     let email = format!("mallory-{index}@example.com");
     // The customer's own part: signing up with it as the name, then every form with it.
-    let public = ["/sign-in", "/console/sign-in", "/prices/image.generate/sdxl"];
+    let public = [
+        "/sign-in",
+        "/console/sign-in",
+        "/prices/image.generate/sdxl",
+        "/forgot",
+        "/reset?token=x",
+        "/console/forgot",
+        "/console/reset?token=x",
+    ];
     for page in public {
         send_all(visit, page, payload, &email, Filling::Everywhere);
     }
     send_all(visit, "/sign-up", payload, &email, Filling::Everywhere);
     send_all(visit, "/sign-up", payload, &email, Filling::WhereItFits);
-    browser.until_at("Balance");
+    visit.open_account(&email, PASSWORD);
     let customer = visit.customer();
     work_for(visit, &customer, payload);
+    buy(visit);
     for page in ["/developers", "/buy", "/activity", "/settings"] {
         for filling in [Filling::Everywhere, Filling::WhereItFits] {
             // The last one fitting changes the password to the same one.
@@ -97,6 +106,9 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     browser.click_first("main a[href^='/receipts/']");
     browser.see(payload);
     assert_text(browser, "the receipt");
+    let receipt = browser.path();
+    // A report is any text, and a receipt has one open report.
+    send_all(visit, &receipt, payload, &email, Filling::WhereItFits);
 
     visit.sign_in_as_operator();
     let page = format!("/console/customers/{customer}");
@@ -104,18 +116,61 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
         send_all(visit, "/console/customers", payload, &email, filling);
         send_all(visit, &page, payload, &email, filling);
     }
-    for page in [page.as_str(), "/console/customers", "/console/audit", "/console/mails", "/console/unpaid"] {
+    visit.go(&page);
+    browser.see(payload);
+    send_all(visit, "/console/risk", payload, &email, Filling::Everywhere);
+    for act in ["reversal", "refund", "void"] {
+        visit.go(&page);
+        browser.click_first(&format!("main a[href$='/{act}']"));
+        for filling in [Filling::Everywhere, Filling::WhereItFits] {
+            send_all(visit, &browser.path(), payload, &email, filling);
+            visit.go(&page);
+            assert_text(browser, act);
+            if !browser.has(&format!("main a[href$='/{act}']")) {
+                break;
+            }
+            browser.click_first(&format!("main a[href$='/{act}']"));
+        }
+    }
+    visit.go("/console/problems");
+    browser.see(payload);
+    for page in [page.as_str(), "/console/customers", "/console/mails", "/console/unpaid", "/console/outbox"]
+    {
         visit.go(page);
         assert_text(browser, page);
     }
-    visit.go(&page);
-    browser.see(payload);
-    browser.click_first("main a[href$='/reversal']");
-    send_all(visit, &browser.path(), payload, &email, Filling::WhereItFits);
+    visit.go("/console/outbox");
+    if browser.has("main th a") {
+        browser.click_first("main th a");
+        assert_text(browser, "a piece of work");
+    }
+    send_all(visit, "/console/problems", payload, &email, Filling::WhereItFits);
     visit.go("/console/audit");
+    for act in
+        ["receipt.reverse", "purchase.refund", "grant.void", "grant.create", "wallet.add", "risk.allow"]
+    {
+        browser.see(act);
+    }
     browser.see(payload);
+    assert_text(browser, "the audit log");
     visit.go(&page);
     browser.forget_cookies();
+}
+
+/// A purchase, so that there is one to refund.
+fn buy(visit: &Visit) {
+    let browser = &visit.browser;
+    visit.go("/buy");
+    browser.push("Buy 100 credits for $10.00");
+    browser.until_at("Pay 10.00 USD");
+    browser.fill("Card number", SUCCESS);
+    browser.fill("Expiry (MM / YY)", "12 / 34");
+    browser.fill("Security code", "123");
+    browser.click_first("form button");
+    browser.until("the credits", || {
+        visit.go("/");
+        browser.text_of("main .big") != "0 credits" && browser.text().contains("100")
+    });
 }
 
 /// What the merchant's product may pass on without looking.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tests::browser::Browser;
 use tests::wire::Wire;
 
+use super::risk::share;
 use super::{DEMO_OPERATOR, SUCCESS, Visit, post};
 
 /// Pages of one shape, such as receipts, that are looked at.
@@ -38,6 +39,9 @@ const OF_OPERATORS: &[&str] = &[
     "/console/customers",
     "/console/customers/*",
     "/console/problems",
+    "/console/review",
+    "/console/review/*",
+    "/console/risk",
     "/console/purchases/*/refund",
     "/console/webhooks",
     "/console/webhooks/*",
@@ -66,6 +70,13 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
         look(name);
     }
     refused_sign_up(visit, look);
+    visit.go("/sign-up");
+    browser.fill("Your name", "Bea");
+    browser.fill("E-mail address", "bea@example.com");
+    browser.fill("Password", super::PASSWORD);
+    browser.push("Create account");
+    browser.until_at("Look into your mail");
+    look("a sign-up");
     refused_sign_in(visit, look);
 
     visit.sign_in_as_demo();
@@ -85,6 +96,19 @@ pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
     browser.see("Your new key");
     look("a new key");
 
+    visit.go("/on-hold");
+    look("nothing on hold");
+    let hold = json!({"reason": "the walk", "step_up": "review"});
+    post(&mut visit.merchant(), "/v1/customers/demo/restrict", &hold);
+    for path in ["/", "/on-hold"] {
+        visit.go(path);
+        look(&format!("{path} of a customer on hold"));
+    }
+
+    let shared =
+        json!({"external_id": "shared", "kind": "individual", "name": "Cleo", "email": "cleo@example.com"});
+    post(&mut visit.merchant(), "/v1/customers", &shared);
+    share(&mut visit.merchant(), "shared");
     visit.sign_in_as_operator();
     follow_links(visit, "an operator", &["/console"], OF_OPERATORS, look);
     visit.go("/console");
@@ -169,9 +193,17 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
         browser.click_first("form button");
     };
     visit.go("/buy");
+    // The first form is the first pack's.
+    let once = browser.script("return document.querySelector('main input[name=once]').value", &[]);
+    let back = format!("/buy/return/{}", once.as_str().unwrap_or_default());
     browser.push("Buy 100 credits for $10.00");
     browser.until_at("Pay 10.00 USD");
     look("the hosted checkout");
+    let checkout = browser.url();
+    visit.go(&back);
+    browser.until_at("Waiting for the payment");
+    look("a payment that is awaited");
+    browser.goto(&checkout);
     browser.click_first("form button");
     browser.see("Not sent yet");
     look("the hosted checkout, not filled in");
@@ -183,13 +215,18 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
     look("3-D Secure");
     browser.push("Fail authentication");
     browser.until_at("Pay 10.00 USD");
-    let checkout = browser.url();
     browser.follow("Cancel and go back");
     browser.until_at("Purchase cancelled");
     look("a cancelled purchase");
     browser.goto(&checkout);
     pay(SUCCESS);
-    browser.until_at("Thank you");
+    browser.until("the way back", || browser.path() == back);
+    browser.until("the thanks", || {
+        if browser.text_of("h1") == "Waiting for the payment" {
+            browser.follow("Look again");
+        }
+        browser.text_of("h1") == "Thank you"
+    });
     look("the thanks");
     browser.goto(&checkout);
     browser.until_at("Already paid");

@@ -33,7 +33,7 @@ pub use sessions::{
     Session, SessionView, end_all_sessions, end_other_sessions, end_session, session, sessions, sign_out,
 };
 pub use sign_in::{Credentials, SignedIn, sign_in};
-pub use sign_up::{NewUser, ensure_user, sign_up};
+pub use sign_up::{NewUser, SignUp, ensure_user, sign_up};
 pub(crate) use verify::send_step_up;
 pub use verify::{send_verification, verify};
 
@@ -58,7 +58,7 @@ pub struct User {
     pub role: Role,
     /// Set for the role `Customer` and for no other.
     pub customer: Option<CustomerId>,
-    /// `None` until the link in the welcome mail was followed.
+    /// `None` until the link in the welcome mail was followed; nobody signs in before.
     pub verified_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }

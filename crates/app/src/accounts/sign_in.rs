@@ -29,12 +29,12 @@ pub struct SignedIn {
     pub token: String,
 }
 
-/// Errors: one and the same for unknown addresses, wrong passwords and addresses that have to wait, in
-/// the same time, so that nobody learns which addresses are customers.
+/// Errors: one and the same for unknown addresses, those that were never proven, wrong passwords and
+/// addresses that have to wait, in the same time, so that nobody learns which addresses are customers.
 pub async fn sign_in(app: &App, with: Credentials) -> Result<SignedIn, AppError> {
     let email = normal_email(&with.email);
     let stored = users::by_email(app.store().reader(), &email).await?;
-    let stored = stored.filter(|row| row.role == with.role.as_str());
+    let stored = stored.filter(|row| row.role == with.role.as_str() && row.verified_at.is_some());
     // Counted before it is judged: parallel guesses count each other.
     let counted = match stored {
         Some(row) if count_try(app, &row).await? => Some(row),
@@ -78,7 +78,7 @@ pub(super) fn refused() -> AppError {
     AppError::Conflict {
         code: "sign_in_refused",
         detail: "This e-mail address and password do not go together. After several wrong passwords an \
-                 address has to wait, up to 15 minutes."
+                 address has to wait, up to 15 minutes. A new account opens with the link that we mailed."
             .to_owned(),
     }
 }

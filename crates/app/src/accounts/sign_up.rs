@@ -1,11 +1,12 @@
-use kernel::{CustomerId, new_uuid};
-use store::StoreError;
-use store::cold::users;
+use kernel::{CustomerId, Timestamp, new_uuid};
+use mail::KnownAddress;
+use store::cold::{mails, users};
+use store::{DatabaseTransaction, StoreError};
 
-use super::sessions::{NewSession, begin};
-use super::verify::send_link;
-use super::{Role, SignedIn, User, normal_email, passwords, user};
+use super::verify::{RESEND_SECONDS, send_link};
+use super::{Role, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer};
+use crate::mails::{NewMail, enqueue};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError, risk, secret};
 
@@ -17,12 +18,25 @@ pub struct NewUser {
     pub name: String,
     pub email: String,
     pub password: String,
-    /// What the browser calls itself; shown in the list of sessions.
-    pub user_agent: String,
 }
 
-/// Makes user, customer and wallet in one transaction, together with the mail that proves the address.
-pub async fn sign_up(app: &App, new: NewUser) -> Result<SignedIn, AppError> {
+/// What became of a sign-up. Pages say the same either way, so that nobody learns which addresses are
+/// customers; the mailbox tells its reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignUp {
+    /// Nobody signs in before the link was followed.
+    Mailed {
+        customer: CustomerId,
+        /// As good as a password for the address: for whoever reads its mails.
+        link: String,
+    },
+    /// The address belongs to somebody, who is told how to sign in; or its link was mailed just now.
+    Known,
+}
+
+/// Makes user, customer and wallet in one transaction, together with the mail that opens the account. An
+/// address that was signed up and never proven takes the new name and password; its earlier link ends.
+pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
     let email = normal_email(&new.email);
     let customer = person(&new.name, &email)?;
     let mut checks = Checks::default();
@@ -32,21 +46,88 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignedIn, AppError> {
     checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
     let password_hash = passwords::hash(app, &new.password).await?;
-    let customer = customers::made(app, customer);
-    let row = user_row(app, &email, &new.name, password_hash, Some(customer.id));
     let txn = app.store().write().await?;
-    if users::by_email(&txn, &email).await?.is_some() {
-        return Err(taken());
-    }
-    let customer = customers::insert(&txn, customer).await?;
-    users::insert(&txn, row.clone()).await.map_err(taken_if_unique)?;
-    let user = user(row)?;
-    send_link(app, &txn, &user, format!("welcome:{}", user.id)).await?;
-    let signed_in = begin(app, &txn, NewSession { user, user_agent: new.user_agent }).await?;
+    let known = users::by_email(&txn, &email).await?;
+    let mut joined = None;
+    let done = match known {
+        Some(row) if row.verified_at.is_some() || row.customer.is_none() => {
+            tell_owner(app, &txn, row).await?
+        }
+        Some(row) => replace(app, &txn, row, (&new.name, &password_hash)).await?,
+        None => {
+            let customer = customers::made(app, customer);
+            let row = user_row(app, &email, &new.name, password_hash, Some(customer.id));
+            joined = Some(customers::insert(&txn, customer).await?);
+            match users::insert(&txn, row.clone()).await {
+                // Another sign-up came first, and so does its mail.
+                Err(error) if error.is_unique_violation() => return Ok(SignUp::Known),
+                inserted => inserted?,
+            }
+            let key = format!("welcome:{}", row.id);
+            mail_link(app, &txn, row, key).await?
+        }
+    };
     txn.commit().await.map_err(StoreError::from)?;
-    risk::joined(app, &customer);
+    if let Some(customer) = joined {
+        risk::joined(app, &customer);
+    }
     app.bells().mails.notify_one();
-    Ok(signed_in)
+    Ok(done)
+}
+
+/// One more mail in [`RESEND_SECONDS`] at most.
+async fn replace(
+    app: &App,
+    txn: &DatabaseTransaction,
+    row: users::Model,
+    (name, password_hash): (&str, &str),
+) -> Result<SignUp, AppError> {
+    let key = format!("verify:{}:{}", row.id, turn(app));
+    let is_fresh = Timestamp::from_micros_saturating(row.created_at).plus_seconds(RESEND_SECONDS) > app.now();
+    if is_fresh || !mails::known_keys(txn, vec![key.clone()]).await?.is_empty() {
+        return Ok(SignUp::Known);
+    }
+    users::set_name(txn, row.id, name).await?;
+    if let Some(customer) = row.customer {
+        store::cold::customers::set_name(txn, customer, name).await?;
+    }
+    users::set_password(txn, row.id, password_hash).await?;
+    mail_link(app, txn, users::Model { name: name.to_owned(), ..row }, key).await
+}
+
+async fn mail_link(
+    app: &App,
+    txn: &DatabaseTransaction,
+    row: users::Model,
+    key: String,
+) -> Result<SignUp, AppError> {
+    let user = user(row)?;
+    let customer = user.customer.ok_or(AppError::Forbidden { needs: "a customer" })?;
+    let link = send_link(app, txn, &user, key).await?;
+    Ok(link.map_or(SignUp::Known, |link| SignUp::Mailed { customer, link }))
+}
+
+/// Once in [`RESEND_SECONDS`], so that nobody's mailbox is filled through us.
+async fn tell_owner(app: &App, txn: &DatabaseTransaction, row: users::Model) -> Result<SignUp, AppError> {
+    let config = app.config();
+    let page = |path: &str| match row.customer {
+        Some(_) => config.portal_page(path),
+        None => config.console_page(path),
+    };
+    let message = KnownAddress {
+        sender: config.mail_from.name().to_owned(),
+        name: row.name.clone(),
+        sign_in_url: page("sign-in"),
+        forgot_url: page("forgot"),
+    };
+    let letter = message.letter().map_err(|e| StoreError::Corrupt(format!("known address mail: {e}")))?;
+    let key = format!("known:{}:{}", row.id, turn(app));
+    enqueue(txn, NewMail { key, recipient: row.email, letter }, app.now()).await?;
+    Ok(SignUp::Known)
+}
+
+fn turn(app: &App) -> i64 {
+    app.now().unix_seconds() / RESEND_SECONDS
 }
 
 /// For the demo: the user with this address, made when it is missing; its password is set anew.
@@ -116,15 +197,4 @@ pub(super) fn user_row(
         locked_until: 0,
         created_at: app.now().micros(),
     }
-}
-
-fn taken() -> AppError {
-    AppError::Conflict {
-        code: "email_taken",
-        detail: "There is an account with this e-mail address already. Sign in instead.".to_owned(),
-    }
-}
-
-fn taken_if_unique(error: StoreError) -> AppError {
-    if error.is_unique_violation() { taken() } else { error.into() }
 }

@@ -1,4 +1,3 @@
-use kernel::Timestamp;
 use mail::Welcome;
 use store::cold::{users, verifications};
 use store::{DatabaseTransaction, StoreError};
@@ -10,7 +9,7 @@ use crate::{App, AppError, risk, secret};
 /// How long a link works.
 const LINK_SECONDS: i64 = 7 * 86_400;
 /// One more link in this time at most, so that nobody's mailbox is filled through us.
-const RESEND_SECONDS: i64 = 600;
+pub(crate) const RESEND_SECONDS: i64 = 600;
 /// The page that the link opens.
 const PATH: &str = "verify?token=";
 const TOKEN_MAX_BYTES: usize = 128;
@@ -22,7 +21,7 @@ pub async fn send_verification(app: &App, by: &Session) -> Result<(), AppError> 
     }
     let turn = app.now().unix_seconds() / RESEND_SECONDS;
     let txn = app.store().write().await?;
-    if send_link(app, &txn, &by.user, format!("verify:{}:{turn}", by.user.id)).await? {
+    if send_link(app, &txn, &by.user, format!("verify:{}:{turn}", by.user.id)).await?.is_some() {
         txn.commit().await.map_err(StoreError::from)?;
     }
     Ok(())
@@ -32,7 +31,7 @@ pub async fn send_verification(app: &App, by: &Session) -> Result<(), AppError> 
 pub(crate) async fn send_step_up(app: &App, by: &Session) -> Result<(), AppError> {
     let turn = app.now().unix_seconds() / RESEND_SECONDS;
     let txn = app.store().write().await?;
-    if send_link(app, &txn, &by.user, format!("verify:hold:{}:{turn}", by.user.id)).await? {
+    if send_link(app, &txn, &by.user, format!("verify:hold:{}:{turn}", by.user.id)).await?.is_some() {
         txn.commit().await.map_err(StoreError::from)?;
         app.bells().mails.notify_one();
     }
@@ -57,13 +56,13 @@ pub async fn verify(app: &App, token: &str) -> Result<(), AppError> {
     }
 }
 
-/// The mail with the link, once per key: `false` when there was one.
+/// The mail with the link, once per key; answers the link, `None` when there was a mail.
 pub(crate) async fn send_link(
     app: &App,
     txn: &DatabaseTransaction,
     user: &User,
     key: String,
-) -> Result<bool, AppError> {
+) -> Result<Option<String>, AppError> {
     let token = secret::new_secret("")?;
     let (now, expires_at) = (app.now(), app.now().plus_seconds(LINK_SECONDS));
     let row = verifications::Model {
@@ -73,16 +72,13 @@ pub(crate) async fn send_link(
         expires_at: expires_at.micros(),
     };
     verifications::replace(txn, row).await?;
-    let letter = welcome(app, user, &token, expires_at).letter();
-    let letter = letter.map_err(|error| StoreError::Corrupt(format!("welcome mail: {error}")))?;
-    enqueue(txn, NewMail { key, recipient: user.email.clone(), letter }, now).await
-}
-
-fn welcome(app: &App, user: &User, token: &str, link_expires_at: Timestamp) -> Welcome {
-    Welcome {
+    let message = Welcome {
         sender: app.config().mail_from.name().to_owned(),
         name: user.name.clone(),
         verify_url: app.config().portal_page(&format!("{PATH}{token}")),
-        link_expires_at,
-    }
+        link_expires_at: expires_at,
+    };
+    let letter = message.letter().map_err(|error| StoreError::Corrupt(format!("welcome mail: {error}")))?;
+    let is_new = enqueue(txn, NewMail { key, recipient: user.email.clone(), letter }, now).await?;
+    Ok(is_new.then_some(message.verify_url))
 }

@@ -11,6 +11,8 @@ use store::DatabaseTransaction;
 use store::cold::risk::settings as rows;
 
 use crate::about::{from_json, to_json};
+use crate::accounts::Session;
+use crate::audit::{Act, Asked, audited};
 use crate::cold::{Route, once};
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope};
@@ -189,6 +191,15 @@ pub async fn change(
     (settings, reason): (Settings, String),
     keyed: Option<&Keyed>,
 ) -> Result<Done<Version>, AppError> {
+    change_by(app, by, (settings, reason, by.owner.clone()), keyed).await
+}
+
+async fn change_by(
+    app: &App,
+    by: &Principal,
+    (settings, reason, author): (Settings, String, String),
+    keyed: Option<&Keyed>,
+) -> Result<Done<Version>, AppError> {
     by.require(Scope::Admin)?;
     settings.check()?;
     let mut checks = Checks::default();
@@ -197,7 +208,7 @@ pub async fn change(
     let row = rows::Model {
         version: 0,
         settings: to_json(&settings)?,
-        author: by.owner.clone(),
+        author,
         reason,
         created_at: app.now().micros(),
     };
@@ -208,6 +219,25 @@ pub async fn change(
     .await?;
     app.inner.risk.policy.expire();
     Ok(done)
+}
+
+/// An operator's new version, with a row in the audit log; the act's reason is the version's.
+pub async fn change_as_operator(
+    app: &App,
+    by: &Session,
+    act: &Act,
+    settings: Settings,
+) -> Result<Version, AppError> {
+    let principal = by.user.principal();
+    let (action, subject) = ("risk.settings", "risk settings".to_owned());
+    let asked = Asked { by, act, action, subject, customer: None, input: settings.clone() };
+    let state = || async { to_json(&newest(app).await?.settings) };
+    let reason = act.reason.trim().to_owned();
+    let work = async |keyed: Keyed| {
+        let author = by.user.email.clone();
+        Ok(change_by(app, &principal, (settings, reason, author), Some(&keyed)).await?.value)
+    };
+    audited(app, asked, state, work).await
 }
 
 async fn append(txn: &DatabaseTransaction, row: rows::Model) -> Result<Version, AppError> {
@@ -228,6 +258,8 @@ fn version(row: rows::Model) -> Result<Version, AppError> {
 }
 
 impl RuleState {
+    pub const ALL: [RuleState; 3] = [RuleState::On, RuleState::Shadow, RuleState::Off];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             RuleState::On => "on",

@@ -27,6 +27,16 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// As whoever signs up anew calls themselves.
+pub async fn set_name(txn: &DatabaseTransaction, id: Uuid, name: &str) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Name, Expr::value(name))
+        .filter(Column::Id.eq(id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
 pub async fn insert(txn: &DatabaseTransaction, customer: Model) -> Result<(), StoreError> {
     Entity::insert(ActiveModel::from(customer)).exec_without_returning(txn).await?;
     Ok(())

@@ -2,6 +2,11 @@
 //! beside its queries. Instants are in microseconds, credits in micro-credits, UTC and integer only.
 //! Every finder takes the owner first: the wallet, the key's owner, or the unique name itself.
 
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use crate::StoreError;
+
 pub mod api_keys;
 pub mod audit;
 pub mod catalogues;
@@ -26,3 +31,20 @@ pub mod sessions;
 pub mod users;
 pub mod verifications;
 pub mod verify_runs;
+
+/// Newest first by an id that grows with time, older than `before`, of one state or of all.
+async fn newest<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    (id, before): (E::Column, Option<Uuid>),
+    (column, state): (E::Column, Option<&str>),
+    limit: u64,
+) -> Result<Vec<E::Model>, StoreError> {
+    let mut query = E::find();
+    if let Some(state) = state {
+        query = query.filter(column.eq(state));
+    }
+    if let Some(before) = before {
+        query = query.filter(id.lt(before));
+    }
+    Ok(query.order_by_desc(id).limit(limit).all(db).await?)
+}

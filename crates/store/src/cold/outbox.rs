@@ -2,9 +2,10 @@
 //! gateway. `key` is what it comes from (a payment, a period); the same key is the same work for ever.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, TryInsertResult};
+use sea_orm::{DatabaseTransaction, TryInsertResult};
 
 use crate::StoreError;
+use crate::cold::newest;
 use crate::cold::queue::WAITING;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -75,12 +76,5 @@ pub async fn page(
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut filter = Condition::all();
-    if let Some(state) = state {
-        filter = filter.add(Column::State.eq(state));
-    }
-    if let Some(before) = before {
-        filter = filter.add(Column::Id.lt(before));
-    }
-    Ok(Entity::find().filter(filter).order_by_desc(Column::Id).limit(limit).all(db).await?)
+    newest::<Entity>(db, (Column::Id, before), (Column::State, state), limit).await
 }

@@ -1,9 +1,10 @@
 //! What customers reported about their receipts, and who looked at it.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder, QuerySelect};
+use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder};
 
 use crate::StoreError;
+use crate::cold::newest;
 
 pub const OPEN: &str = "open";
 pub const CLOSED: &str = "closed";
@@ -53,14 +54,7 @@ pub async fn page(
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut query = Entity::find();
-    if let Some(state) = state {
-        query = query.filter(Column::State.eq(state));
-    }
-    if let Some(before) = before {
-        query = query.filter(Column::Id.lt(before));
-    }
-    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+    newest::<Entity>(db, (Column::Id, before), (Column::State, state), limit).await
 }
 
 pub async fn count(db: &impl ConnectionTrait, state: &str) -> Result<u64, StoreError> {

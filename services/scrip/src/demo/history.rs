@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use app::accounts::{self, Credentials, NewUser, Role, Session};
+use app::accounts::{self, Credentials, NewUser, Role, Session, SignUp};
 use app::audit::Act as Audited;
 use app::corrections::{self, Gift};
 use app::customers::{Customer, CustomerKind, NewCustomer};
@@ -112,15 +112,17 @@ async fn organisation(
     Ok((!made.replayed).then(|| named(made.value)))
 }
 
-/// Somebody who signed up by themselves.
+/// Somebody who signed up by themselves and followed the link.
 async fn person(app: &App, name: &str, email: &str) -> Result<(CustomerId, String), String> {
     let password = accounts::new_password().map_err(|e| chain(&e))?;
     let (name, email) = (name.to_owned(), email.to_owned());
-    let new = NewUser { name, email, password, user_agent: String::new() };
-    let signed_in = accounts::sign_up(app, new).await.map_err(|e| chain(&e))?;
-    accounts::sign_out(app, &signed_in.session).await.map_err(|e| chain(&e))?;
-    let id = signed_in.session.user.customer.ok_or("a customer without an id")?;
-    let of = app::customers::get(app, &Principal::system(), &CustomerRef::Id(id)).await;
+    let new = NewUser { name, email, password };
+    let SignUp::Mailed { customer, link } = accounts::sign_up(app, new).await.map_err(|e| chain(&e))? else {
+        return Err("the demo's customers sign up once".to_owned());
+    };
+    let (_, token) = link.split_once("token=").ok_or("a link without a token")?;
+    accounts::verify(app, token).await.map_err(|e| chain(&e))?;
+    let of = app::customers::get(app, &Principal::system(), &CustomerRef::Id(customer)).await;
     of.map(named).map_err(|e| chain(&e))
 }
 

@@ -1,0 +1,130 @@
+//! `/on-hold`: why nothing new can begin, what to do about it, and a word of one's own. Nobody is accused.
+
+use app::risk::on_hold::{self, APPEAL_MAX_CHARS, OnHold};
+use app::risk::settings::StepUp;
+use app::{AppError, FieldError, wallets};
+use askama::Template;
+use axum::extract::State;
+use kernel::Timestamp;
+use serde::Deserialize;
+use site::{Failure, Flash, Form, Member, Nothing, Shell, Site, Tone, instant, render};
+
+use crate::Answer;
+use crate::frame::{ON_HOLD, me, shell_with};
+
+#[derive(Template)]
+#[template(path = "portal/on_hold.html")]
+pub struct OnHoldPage {
+    pub shell: Shell,
+    /// `None`: nothing is on hold.
+    pub hold: Option<HoldView>,
+    pub text: String,
+    pub text_max: usize,
+    pub errors: Vec<FieldError>,
+}
+
+pub struct HoldView {
+    pub why: String,
+    /// What lifts it, in a sentence.
+    pub what_to_do: &'static str,
+    /// A mail's link lifts it.
+    pub by_mail: bool,
+    /// When it ends by itself, in a sentence.
+    pub until: String,
+    /// There is a case that a word of the customer belongs to.
+    pub may_write: bool,
+    /// What was written before, with when.
+    pub written: Option<(String, String)>,
+}
+
+#[derive(Deserialize)]
+pub struct Appeal {
+    text: String,
+}
+
+pub async fn page(State(site): State<Site>, member: Member) -> Answer {
+    let page = load(&site, &member).await?;
+    Ok(member.visitor.page(render(&page)?))
+}
+
+pub async fn send_link(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
+    match on_hold::send_link(site.app(), &member.session).await {
+        Ok(()) => Ok(member.visitor.redirect(ON_HOLD, Some("hold-link-sent"))),
+        // It was lifted meanwhile: the page says so.
+        Err(AppError::Conflict { .. }) => Ok(member.visitor.redirect(ON_HOLD, None)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn appeal(State(site): State<Site>, member: Member, form: Form<Appeal>) -> Answer {
+    let text = form.fields.text;
+    let (errors, flash) = match on_hold::appeal(site.app(), &member.session, &text).await {
+        Ok(()) => return Ok(member.visitor.redirect(ON_HOLD, Some("appealed"))),
+        Err(AppError::Invalid { errors }) => (errors, None),
+        Err(AppError::Conflict { detail, .. }) => (Vec::new(), Some(Flash::new(Tone::Bad, detail))),
+        Err(error) => return Err(error.into()),
+    };
+    let mut page = load(&site, &member).await?;
+    (page.text, page.errors) = (text, errors);
+    page.shell.flash = flash.or(page.shell.flash);
+    Ok(member.visitor.refused_page(render(&page)?))
+}
+
+async fn load(site: &Site, member: &Member) -> Result<OnHoldPage, Failure> {
+    let (app, me) = (site.app(), me(member)?);
+    let wallet = wallets::view(app, &me.principal, &me.customer, None).await?;
+    let case = on_hold::on_hold(app, &member.session).await?;
+    let shell = shell_with(&member.visitor, "On hold", ON_HOLD, &wallet);
+    let hold = match (case, wallet.restriction) {
+        (Some(case), _) => Some(of_case(case)),
+        (None, Some(restriction)) => Some(of_people(restriction.until)),
+        (None, None) => None,
+    };
+    Ok(view(shell, hold))
+}
+
+pub fn view(shell: Shell, hold: Option<HoldView>) -> OnHoldPage {
+    let title = if hold.is_some() { "New work is on hold" } else { "Nothing is on hold" };
+    let shell = Shell { title: title.to_owned(), ..shell };
+    OnHoldPage { shell, hold, text: String::new(), text_max: APPEAL_MAX_CHARS, errors: Vec::new() }
+}
+
+pub fn of_case(case: OnHold) -> HoldView {
+    let what_to_do = match case.step_up {
+        StepUp::VerifyMail => {
+            "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
+        }
+        StepUp::ConfirmCard => {
+            "A payment needs a second look. Write to us below what you know of it; your bank may have asked you, too."
+        }
+        StepUp::Wait => "You need not do anything. It ends by itself.",
+        StepUp::Review => "Somebody looks at it. If there is something that we should know, write it below.",
+    };
+    HoldView {
+        why: case.why.to_owned(),
+        what_to_do,
+        by_mail: case.step_up == StepUp::VerifyMail,
+        until: ends(case.until),
+        may_write: case.appeal.is_none(),
+        written: case.appeal.map(|text| (text, case.appealed_at.map(instant).unwrap_or_default())),
+    }
+}
+
+/// Decided by a person or by the merchant's program, who know more about it than a rule.
+fn of_people(until: Option<Timestamp>) -> HoldView {
+    HoldView {
+        why: "We paused new work on your account.".to_owned(),
+        what_to_do: "Answer the mail that you had from us about it, or write to us.",
+        by_mail: false,
+        until: ends(until),
+        may_write: false,
+        written: None,
+    }
+}
+
+fn ends(until: Option<Timestamp>) -> String {
+    until.map_or_else(
+        || "It ends when somebody has looked at it.".to_owned(),
+        |until| format!("It ends by itself at {}.", instant(until)),
+    )
+}

@@ -1,0 +1,74 @@
+//! Abuse, seen from both sides of the counter.
+
+use serde_json::json;
+use tests::browser::Key;
+use tests::wire::Wire;
+
+use super::{Visit, post};
+
+const EMAIL: &str = "ada@example.com";
+/// Calls after which the watch must have spoken; it looks every second.
+const CALLS_MAX: usize = 400;
+
+/// One account, used from many networks by many programs, until the API refuses new work.
+pub fn share(merchant: &mut Wire, customer: &str) {
+    post(merchant, "/v1/grants", &json!({"customer": customer, "credits": "1000", "kind": "promo"}));
+    for n in 0..CALLS_MAX {
+        let work = json!({
+            "customer": customer, "feature": "text.generate", "model": "gpt-4", "quantities": {"input_tokens": 100},
+            "context": {"ip": format!("10.{}.7.9", n % 250), "user_agent": format!("program {n}"), "prompt": format!("a castle {n}")},
+        });
+        let key = kernel::new_uuid().to_string();
+        let reply = merchant.post("/v1/usage", &key, &work.to_string()).expect("an answer");
+        if !reply.is_success() {
+            assert_eq!(reply.text("code"), "restricted", "{reply:?}");
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{CALLS_MAX} calls, and nobody noticed");
+}
+
+#[test]
+fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_keyboard() {
+    let Some(visit) = Visit::start("risk") else { return };
+    let (browser, mut merchant) = (&visit.browser, visit.merchant());
+    visit.sign_up("Ada", EMAIL);
+    let customer = visit.customer();
+    let welcome = visit.mailed_link("/verify?token=");
+    share(&mut merchant, &customer);
+
+    visit.go("/");
+    browser.follow("Why, and what to do");
+    browser.until_at("New work is on hold");
+    browser.see("used from many places");
+    browser.fill("Tell us in your words", "It was our own script.");
+    browser.push("Send");
+    browser.see("What you wrote");
+    browser.push("Send me the link");
+    browser.see("A link is on its way");
+    browser.until("another mail", || visit.mailed_link("/verify?token=") != welcome);
+    browser.goto(&visit.mailed_link("/verify?token="));
+    browser.until_at("Balance");
+    visit.go("/on-hold");
+    browser.until_at("Nothing is on hold");
+    post(&mut merchant, "/v1/holds", &json!({"customer": customer, "credits": "1"}));
+
+    visit.sign_in_as_operator();
+    browser.tab_to("link", "Review");
+    browser.press(Key::Enter);
+    browser.until_at("Review queue");
+    browser.tab_to("link", "Begin with the first");
+    browser.press(Key::Enter);
+    browser.until_at("Case of Ada");
+    browser.see("It was our own script.");
+    browser.tab_to("textbox", "Note");
+    browser.strike("they explained it");
+    browser.tab_to("button", "Dismiss: it is in order");
+    browser.press(Key::Enter);
+    browser.see("The case is decided.");
+    browser.see("Nothing waits for a decision.");
+    visit.go("/console/audit");
+    browser.see("case.decide");
+    browser.see("they explained it");
+}

@@ -285,7 +285,12 @@ mod tests {
         assert_eq!(wrong(|s| s.review = 0.0), ["review"]);
         assert_eq!(wrong(|s| s.review = 0.95), ["restrict"]);
         assert_eq!(wrong(|s| s.release = f64::NAN), ["release"]);
-        assert_eq!(wrong(|s| drop(s.rules.insert("tall".to_owned(), RuleState::On))), ["rules.tall"]);
+        assert_eq!(
+            wrong(|s| {
+                let _ = s.rules.insert("tall".to_owned(), RuleState::On);
+            }),
+            ["rules.tall"]
+        );
         assert_eq!(wrong(|s| s.restrict_minutes = 0), ["restrict_minutes"]);
         let fast = |s: &mut Settings| s.velocity.credits_per_hour = Some(Credits::ZERO);
         assert_eq!(wrong(fast), ["velocity.credits_per_hour"]);

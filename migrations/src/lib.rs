@@ -12,7 +12,6 @@ mod m0011_due_lots;
 mod m0012_digests;
 mod m0013_sealed_postings;
 mod m0014_retention;
-mod m0015_lane_writers;
 mod m0020_password_resets;
 mod m0021_problems;
 mod m0022_one_open_problem;
@@ -41,7 +40,6 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_digests::Migration),
             Box::new(m0013_sealed_postings::Migration),
             Box::new(m0014_retention::Migration),
-            Box::new(m0015_lane_writers::Migration),
             Box::new(m0020_password_resets::Migration),
             Box::new(m0021_problems::Migration),
             Box::new(m0022_one_open_problem::Migration),

@@ -83,30 +83,3 @@ async fn a_debit_is_one_row_under_two_indexes() {
         assert_eq!(count(indexes).await, 2, "{}: a third costs every debit", bench.name);
     }
 }
-
-#[tokio::test]
-async fn batches_in_a_row_overtake_the_disk_and_the_lane_is_claimed_once() {
-    for bench in benches().await {
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let mut store = Store::connect(&bench.url).await.expect("it opens");
-        let log = seen.clone();
-        store.on_statement(move |sql| log.lock().expect("no panic holds it").push(sql.sql.clone()));
-        store::lanes::replace_map(&store, 1).await.expect("one lane");
-        let config = EngineConfig { batch: 8, ..EngineConfig::default() };
-        let engine = Engine::start(store, bench.clock.clone(), config).await.expect("it starts");
-        let wallet = bench.new_wallet().await;
-        engine.submit(command(wallet, "g", tests::databases::grant(1_000))).await.expect("a grant");
-        let debits = (0..256).map(|n| command(wallet, &format!("d{n}"), debit(1))).collect();
-        for answer in engine.submit_all(debits).await {
-            assert!(!answer.expect("a debit").replayed);
-        }
-        engine.stop().await;
-        let seen = seen.lock().expect("no panic holds it").clone();
-        let count = |part: &str| seen.iter().filter(|sql| sql.contains(part)).count();
-        assert_eq!(count("RETURNING gsn, has_sealed"), 1, "{}: {seen:#?}", bench.name);
-        if bench.name == "postgres" {
-            // 32 full batches; the first may find the queue still filling.
-            assert!(count("WITH appended AS") >= 16, "{seen:#?}");
-        }
-    }
-}

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use kernel::{Seq, Timestamp, WalletId};
 use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
-use store::{Batch, ConnectionTrait, Fence, Forerunner, Known, Reads, StoreError, UsedKey};
+use store::{Batch, ConnectionTrait, Known, Lane, LaneConnection, Reads, Store, StoreError, UsedKey};
 
-use crate::config::Place;
-use crate::memory::{Behind, Memory};
+use crate::config::{Faults, Place};
+use crate::memory::{Behind, Memory, Recent};
 use crate::request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
 use crate::writer::Writer;
 
@@ -26,22 +26,12 @@ struct Loaded {
     reversed: BTreeSet<(WalletId, Seq)>,
 }
 
-/// A batch that is decided and not yet written.
-pub(crate) struct Decided {
-    answers: Vec<Result<Answer, EngineError>>,
-    entries: Vec<(WalletId, Arc<Entry>)>,
-    vendor_transactions: Vec<(WalletId, String, Seq)>,
-    reversals: Vec<(WalletId, Seq, Seq)>,
-    touched: HashMap<WalletId, Wallet>,
-    broken: Vec<String>,
-}
-
 /// The keys of a batch as the journal has them.
-pub(crate) struct Keys {
+struct Keys {
     /// One per request.
     each: Vec<(WalletId, String)>,
     /// Those that are stored.
-    pub all: BTreeSet<(WalletId, String)>,
+    all: BTreeSet<(WalletId, String)>,
 }
 
 /// The decisions of one batch, made in order on working copies of its wallets.
@@ -66,42 +56,17 @@ pub(crate) async fn attempt(
     writer.config.faults.reach(Place::BeforeFence);
     let keys = Keys::of(requests);
     let Some(gsn) = writer.memory.gsn else { return claim(writer, requests, &keys).await };
-    let decided = decide_warm(writer, requests, &keys).await?;
-    let (decided, is_ours) = match conclude(writer, gsn, &decided).await {
+    let known = match writer.memory.has_sealed {
+        true => keys.all.clone(),
+        false => keys.seen_before(&writer.memory.recent),
+    };
+    match go_on(writer, gsn, requests, &keys, known).await {
         // One of the keys was used before the memory's time.
         Err(error) if error.is_unique_violation() => {
-            let decided = decide_with(writer, requests, &keys, &keys.all).await?;
-            let is_ours = conclude(writer, gsn, &decided).await?;
-            (decided, is_ours)
+            go_on(writer, gsn, requests, &keys, keys.all.clone()).await
         }
-        concluded => (decided, concluded?),
-    };
-    Ok(is_ours.then(|| Attempt::Done(keep(writer, gsn, requests, &keys, decided))))
-}
-
-/// Writes a batch that [`decide_warm`] decided when the fence was at `gsn`. `None` when it was lost.
-pub(crate) async fn finish(
-    writer: &mut Writer,
-    gsn: i64,
-    requests: &[Request],
-    keys: &Keys,
-    decided: Decided,
-) -> Result<Option<Vec<Result<Answer, EngineError>>>, StoreError> {
-    let is_ours = conclude(writer, gsn, &decided).await?;
-    Ok(is_ours.then(|| keep(writer, gsn, requests, keys, decided)))
-}
-
-/// The batch was written, or nothing had to be, with the fence at `gsn` before.
-fn keep(
-    writer: &mut Writer,
-    gsn: i64,
-    requests: &[Request],
-    keys: &Keys,
-    decided: Decided,
-) -> Vec<Result<Answer, EngineError>> {
-    writer.config.faults.reach(Place::AfterCommit);
-    let moved = decided.writes() && !writer.config.faults.ignores_fence;
-    remember(writer, if moved { gsn + 1 } else { gsn }, requests, keys, decided)
+        attempted => attempted,
+    }
 }
 
 /// With an empty memory: one transaction that takes the lane first, so that nobody else can commit to it.
@@ -117,103 +82,91 @@ async fn claim(
     let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.all).await?;
     let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, writer.config.faults.ignores_keys);
     let answers = deciding.answer_all(requests, keys, writer.clock.now());
-    let decided = deciding.done(answers);
-    if decided.writes() {
-        txn.append(&decided.batch()).await?;
+    deciding.report_broken();
+    if deciding.writes() {
+        txn.append(&deciding.batch()).await?;
     }
+    let touched = deciding.touched();
     writer.config.faults.reach(Place::BeforeCommit);
     txn.commit().await?;
     writer.config.faults.reach(Place::AfterCommit);
-    Ok(Some(Attempt::Done(remember(writer, claimed.gsn, requests, keys, decided))))
+    writer.memory.remember(claimed.gsn, touched, keys.all.iter());
+    writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
+    Ok(Some(Attempt::Done(answers)))
 }
 
-/// Decides with a memory that is true as long as the fence is where it was: reads only what the memory
-/// lacks, and leaves it to the journal's unique key to find a repeat that was not looked up.
-pub(crate) async fn decide_warm(
-    writer: &mut Writer,
-    requests: &[Request],
-    keys: &Keys,
-) -> Result<Decided, StoreError> {
-    let looked_up = keys.to_look_up(&writer.memory);
-    decide_with(writer, requests, keys, &looked_up).await
-}
-
-async fn decide_with(
-    writer: &mut Writer,
-    requests: &[Request],
-    keys: &Keys,
-    looked_up: &BTreeSet<(WalletId, String)>,
-) -> Result<Decided, StoreError> {
-    let (store, now) = (writer.store.clone(), writer.clock.now());
-    let ignores_keys = writer.config.faults.ignores_keys;
-    let mut loaded = load(store.lane_reads(), &mut writer.memory, requests, looked_up).await?;
-    let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, ignores_keys);
-    let answers = deciding.answer_all(requests, keys, now);
-    // What is refused may be the repeat of a success, and no unique key would tell.
-    let doubtful = keys.refused(&answers).filter(|key| !looked_up.contains(*key)).cloned().collect();
-    let used = store.lane_reads().used_keys(&doubtful).await?;
-    if used.is_empty() {
-        return Ok(deciding.done(answers));
-    }
-    drop(deciding);
-    let at = used.iter().map(|((wallet, _), key)| (*wallet, key.seq)).collect();
-    let entries = store.lane_reads().entries(&at).await?;
-    loaded.entries.extend(entries.into_iter().map(|(at, entry)| (at, Arc::new(entry))));
-    loaded.used.extend(used);
-    let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, ignores_keys);
-    let answers = deciding.answer_all(requests, keys, now);
-    Ok(deciding.done(answers))
-}
-
-/// Writes what was decided when the fence was at `gsn`, or looks whether it still is. False when another
-/// process moved it: then nothing is written.
-async fn conclude(writer: &mut Writer, gsn: i64, decided: &Decided) -> Result<bool, StoreError> {
-    let (store, lane, faults) = (writer.store.clone(), writer.lane, writer.config.faults.clone());
-    match (decided.writes(), faults.ignores_fence) {
-        (false, true) => Ok(true),
-        (false, false) => store.lane_reads().is_at(lane, gsn).await,
-        (true, true) => {
-            let txn = store.begin_lane().await?;
-            txn.append(&decided.batch()).await?;
-            txn.commit().await?;
-            Ok(true)
-        }
-        (true, false) if store.appends_at_once() && decided.has_only_entries() => {
-            let fence = Fence { lane, gsn, writer: writer.id };
-            let mut own = writer.connections.pop().unwrap_or_default();
-            let batch = decided.batch();
-            let done = store.append_at_once(&mut own, Forerunner::Landed, fence, &batch.entries).await;
-            writer.connections.push(own);
-            done
-        }
-        (true, false) => {
-            let txn = store.begin_lane().await?;
-            if !txn.advance(lane, gsn).await? {
-                return Ok(false);
-            }
-            faults.reach(Place::AfterFence);
-            txn.append(&decided.batch()).await?;
-            faults.reach(Place::BeforeCommit);
-            txn.commit().await?;
-            Ok(true)
-        }
-    }
-}
-
-/// The memory goes on to what was decided, with the fence at `gsn`.
-pub(crate) fn remember(
+/// With a memory that is true as long as the fence is at `gsn`: reads only what the memory lacks, and
+/// leaves it to the journal's unique key to find a repeat that was not looked up.
+async fn go_on(
     writer: &mut Writer,
     gsn: i64,
     requests: &[Request],
     keys: &Keys,
-    decided: Decided,
-) -> Vec<Result<Answer, EngineError>> {
-    for broken in &decided.broken {
-        tracing::error!(%broken, "a decision would break an invariant and was refused");
+    looked_up: BTreeSet<(WalletId, String)>,
+) -> Result<Option<Attempt>, StoreError> {
+    let (store, lane, now) = (writer.store.clone(), writer.lane, writer.clock.now());
+    let faults = writer.config.faults.clone();
+    let mut loaded = load(store.lane_reads(), &mut writer.memory, requests, &looked_up).await?;
+    let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, faults.ignores_keys);
+    let mut answers = deciding.answer_all(requests, keys, now);
+    // What is refused may be the repeat of a success, and no unique key would tell.
+    let doubtful = keys.refused(&answers).filter(|key| !looked_up.contains(*key)).cloned().collect();
+    let used = store.lane_reads().used_keys(&doubtful).await?;
+    if !used.is_empty() {
+        drop(deciding);
+        let at = used.iter().map(|((wallet, _), key)| (*wallet, key.seq)).collect();
+        let entries = store.lane_reads().entries(&at).await?;
+        loaded.entries.extend(entries.into_iter().map(|(at, entry)| (at, Arc::new(entry))));
+        loaded.used.extend(used);
+        deciding = Deciding::new(&writer.memory.wallets, &loaded, faults.ignores_keys);
+        answers = deciding.answer_all(requests, keys, now);
     }
-    writer.memory.remember(gsn, decided.touched, keys.all.iter());
+    let writes = deciding.writes();
+    let is_ours = match (writes, faults.ignores_fence) {
+        (true, false) => {
+            append(&store, &mut writer.connection, &faults, (lane, gsn), &deciding.batch()).await?
+        }
+        (true, true) => {
+            let txn = store.begin_lane().await?;
+            txn.append(&deciding.batch()).await?;
+            txn.commit().await?;
+            true
+        }
+        (false, _) => faults.ignores_fence || store.lane_reads().is_at(lane, gsn).await?,
+    };
+    if !is_ours {
+        return Ok(None);
+    }
+    faults.reach(Place::AfterCommit);
+    deciding.report_broken();
+    let touched = deciding.touched();
+    let moved = writes && !faults.ignores_fence;
+    writer.memory.remember(if moved { gsn + 1 } else { gsn }, touched, keys.all.iter());
     writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
-    decided.answers
+    Ok(Some(Attempt::Done(answers)))
+}
+
+/// Moves the fence from `gsn` to the next and appends the batch, durably. False when another process moved
+/// the fence first: then nothing is written.
+async fn append(
+    store: &Store,
+    own: &mut LaneConnection,
+    faults: &Faults,
+    (lane, gsn): (Lane, i64),
+    batch: &Batch<'_>,
+) -> Result<bool, StoreError> {
+    if let Some(done) = store.append_at_once(own, (lane, gsn), batch).await? {
+        return Ok(done);
+    }
+    let txn = store.begin_lane().await?;
+    if !txn.advance(lane, gsn).await? {
+        return Ok(false);
+    }
+    faults.reach(Place::AfterFence);
+    txn.append(batch).await?;
+    faults.reach(Place::BeforeCommit);
+    txn.commit().await?;
+    Ok(true)
 }
 
 /// Decides without writing, for the fault `answers_early`.
@@ -295,17 +248,15 @@ async fn load<C: ConnectionTrait>(
 }
 
 impl Keys {
-    pub fn of(requests: &[Request]) -> Keys {
+    fn of(requests: &[Request]) -> Keys {
         let each: Vec<_> = requests.iter().map(|r| (r.wallet, r.key.stored_text())).collect();
         let is_keyed = |r: &Request| !matches!(r.command, EngineCommand::Settle);
         let keyed = requests.iter().zip(&each).filter(|(r, _)| is_keyed(r));
         Keys { all: keyed.map(|(_, key)| key.clone()).collect(), each }
     }
 
-    /// Those that the unique key might not tell, or that were used lately.
-    fn to_look_up(&self, memory: &Memory) -> BTreeSet<(WalletId, String)> {
-        let looked_up = self.all.iter().filter(|key| memory.has_sealed || memory.recent.has(key));
-        looked_up.cloned().collect()
+    fn seen_before(&self, recent: &Recent) -> BTreeSet<(WalletId, String)> {
+        self.all.iter().filter(|key| recent.has(key)).cloned().collect()
     }
 
     fn refused<'a>(
@@ -341,14 +292,17 @@ impl<'a> Deciding<'a> {
         requests.iter().zip(&keys.each).map(|(request, key)| self.answer(request, key, now)).collect()
     }
 
-    fn done(self, answers: Vec<Result<Answer, EngineError>>) -> Decided {
-        Decided {
-            answers,
-            entries: self.entries,
-            vendor_transactions: self.vendor_transactions,
-            reversals: self.reversals,
-            touched: self.wallets,
-            broken: self.broken,
+    fn writes(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    fn touched(self) -> HashMap<WalletId, Wallet> {
+        self.wallets
+    }
+
+    fn report_broken(&self) {
+        for broken in &self.broken {
+            tracing::error!(%broken, "a decision would break an invariant and was refused");
         }
     }
 
@@ -466,22 +420,6 @@ impl<'a> Deciding<'a> {
         self.entries.push((request.wallet, entry.clone()));
         self.wallets.insert(request.wallet, wallet);
         Ok(Answer { entry, replayed: false })
-    }
-}
-
-impl Decided {
-    pub fn writes(&self) -> bool {
-        !self.entries.is_empty()
-    }
-
-    /// Nothing but rows of the journal is to be written.
-    pub fn has_only_entries(&self) -> bool {
-        self.vendor_transactions.is_empty() && self.reversals.is_empty()
-    }
-
-    /// What a batch that has only entries writes.
-    pub fn entries(&self) -> Vec<(WalletId, Arc<Entry>)> {
-        self.entries.clone()
     }
 
     fn batch(&self) -> Batch<'_> {

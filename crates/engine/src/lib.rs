@@ -7,7 +7,6 @@
 mod batch;
 mod config;
 mod engine;
-mod flight;
 mod memory;
 mod request;
 mod tap;

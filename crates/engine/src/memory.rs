@@ -106,10 +106,6 @@ impl Memory {
         !self.behind.is_empty()
     }
 
-    pub fn is_far_behind(&self) -> bool {
-        !self.far_behind.is_empty()
-    }
-
     pub fn to_project(&self, which: Behind) -> Vec<WalletId> {
         let wallets = match which {
             Behind::Any => &self.behind,

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Clock, new_uuid};
-use store::{Fence, Lane, LaneConnection, Store, StoreError, Uuid};
+use kernel::Clock;
+use store::{Lane, LaneConnection, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::batch::{self, Attempt, Decided, Keys};
-use crate::config::{EngineConfig, Place};
-use crate::flight::{Cargo, Flight, Landing, landed};
+use crate::batch::{self, Attempt};
+use crate::config::EngineConfig;
 use crate::memory::{Behind, Memory};
 use crate::request::{Answer, EngineError, Request};
 
@@ -26,10 +24,6 @@ const BUSY_BEFORE_PROJECTING: Duration = Duration::from_secs(1);
 /// A lane without commands for this long writes its projections.
 const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
 
-/// Batches after a failed flight that are written one by one: each can find its repeats without losing the
-/// lane's memory.
-const GROUNDED_FOR: u32 = 64;
-
 pub(crate) struct Pending {
     pub request: Request,
     pub answer: oneshot::Sender<Outcome>,
@@ -41,26 +35,13 @@ pub(crate) enum Outcome {
     LaneGone(Box<Request>),
 }
 
-/// Why a writer goes on.
-enum Woken {
-    Commands,
-    Landed,
-    Idle,
-}
-
 pub(crate) struct Writer {
-    pub id: Uuid,
     pub lane: Lane,
     pub store: Store,
     pub clock: Clock,
     pub config: EngineConfig,
     pub memory: Memory,
-    /// That are not in use; at most two are.
-    pub connections: Vec<LaneConnection>,
-    /// The batch that is being written.
-    flying: Option<Flight>,
-    /// Batches that do not fly after one failed: its repeat may be one of many.
-    grounded: u32,
+    pub connection: LaneConnection,
     /// The batch at hand was tried before, and its rows may have been committed then.
     is_unsure: bool,
 }
@@ -68,15 +49,12 @@ pub(crate) struct Writer {
 impl Writer {
     pub fn new(lane: Lane, store: Store, clock: Clock, config: EngineConfig) -> Writer {
         Writer {
-            id: new_uuid(),
             lane,
             store,
             clock,
             config,
             memory: Memory::default(),
-            connections: Vec::new(),
-            flying: None,
-            grounded: 0,
+            connection: LaneConnection::default(),
             is_unsure: false,
         }
     }
@@ -85,24 +63,30 @@ impl Writer {
     pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
         let mut batch = Vec::with_capacity(self.config.batch);
         let mut projected = Instant::now();
-        while let Some(woken) = self.wait(&mut waiting, &mut batch).await {
-            match woken {
-                Woken::Landed => continue,
-                Woken::Idle => {
-                    self.project(Behind::Any).await;
-                    projected = Instant::now();
-                    continue;
+        loop {
+            let drained = waiting.recv_many(&mut batch, self.config.batch);
+            let taken = if self.memory.is_behind() {
+                match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
+                    Ok(taken) => taken,
+                    Err(_) => {
+                        self.project(Behind::Any).await;
+                        projected = Instant::now();
+                        continue;
+                    }
                 }
-                Woken::Commands => {}
+            } else {
+                drained.await
+            };
+            if taken == 0 {
+                while self.memory.is_behind() && self.project(Behind::Any).await {}
+                return;
             }
             self.gather(&mut waiting, &mut batch).await;
             let taken = batch.len();
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
             let pending = std::mem::take(&mut batch);
             self.settle(pending).await;
-            if self.memory.is_far_behind() {
-                self.project(Behind::Far).await;
-            }
+            self.project(Behind::Far).await;
             if projected.elapsed() >= BUSY_BEFORE_PROJECTING {
                 self.project(Behind::Any).await;
                 projected = Instant::now();
@@ -112,43 +96,6 @@ impl Writer {
                 self.memory.shrink(self.config.remembered_wallets);
             }
         }
-        self.land().await;
-        while self.memory.is_behind() && self.project(Behind::Any).await {}
-    }
-
-    /// For commands, for the flight's landing, or for long enough without either. `None` when no command
-    /// will come.
-    async fn wait(
-        &mut self,
-        waiting: &mut mpsc::Receiver<Pending>,
-        batch: &mut Vec<Pending>,
-    ) -> Option<Woken> {
-        let Some(mut flight) = self.flying.take() else {
-            let drained = waiting.recv_many(batch, self.config.batch);
-            let taken = match self.memory.is_behind() {
-                true => match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
-                    Ok(taken) => taken,
-                    Err(_) => return Some(Woken::Idle),
-                },
-                false => drained.await,
-            };
-            return (taken > 0).then_some(Woken::Commands);
-        };
-        // Few commands do not pay a statement of their own while the disk is busy anyway.
-        let enough = flight.requests.len().div_ceil(2);
-        while batch.len() < enough {
-            let room = self.config.batch - batch.len();
-            tokio::select! {
-                biased;
-                landing = &mut flight.landing => {
-                    self.touch_down(flight, landing).await;
-                    return Some(if batch.is_empty() { Woken::Landed } else { Woken::Commands });
-                }
-                taken = waiting.recv_many(batch, room) => if taken == 0 { break },
-            }
-        }
-        self.flying = Some(flight);
-        (!batch.is_empty()).then_some(Woken::Commands)
     }
 
     /// Lets callers who are on their way to the queue arrive: the same commit carries them too. Whoever is
@@ -166,7 +113,6 @@ impl Writer {
 
     /// Brings projections up to their wallets' heads. False when none were.
     async fn project(&mut self, which: Behind) -> bool {
-        self.land().await;
         match batch::project(self, which).await {
             Ok(is_done) => is_done,
             Err(error) => {
@@ -187,120 +133,8 @@ impl Writer {
         if self.config.faults.answers_early {
             return self.settle_carelessly(requests, callers).await;
         }
-        let keys = Keys::of(&requests);
-        if self.flying.as_ref().is_some_and(|flight| flight.uses_any(&keys)) {
-            self.land().await;
-        }
-        let Some((gsn, decided)) = self.decide_ahead(&requests, &keys).await else {
-            self.land().await;
-            return self.write_and_answer(requests, callers).await;
-        };
-        if decided.writes() && decided.has_only_entries() {
-            return self.take_off(requests, callers, keys, (gsn, decided)).await;
-        }
-        if self.land().await
-            && let Ok(Some(answers)) = batch::finish(self, gsn, &requests, &keys, decided).await
-        {
-            return self.answer(&requests, callers, answers);
-        }
-        self.is_unsure = true;
-        self.write_and_answer(requests, callers).await;
-    }
-
-    /// Decides with the memory as it is after what flies. `None` when the lane has to be claimed first, or
-    /// has to be looked at key by key.
-    async fn decide_ahead(&mut self, requests: &[Request], keys: &Keys) -> Option<(i64, Decided)> {
-        let gsn = self.memory.gsn?;
-        let faults = &self.config.faults;
-        if faults.ignores_fence || faults.ignores_keys || !self.store.appends_at_once() {
-            return None;
-        }
-        if self.grounded > 0 {
-            self.grounded -= 1;
-            return None;
-        }
-        faults.reach(Place::BeforeFence);
-        Some((gsn, batch::decide_warm(self, requests, keys).await.ok()?))
-    }
-
-    /// Sends a batch on its way and waits for the one before it.
-    async fn take_off(
-        &mut self,
-        requests: Vec<Request>,
-        callers: Vec<oneshot::Sender<Outcome>>,
-        keys: Keys,
-        (gsn, decided): (i64, Decided),
-    ) {
-        let cargo = Cargo {
-            store: self.store.clone(),
-            connection: self.connections.pop().unwrap_or_default(),
-            ahead: self.flying.as_mut().and_then(|flight| flight.wrote.take()),
-            fence: Fence { lane: self.lane, gsn, writer: self.id },
-            entries: decided.entries(),
-        };
-        let (landing, wrote) = cargo.fly();
-        let answers = batch::remember(self, gsn + 1, &requests, &keys, decided);
-        let flight = Flight { requests, callers, answers, keys, landing, wrote: Some(wrote) };
-        if let Some(mut earlier) = self.flying.replace(flight) {
-            let landing = (&mut earlier.landing).await;
-            self.touch_down(earlier, landing).await;
-        }
-    }
-
-    /// Waits until nothing flies. False when what flew was not written, so that the memory is another.
-    async fn land(&mut self) -> bool {
-        let Some(mut flight) = self.flying.take() else { return true };
-        let landing = (&mut flight.landing).await;
-        self.touch_down(flight, landing).await
-    }
-
-    /// A flight that wrote is answered. After one that did not, the memory is wrong, and so is what flies
-    /// behind it: both are done anew, in order, by the keys of what was written all the same.
-    async fn touch_down(&mut self, flight: Flight, landing: Result<Landing, JoinError>) -> bool {
-        let (connection, written) = landed(landing);
-        self.connections.push(connection);
-        let Flight { requests, callers, answers, .. } = flight;
-        if matches!(written, Ok(true)) {
-            self.config.faults.reach(Place::AfterCommit);
-            self.answer(&requests, callers, answers);
-            return true;
-        }
-        let second = match self.flying.take() {
-            Some(mut second) => {
-                let landing = (&mut second.landing).await;
-                Some((second, landed(landing)))
-            }
-            None => None,
-        };
-        self.memory.forget();
-        self.grounded = GROUNDED_FOR;
-        self.is_unsure = true;
-        match written {
-            Err(error) => {
-                tracing::warn!(error = chain(&error), lane = self.lane.id, "a batch is tried again")
-            }
-            Ok(_) => metrics::counter!("scrip_engine_lost_fences_total").increment(1),
-        }
-        self.write_and_answer(requests, callers).await;
-        if let Some((second, (connection, written))) = second {
-            self.connections.push(connection);
-            match written {
-                Ok(true) => self.answer(&second.requests, second.callers, second.answers),
-                _ => {
-                    self.is_unsure = true;
-                    self.write_and_answer(second.requests, second.callers).await;
-                }
-            }
-        }
-        false
-    }
-
-    async fn write_and_answer(&mut self, requests: Vec<Request>, callers: Vec<oneshot::Sender<Outcome>>) {
         match self.persist(&requests).await {
-            Some(answers) => {
-                self.answer(&requests, callers, answers);
-                self.is_unsure = false;
-            }
+            Some(answers) => self.answer(&requests, callers, answers),
             None => {
                 for (caller, request) in callers.into_iter().zip(requests) {
                     let _ = caller.send(Outcome::LaneGone(Box::new(request)));
@@ -327,6 +161,7 @@ impl Writer {
 
     /// The answers in order; `None` when the lane is gone.
     async fn persist(&mut self, requests: &[Request]) -> Option<Vec<Result<Answer, EngineError>>> {
+        self.is_unsure = false;
         match self.retry(requests).await {
             Ok(Attempt::LaneGone) => None,
             Ok(Attempt::Done(answers)) => Some(answers),

@@ -24,7 +24,7 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    pub fn has_only_entries(&self) -> bool {
+    pub(crate) fn has_only_entries(&self) -> bool {
         self.vendor_transactions.is_empty() && self.reversals.is_empty()
     }
 }

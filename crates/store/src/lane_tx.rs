@@ -11,6 +11,7 @@ use sea_orm::{
     RuntimeErr, Value,
 };
 
+use crate::append::Batch;
 use crate::connect::Dialect;
 use crate::entities::{hold, lot, posting, wallet};
 use crate::known::Known;
@@ -32,23 +33,6 @@ pub struct LaneTx {
 /// after it failed. A pool would ask it after each use whether it is still alive.
 #[derive(Default)]
 pub struct LaneConnection(Option<PgConnection>);
-
-/// Where a batch finds its lane's fence, and who moves it on.
-#[derive(Clone, Copy, Debug)]
-pub struct Fence {
-    pub lane: Lane,
-    pub gsn: i64,
-    /// New for every writer that was ever started.
-    pub writer: uuid::Uuid,
-}
-
-/// Whether the batch before this one is known to be committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forerunner {
-    Landed,
-    /// It is being written on another connection; this batch can only be committed after it.
-    Flying,
-}
 
 /// What a batch reads, inside of its transaction or before it. Before it, what was read is true when the
 /// fence is where it was before the first read: whoever writes to the lane moves it.
@@ -104,38 +88,28 @@ impl Store {
         Reads { dialect: self.dialect, db: &self.writes }
     }
 
-    /// Whether a batch of entries only can be appended by one statement, [`Store::append_at_once`].
-    pub fn appends_at_once(&self) -> bool {
-        self.dialect == Dialect::Postgres
-    }
-
-    /// The short way of PostgreSQL for a batch of entries only: one statement moves the fence to the
-    /// next number and appends, durably. False when another process moved the fence first: then nothing is
-    /// written. The long way is a [`LaneTx`].
-    ///
-    /// # Errors
-    /// Also when the lane could not be had for half a second.
+    /// The short way of PostgreSQL for a batch of entries only: one statement moves the fence from `gsn` to
+    /// the next and appends, durably. False when another process moved the fence first: then nothing is
+    /// written. `None` where there is no such way; the long one is a [`LaneTx`].
     pub async fn append_at_once(
         &self,
         own: &mut LaneConnection,
-        forerunner: Forerunner,
-        fence: Fence,
-        entries: &[(WalletId, &Entry)],
-    ) -> Result<bool, StoreError> {
-        let statement = match forerunner {
-            Forerunner::Landed => &*postings::FENCE_FIRST,
-            Forerunner::Flying => &*postings::FENCE_LAST,
-        };
-        self.watch.see(statement);
+        (lane, gsn): (Lane, i64),
+        batch: &Batch<'_>,
+    ) -> Result<Option<bool>, StoreError> {
+        if self.dialect != Dialect::Postgres || !batch.has_only_entries() {
+            return Ok(None);
+        }
+        self.watch.see(postings::FENCED);
         let mut connection = match own.0.take() {
             Some(connection) => connection,
             None => in_time(postings::connect(self.writes.get_postgres_connection_pool())).await?,
         };
-        let done = in_time(postings::insert_fenced(&mut connection, statement, fence, entries)).await;
+        let done = in_time(postings::insert_fenced(&mut connection, (lane, gsn), &batch.entries)).await;
         if done.as_ref().map_or_else(StoreError::is_unique_violation, |_| true) {
             own.0 = Some(connection);
         }
-        done
+        done.map(Some)
     }
 }
 
@@ -149,15 +123,14 @@ impl LaneTx {
     /// Moves the fence whatever its value; `None` when the lane is gone. After it no other process can
     /// commit to the lane before us.
     pub async fn claim(&self, lane: Lane) -> Result<Option<Claimed>, StoreError> {
-        let sql = "UPDATE lanes SET gsn = gsn + 1, writer = NULL WHERE bucket = $1 AND lane = $2 \
-                   RETURNING gsn, has_sealed";
+        let sql = "UPDATE lanes SET gsn = gsn + 1 WHERE bucket = $1 AND lane = $2 RETURNING gsn, has_sealed";
         let moved = statement(self.dialect, sql, vec![lane.bucket.into(), lane.id.into()]);
         Ok(Claimed::find_by_statement(moved).one(&self.txn).await?)
     }
 
     /// Moves the fence from `gsn` to the next; false when another process moved it first.
     pub async fn advance(&self, lane: Lane, gsn: i64) -> Result<bool, StoreError> {
-        let sql = "UPDATE lanes SET gsn = $1, writer = NULL WHERE bucket = $2 AND lane = $3 AND gsn = $4";
+        let sql = "UPDATE lanes SET gsn = $1 WHERE bucket = $2 AND lane = $3 AND gsn = $4";
         let values = vec![(gsn + 1).into(), lane.bucket.into(), lane.id.into(), gsn.into()];
         let done = self.txn.execute_raw(statement(self.dialect, sql, values)).await?;
         Ok(done.rows_affected() == 1)

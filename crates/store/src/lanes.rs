@@ -87,13 +87,8 @@ async fn insert_map(
     let lane_of = |bucket: i16| first_id + i64::from(bucket) * lanes / i64::from(BUCKETS);
     for id in first_id..first_id + lanes {
         let first = (0..BUCKETS).find(|b| lane_of(*b) == id).unwrap_or(0);
-        let row = lane::ActiveModel {
-            bucket: Set(first),
-            lane: Set(id),
-            gsn: Set(0),
-            has_sealed: Set(has_sealed),
-            writer: Set(None),
-        };
+        let row =
+            lane::ActiveModel { bucket: Set(first), lane: Set(id), gsn: Set(0), has_sealed: Set(has_sealed) };
         let keep = OnConflict::columns([lane::Column::Bucket, lane::Column::Lane]).do_nothing().to_owned();
         lane::Entity::insert(row).on_conflict(keep).exec_without_returning(txn).await?;
     }

@@ -34,7 +34,7 @@ pub use cold::queue::Queue;
 pub use connect::{Dialect, Store};
 pub use error::StoreError;
 pub use known::{Ahead, Known};
-pub use lane_tx::{Claimed, Fence, Forerunner, LaneConnection, LaneTx, Reads, UsedKey};
+pub use lane_tx::{Claimed, LaneConnection, LaneTx, Reads, UsedKey};
 pub use lanes::{Lane, LaneMap};
 pub use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, TryGetable, Value, prelude::Uuid,

@@ -5,13 +5,12 @@ use std::sync::LazyLock;
 
 use kernel::{Credits, WalletId, bucket_of};
 use ledger::{Entry, Terms};
-use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{self, Connection as _, PgConnection, PgPool};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, RuntimeErr, Statement, Value};
 
 use crate::connect::Dialect;
 use crate::digests::{Row, digest_of};
-use crate::lane_tx::Fence;
+use crate::lanes::Lane;
 use crate::sql::values;
 use crate::{StoreError, rows};
 
@@ -40,8 +39,6 @@ pub(crate) const COLUMNS: [&str; 21] = [
     "digest",
 ];
 
-const DIVISION_BY_ZERO: &str = "22012";
-
 /// Rows of one statement: as many of the largest as fit, then of the next.
 const ROWS_OF_STATEMENTS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
@@ -49,37 +46,15 @@ const ROWS_OF_STATEMENTS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 /// round trip. Nothing is inserted unless the fence moved. Arrays, so that the text is the same for every
 /// batch. An engine that spreads a table over nodes would crawl on it; there the portable form of [`insert`]
 /// belongs.
-pub(crate) static FENCE_FIRST: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "WITH fence AS (UPDATE lanes SET gsn = gsn + 1, writer = $25 \
-         WHERE bucket = $1 AND lane = $2 AND gsn = $3 RETURNING bucket) \
-         INSERT INTO postings ({}) SELECT p.* FROM fence, {ARRAYS} AS p",
-        COLUMNS.join(", ")
-    )
-});
-
-/// The same for a batch whose forerunner is still on its way to the disk on another connection of ours: its
-/// rows go in at once, and only then it waits for the fence. Where the fence is not where the forerunner was to
-/// put it, or was put there by somebody else, the division by zero undoes the whole statement.
-pub(crate) static FENCE_LAST: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "WITH appended AS (INSERT INTO postings ({}) SELECT p.* FROM {ARRAYS} AS p RETURNING bucket), \
-         fence AS (UPDATE lanes SET gsn = gsn + 1 \
-         FROM (SELECT count(*) FROM appended) AS written \
-         WHERE bucket = $1 AND lane = $2 RETURNING gsn, writer) \
-         SELECT 1 / count(*) FROM fence WHERE gsn = $3 + 1 AND writer = $25",
-        COLUMNS.join(", ")
-    )
-});
-
-const ARRAYS: &str = "unnest($4::smallint[], $5::uuid[], $6::bigint[], $7::smallint[], $8::text[], \
+pub(crate) const FENCED: &str = "WITH fence AS (UPDATE lanes SET gsn = gsn + 1 \
+     WHERE bucket = $1 AND lane = $2 AND gsn = $3 RETURNING bucket) \
+     INSERT INTO postings (bucket, wallet, seq, line, kind, recorded_at, effective_at, from_account, \
+     to_account, amount, lot, lot_remaining, balance_after, held_after, debt_after, hold, \
+     idempotency_key, input_hash, terms, about, digest) \
+     SELECT p.* FROM fence, unnest($4::smallint[], $5::uuid[], $6::bigint[], $7::smallint[], $8::text[], \
      $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], \
      $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bytea[], $22::text[], \
-     $23::text[], $24::bigint[])";
-
-/// How long a lane's own connection waits for the lane. Two processes that want the same lane can each wait
-/// for what the other has written; whoever waits this long gives way and begins anew.
-const LANE_WAIT: &str = "500ms";
+     $23::text[], $24::bigint[]) AS p";
 
 /// The rows of a batch, column by column. What belongs to the whole entry sits on its line 0.
 #[derive(Default)]
@@ -201,21 +176,19 @@ impl<'a> Columns<'a> {
 
 /// A connection beside the pool, to the same database.
 pub(crate) async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
-    let options = PgConnectOptions::clone(&pool.connect_options()).options([("lock_timeout", LANE_WAIT)]);
-    let connected = PgConnection::connect_with(&options).await;
+    let connected = PgConnection::connect_with(&pool.connect_options()).await;
     Ok(connected.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?)
 }
 
-/// Moves the lane's fence to the next number and inserts the entries, by one of the two statements; false
-/// when another process moved the fence first: then nothing is written.
+/// Moves the lane's fence from `gsn` to the next and inserts the entries; false when another process moved
+/// the fence first: then nothing is written.
 pub(crate) async fn insert_fenced(
     connection: &mut PgConnection,
-    statement: &'static str,
-    Fence { lane, gsn, writer }: Fence,
+    (lane, gsn): (Lane, i64),
     entries: &[(WalletId, &Entry)],
 ) -> Result<bool, StoreError> {
     let columns = Columns::of(entries)?;
-    let done = sqlx::query(statement)
+    let done = sqlx::query(FENCED)
         .bind(lane.bucket)
         .bind(lane.id)
         .bind(gsn)
@@ -240,20 +213,10 @@ pub(crate) async fn insert_fenced(
         .bind(columns.terms)
         .bind(columns.about)
         .bind(columns.digest)
-        .bind(writer)
         .execute(connection)
         .await;
-    match done {
-        Ok(done) => Ok(done.rows_affected() > 0),
-        Err(error) if is_lost_fence(&error) => Ok(false),
-        Err(error) => Err(DbErr::Exec(RuntimeErr::SqlxError(error.into())).into()),
-    }
-}
-
-/// How [`FENCE_LAST`] says so.
-fn is_lost_fence(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|answer| answer.code());
-    code.as_deref() == Some(DIVISION_BY_ZERO)
+    let failed = |error: sqlx::Error| DbErr::Exec(RuntimeErr::SqlxError(error.into()));
+    Ok(done.map_err(failed)?.rows_affected() > 0)
 }
 
 /// Inserts the entries inside of a transaction.

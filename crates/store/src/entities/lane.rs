@@ -12,7 +12,6 @@ pub struct Model {
     pub gsn: i64,
     /// Rows of its wallets were sealed, so a used key need not be in the table that is written to.
     pub has_sealed: bool,
-    pub writer: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

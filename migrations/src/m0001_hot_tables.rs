@@ -55,7 +55,11 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn table(name: &'static str, key: &[&'static str], columns: Vec<ColumnDef>) -> TableCreateStatement {
+pub(crate) fn table(
+    name: &'static str,
+    key: &[&'static str],
+    columns: Vec<ColumnDef>,
+) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(name).if_not_exists();
     for column in columns {

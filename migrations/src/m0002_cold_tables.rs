@@ -5,6 +5,8 @@ use sea_orm_migration::schema::{
     big_integer, big_integer_null, binary, boolean, small_integer, string, text, uuid, uuid_null,
 };
 
+use crate::m0001_hot_tables::table;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -34,20 +36,6 @@ impl MigrationTrait for Migration {
 
 fn unique(name: &'static str, table: &'static str, column: &'static str) -> IndexCreateStatement {
     Index::create().name(name).table(table).col(column).unique().if_not_exists().to_owned()
-}
-
-fn table(name: &'static str, key: &[&'static str], columns: Vec<ColumnDef>) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(name).if_not_exists();
-    for column in columns {
-        table.col(column);
-    }
-    let mut primary = Index::create();
-    for column in key {
-        primary.col(*column);
-    }
-    table.primary_key(&mut primary);
-    table
 }
 
 fn customers() -> TableCreateStatement {

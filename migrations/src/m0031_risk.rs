@@ -5,6 +5,8 @@ use sea_orm_migration::schema::{
     big_integer, big_integer_null, blob, boolean, double, integer, string, text, text_null, uuid,
 };
 
+use crate::m0001_hot_tables::table;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -157,18 +159,4 @@ fn cases() -> Vec<ColumnDef> {
         text_null("appeal"),
         big_integer_null("appealed_at"),
     ]
-}
-
-fn table(name: &'static str, key: &[&'static str], columns: Vec<ColumnDef>) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(name).if_not_exists();
-    for column in columns {
-        table.col(column);
-    }
-    let mut primary = Index::create();
-    for column in key {
-        primary.col(*column);
-    }
-    table.primary_key(&mut primary);
-    table
 }

@@ -3,7 +3,6 @@ use std::process::ExitCode;
 
 use api::Parts;
 use app::App;
-use axum::Router;
 use engine::Faults;
 use kernel::Clock;
 use tokio::net::TcpListener;
@@ -14,7 +13,7 @@ use crate::cli::{Demo as Fill, Serve, Service};
 use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
-use crate::server::{self, GRACE};
+use crate::server::{self, GRACE, Served};
 use crate::settings::Settings;
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
@@ -46,10 +45,9 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     // Before the first answer: whoever waits for /readyz finds the banner complete.
     let gateway = payments.is_sandbox().then_some("the sandbox: play money, test cards on its page");
     print(&banner((address, console_address), &settings, demo.as_ref(), gateway));
-    let mut services = site::asset_routes();
     let parts = Parts { credits: options.runs(Service::Api), payments: options.runs(Service::Payments) };
-    services = services.merge(api::router_of(app.clone(), &settings.buy_url(address), parts));
-    services = payments.mounted(services);
+    let calls = api::router_of(app.clone(), &settings.buy_url(address), parts);
+    let mut services = payments.mounted(site::asset_routes().merge(calls.clone()));
     let mut running = Vec::new();
     match console {
         Some((own, at)) => {
@@ -59,7 +57,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
                 &settings.public_url(address),
             )
             .merge(site::asset_routes());
-            running.push((own, pages));
+            running.push((own, pages.into()));
         }
         None if options.runs(Service::Console) => {
             services = services.merge(console::router(app.clone(), &settings.console_url(address, None)));
@@ -70,7 +68,8 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
         // In front: its start page takes the place of the API's.
         services = portal::router(app.clone(), &settings.public_url(address)).fallback_service(services);
     }
-    running.push((listener, site::browsers_see_pages(services)));
+    let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services) };
+    running.push((listener, served));
     let background = Background::start(&app, payments, &settings, &options)?;
     run_all(running).await;
     background.end().await;
@@ -157,11 +156,11 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String>
 }
 
 /// Every address until one stop.
-async fn run_all(running: Vec<(TcpListener, Router)>) {
+async fn run_all(running: Vec<(TcpListener, Served)>) {
     let (stopping, is_stopping) = watch::channel(false);
-    let servers = running.into_iter().map(|(listener, router)| {
+    let servers = running.into_iter().map(|(listener, served)| {
         let mut is_stopping = is_stopping.clone();
-        server::run(listener, router, async move {
+        server::run(listener, served, async move {
             let _ = is_stopping.wait_for(|stop| *stop).await;
         })
     });

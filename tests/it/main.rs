@@ -39,6 +39,7 @@ mod restrictions;
 mod retention;
 mod risk;
 mod risk_pages;
+mod risk_payments;
 mod rules_defaults;
 mod rules_errors;
 mod rules_grants;

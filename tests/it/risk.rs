@@ -8,7 +8,7 @@ use app::{App, Principal, work};
 use kernel::{CaseId, CustomerId, WalletId, new_uuid};
 use risk::book::Book;
 use risk::record::{Place, Record, Source};
-use risk::signal::{Address, Mail, Payment, PaymentKind, SignUp, Use, What};
+use risk::signal::{Address, Mail, Opinion, Payment, PaymentKind, SignUp, Use, What};
 use risk::text::{Print, short_hash};
 use serde_json::{Value, json};
 use tests::shop::{Shop, in_each_shop};
@@ -38,6 +38,7 @@ const DISPUTE: What = What::Paid(Payment {
     succeeded: false,
     card: 9,
     country_matches: true,
+    opinion: Opinion::Normal,
     credits: 0,
 });
 

@@ -317,8 +317,8 @@ pub async fn state_of(app: &App) -> (i64, Book) {
     (ticker.watermark, app.inner.risk.watch().book().clone())
 }
 
-/// The state made anew from what is kept for ever, up to `until` (microseconds): the journal, customers and
-/// deliveries, and what of the log is still there. Reads the whole journal.
+/// The state made anew from what is kept for ever, up to `until` (microseconds): the journal, customers,
+/// payments and deliveries, and what of the log is still there. Reads the whole journal.
 pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
     let mut others = signals::beside_the_journal(app, until).await?;
     for ids in pages::ids_reaching(app.store(), 0).await?.chunks(PAGES_AT_ONCE) {

@@ -38,6 +38,7 @@ mod readme;
 mod restrictions;
 mod retention;
 mod risk;
+mod risk_appeals;
 mod risk_pages;
 mod risk_payments;
 mod rules_defaults;

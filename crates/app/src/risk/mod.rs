@@ -7,6 +7,7 @@
 
 mod act;
 mod alerts;
+pub mod appeals;
 pub mod cases;
 pub mod exceptions;
 mod follow;
@@ -16,9 +17,11 @@ mod log;
 pub mod models;
 pub mod on_hold;
 mod policy;
+mod precision;
 pub mod pulse;
 mod rebuild;
 mod restrict;
+mod rulings;
 pub mod score;
 pub mod settings;
 pub mod shadow;

@@ -3,12 +3,12 @@
 use app::accounts::{self, NewOperator, Role, Session};
 use app::audit::Act;
 use app::risk::cases::{self, Decision, Ruling};
-use app::risk::{exceptions, models, on_hold, pulse, shadow};
+use app::risk::{appeals, exceptions, models, on_hold, pulse, shadow};
 use app::{App, Principal, work};
 use kernel::{CaseId, CustomerId, WalletId, new_uuid};
 use risk::book::Book;
 use risk::record::{Place, Record, Source};
-use risk::signal::{Address, Mail, Payment, PaymentKind, SignUp, Use, What};
+use risk::signal::{Address, Mail, Opinion, Payment, PaymentKind, SignUp, Use, What};
 use risk::text::{Print, short_hash};
 use serde_json::{Value, json};
 use tests::shop::{Shop, in_each_shop};
@@ -38,6 +38,7 @@ const DISPUTE: What = What::Paid(Payment {
     succeeded: false,
     card: 9,
     country_matches: true,
+    opinion: Opinion::Normal,
     credits: 0,
 });
 
@@ -379,7 +380,7 @@ async fn a_night_without_enough_rows_keeps_the_model_and_one_with_them_fits_one(
         assert_eq!(states, ["shadow", "active", "retired"], "{third:?} {}", schedule(app).await);
         let session = operator(&app.app).await;
         let act = Act { id: new_uuid(), reason: "the old one was better".to_owned() };
-        models::roll_back(&app.app, &session, &third[2].id, &act).await.unwrap();
+        models::put_in_use(&app.app, &session, &third[2].id, &act).await.unwrap();
         let back = models::list(&app.app, &by).await.unwrap();
         assert_eq!(back[2].state, "active", "{back:?}");
     })
@@ -460,8 +461,8 @@ async fn a_customer_on_hold_is_told_and_lifts_it_by_a_mail() {
         let told = on_hold::on_hold(&shop.app, &session).await.unwrap().expect("on hold");
         assert_eq!(told.step_up, ledger::StepUp::VerifyMail);
         assert!(!told.why.contains("abuse") && !told.why.contains("fraud"), "{}", told.why);
-        on_hold::appeal(&shop.app, &session, "It was my own script.\nSorry!").await.unwrap();
-        assert!(on_hold::appeal(&shop.app, &session, "And another thing").await.is_err(), "once a case");
+        appeals::appeal(&shop.app, &session, "It was my own script.\nSorry!").await.unwrap();
+        assert!(appeals::appeal(&shop.app, &session, "And another thing").await.is_err(), "once a case");
         on_hold::send_link(&shop.app, &session).await.unwrap();
         shop.settle().await;
         let mails: Vec<(String, String)> = {

@@ -114,6 +114,7 @@ impl App {
     /// The database must be migrated.
     pub fn open(store: Store, clock: Clock, engine: Engine, config: AppConfig) -> App {
         let inner = Inner {
+            risk: risk::Desk::of(&engine),
             store,
             clock,
             engine,
@@ -126,7 +127,6 @@ impl App {
             passwords: accounts::Workplaces::default(),
             asked_resets: accounts::AskedResets::default(),
             bells: work::Bells::default(),
-            risk: risk::Desk::default(),
             print_key: tokio::sync::OnceCell::new(),
         };
         App { inner: Arc::new(inner) }

@@ -75,6 +75,9 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     background.end().await;
 
     app.engine().stop().await;
+    if let Err(error) = app::risk::flush(&app).await {
+        tracing::warn!(error = chain(&error), "the last risk signals were not written");
+    }
     let store = app.store().clone();
     drop(app);
     store.close().await.map_err(|e| chain(&e))?;

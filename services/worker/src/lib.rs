@@ -33,8 +33,10 @@ pub async fn watch(app: App, stop: impl Future<Output = ()>) {
         let app = &app;
         repeat(schedule.name, &bells.schedules, stops(), move || work::schedule_round(app, schedule))
     });
+    // What was seen is written also while the watch is busy, at a start for instance.
+    let told = every("risk log", stops(), || risk::flush(&app));
     let ticks = every("risk watch", stops(), || risk::tick(&app));
-    tokio::join!(asked, ticks, join_all(schedules));
+    tokio::join!(asked, told, ticks, join_all(schedules));
     if let Err(error) = risk::stop(&app).await {
         tracing::warn!(%error, "the risk state was not kept; the next start makes it anew");
     }

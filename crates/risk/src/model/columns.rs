@@ -69,9 +69,10 @@ impl Columns {
     #[must_use]
     pub fn clean_all(&self, rows: ArrayView2<f64>) -> Array2<f64> {
         let mut clean = Array2::zeros((rows.nrows(), self.kept.len()));
-        for (j, column) in self.kept.iter().enumerate() {
-            for (out, value) in clean.column_mut(j).iter_mut().zip(rows.column(column.at)) {
-                *out = column.clean(*value);
+        // Row by row, as they lie in memory.
+        for (mut out, row) in clean.rows_mut().into_iter().zip(rows.rows()) {
+            for (out, column) in out.iter_mut().zip(&self.kept) {
+                *out = column.clean(row[column.at]);
             }
         }
         clean
@@ -82,8 +83,8 @@ impl Column {
     #[allow(clippy::cast_precision_loss)]
     fn learn(at: usize, values: ArrayView1<f64>) -> Option<Column> {
         let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        finite.sort_unstable_by(f64::total_cmp);
-        let (&lowest, &highest) = (finite.first()?, finite.last()?);
+        let lowest = finite.iter().copied().min_by(f64::total_cmp)?;
+        let highest = finite.iter().copied().max_by(f64::total_cmp)?;
         // Scaled first, so that values near the end of the range of doubles do not overflow.
         let scale = highest.abs().max(lowest.abs());
         if lowest >= highest || scale <= 0.0 {
@@ -93,7 +94,9 @@ impl Column {
         let mean = finite.iter().map(|v| v / scale).sum::<f64>() / count;
         let variance = finite.iter().map(|v| (v / scale - mean).powi(2)).sum::<f64>() / count;
         let deviation = variance.sqrt() * scale;
-        let median = finite[finite.len() / 2];
+        let middle = finite.len() / 2;
+        let (_, median, _) = finite.select_nth_unstable_by(middle, f64::total_cmp);
+        let median = *median;
         (deviation > 0.0 && deviation.is_finite()).then_some(Column {
             at,
             lowest,

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use api::Parts;
 use app::App;
@@ -15,6 +16,10 @@ use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
 use crate::server::{self, GRACE, Served};
 use crate::settings::Settings;
+
+/// For the writers' last batches and projections once nobody waits for an answer any more; more than enough for a
+/// database that answers.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
     settings.listen = options.listen.unwrap_or(settings.listen);
@@ -74,15 +79,25 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     run_all(running).await;
     background.end().await;
 
+    match tokio::time::timeout(LAST_WRITES, end(app)).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::warn!(
+            "the database does not answer; what waited for it can be sent again under its keys"
+        ),
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// When nobody calls any more.
+async fn end(app: App) -> Result<(), String> {
     app.engine().stop().await;
     if let Err(error) = app::risk::flush(&app).await {
         tracing::warn!(error = chain(&error), "the last risk signals were not written");
     }
     let store = app.store().clone();
     drop(app);
-    store.close().await.map_err(|e| chain(&e))?;
-    tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    store.close().await.map_err(|e| chain(&e))
 }
 
 /// Test cards and sign-ins that a banner prints are for the machine that runs them.
@@ -140,11 +155,12 @@ impl Background {
     }
 
     /// What is under way is finished, at most for [`GRACE`]; its lease gives the rest to somebody else.
-    async fn end(self) {
+    async fn end(mut self) {
         let _ = self.stop.send(true);
-        let all = futures::future::join_all(self.tasks);
+        let all = futures::future::join_all(&mut self.tasks);
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!(grace_seconds = GRACE.as_secs(), "some work did not finish in time");
+            self.tasks.iter().for_each(JoinHandle::abort);
         }
     }
 }

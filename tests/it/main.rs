@@ -39,6 +39,8 @@ mod restrictions;
 mod retention;
 mod risk;
 mod risk_appeals;
+mod risk_following;
+mod risk_models;
 mod risk_pages;
 mod risk_payments;
 mod rules_defaults;

@@ -90,7 +90,7 @@ async fn who_is_held_by_a_person_can_write_and_the_case_of_it_is_decided_like_ot
 #[tokio::test]
 async fn the_merchants_hold_that_a_mail_may_lift_is_lifted_by_it_and_no_other_one() {
     in_each_shop(async |shop| {
-        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        let mut ada = Browser::of(shop);
         ada.sign_up("Ada", "ada@example.com").await;
         let customer = ada.customer().await;
         let grant = json!({"customer": customer, "credits": "1000", "kind": "promo"});
@@ -107,13 +107,13 @@ async fn the_merchants_hold_that_a_mail_may_lift_is_lifted_by_it_and_no_other_on
             format!("/verify?token={}", between(&of_it.expect("a link").1, "/verify?token=", "\n"))
         };
         let first = link(shop);
-        // Meanwhile an operator holds the customer for another reason: the mail must not end that.
-        let page = format!("/console/customers/{customer}");
-        let again = [("hours", ""), ("reason", "a call from the bank")];
-        assert_eq!(desk.send(&page, &format!("{page}/restriction"), &again).await.status, 303);
+        // Meanwhile the merchant holds the customer for another reason: the mail must not end that.
+        let other = json!({"step_up": "review", "reason": "a call from the bank"});
+        assert_eq!(shop.post(&path, &other).await.status, 200, "{}", shop.name);
         assert_eq!(ada.get(&first).await.status, 303);
         assert_eq!(may_work(shop, &customer).await, 403, "{}: still held", shop.name);
-        assert_eq!(desk.send(&page, &format!("{page}/release"), &[("reason", "in order")]).await.status, 303);
+        let free = format!("/v1/customers/{customer}/release");
+        assert_eq!(shop.post(&free, &json!({"reason": "in order"})).await.status, 200);
 
         shop.clock.advance_seconds(3_600);
         assert_eq!(shop.post(&path, &hold).await.status, 200, "{}", shop.name);

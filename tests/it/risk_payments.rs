@@ -1,15 +1,20 @@
 //! What the gateway tells of payments is in the score like everything else, and a dispute teaches.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use app::payments::signals::since;
 use app::risk::{models, rebuild, state_of};
 use app::{Principal, work};
 use gateways::SignKind;
 use kernel::{CustomerId, Timestamp, WalletId};
+use risk::features::NAMES;
 use risk::record::{Place, Record, Source};
 use risk::signal::{Address, Use, What};
 use risk::text::{Print, short_hash};
 use serde_json::{Value, json};
 use store::cold::payment_signals as rows;
+use store::cold::risk::{cases, days};
 use tests::shop::{Shop, in_each_shop};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -25,6 +30,10 @@ async fn score(shop: &Shop, customer: &str) -> Value {
     let answer = shop.post("/v1/risk/score", &json!({"customer": customer})).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.document()
+}
+
+fn number(document: &Value, member: &str) -> f64 {
+    document[member].as_f64().unwrap_or_else(|| panic!("{member}: {document}"))
 }
 
 async fn buys(shop: &Shop, customer: &str, card: &str) {
@@ -93,11 +102,11 @@ async fn a_dispute_brings_a_case_and_the_state_made_anew_knows_of_every_payment(
     .await;
 }
 
-/// A use of a few credits, each customer's in places of its own; who is hasty comes from many networks with many
-/// programs.
+/// A use of a few credits, each customer's in places of its own; who is hasty comes from three networks with three
+/// programs, which no rule finds remarkable.
 fn used(customer: u32, number: u32) -> What {
     let is_hasty = customer.is_multiple_of(2);
-    let place = customer * 100 + if is_hasty { number } else { 0 };
+    let place = customer * 100 + if is_hasty { number % 3 } else { 0 };
     What::Used(Use {
         output: number,
         credits: 2.0,
@@ -109,24 +118,27 @@ fn used(customer: u32, number: u32) -> What {
 }
 
 /// Customers with a day of use: everybody with an even number is hasty.
-async fn customers(shop: &Shop, count: u32) -> Vec<(CustomerId, WalletId)> {
+async fn customers(shop: &Shop, numbers: Range<u32>) -> Vec<(CustomerId, WalletId)> {
     let mut made = Vec::new();
-    for n in 0..count {
+    for n in numbers {
         let new = json!({"external_id": format!("c{n}"), "kind": "individual", "name": "C", "email": "c@example.com"});
         let made_one = shop.post("/v1/customers", &new).await.document();
         let id = |member: &str| made_one[member].as_str().expect("an id").to_owned();
         let (customer, wallet): (CustomerId, WalletId) =
             (id("id").parse().expect("an id"), id("wallet").parse().expect("an id"));
-        let at = shop.clock.now().micros();
-        for use_number in 0..8 {
-            let what = used(n, use_number);
-            let number = i64::from(use_number);
-            let place = Place { at, wallet: wallet.uuid().as_u128(), source: Source::Journal, number };
-            app::risk::say(&shop.app, Record { place, what });
-        }
+        day_of_use(shop, n, wallet);
         made.push((customer, wallet));
     }
     made
+}
+
+fn day_of_use(shop: &Shop, customer: u32, wallet: WalletId) {
+    let at = shop.clock.now().micros();
+    for number in 0..8 {
+        let place =
+            Place { at, wallet: wallet.uuid().as_u128(), source: Source::Journal, number: i64::from(number) };
+        app::risk::say(&shop.app, Record { place, what: used(customer, number) });
+    }
 }
 
 async fn night(shop: &Shop) -> String {
@@ -166,9 +178,10 @@ async fn a_dispute_teaches() {
     in_each_shop(async |shop| {
         tick(shop).await;
         work::schedules_round(&shop.app).await.expect("schedules run");
-        let all = customers(shop, 240).await;
+        let all = customers(shop, 0..240).await;
         shop.clock.advance_seconds(60);
         tick(shop).await;
+        night(shop).await;
         let (hasty, calm): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(n, _)| n % 2 == 0);
         for (_, of) in &calm {
             dismissed(shop, **of).await;
@@ -178,20 +191,35 @@ async fn a_dispute_teaches() {
         for (n, (_, of)) in hasty.iter().enumerate() {
             disputes(shop, **of, if n % 3 == 0 { SignKind::Warned } else { SignKind::Disputed }).await;
         }
+        let untaught = scores_of_new_ones(shop, 240..242).await;
+        assert!(untaught.iter().all(|score| *score < 0.2), "{}: no rule speaks: {untaught:?}", shop.name);
         let said = night(shop).await;
         assert!(said.contains("learnt from 240 verdicts and disputes"), "{}: {said}", shop.name);
         let list = models::list(&shop.app, &Principal::system()).await.expect("a list");
         let taught = list.iter().find(|model| model.kind == "feedback").expect("what was taught");
         assert_eq!((taught.state.as_str(), taught.metrics.rows), ("active", 240), "{taught:?}");
         assert!(taught.metrics.precision >= Some(0.99), "it tells them apart: {taught:?}");
+        assert!(taught.metrics.precision_before < Some(0.9), "the rules do not: {taught:?}");
+        let [hasty, calm] = scores_of_new_ones(shop, 242..244).await;
+        assert!(hasty > calm + 0.1 && hasty > untaught[0] + 0.1, "{}: {hasty} {calm}", shop.name);
     })
     .await;
 }
 
-/// A closed case of a customer, with the features of this moment.
+/// Of a hasty and of a calm customer who have just come.
+async fn scores_of_new_ones(shop: &Shop, numbers: Range<u32>) -> [f64; 2] {
+    let made = customers(shop, numbers).await;
+    shop.clock.advance_seconds(60);
+    tick(shop).await;
+    let [hasty, calm] = [made[0], made[1]].map(|(customer, _)| customer.to_string());
+    [score(shop, &hasty).await, score(shop, &calm).await].map(|scored| number(&scored, "score"))
+}
+
+/// A closed case of a customer, with the features of its day.
 async fn dismissed(shop: &Shop, (customer, wallet): (CustomerId, WalletId)) {
-    use store::cold::risk::cases;
-    let features = score(shop, &customer.to_string()).await["features"].clone();
+    let day = days::of_wallet(shop.app.store().reader(), wallet.uuid(), 1).await.expect("a read").remove(0);
+    let values = day.features.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value));
+    let features: BTreeMap<&str, f64> = NAMES.into_iter().zip(values).collect();
     let case = cases::Model {
         id: kernel::new_uuid(),
         wallet: wallet.uuid(),
@@ -200,7 +228,7 @@ async fn dismissed(shop: &Shop, (customer, wallet): (CustomerId, WalletId)) {
         verdict: "review".to_owned(),
         score: 0.5,
         reasons: "[]".to_owned(),
-        features: features.to_string(),
+        features: json!(features).to_string(),
         model: None,
         settings: 0,
         at_risk: 0,

@@ -15,6 +15,7 @@ use serde::Serialize;
 use store::Store;
 
 use crate::abuse::Set;
+use crate::cpu;
 use crate::timed::{Scores, Spent, Summary, summarise};
 
 /// Signals that the process has said when it looks again.
@@ -98,9 +99,9 @@ async fn through(set: &Set, records: &[Record], folder: &Path) -> Result<Outcome
         if number == half / SIGNALS_PER_TICK {
             restart(&mut run).await?;
         }
-        let (train, before) = (work::RISK_SCHEDULES[1], cpu_seconds());
+        let (train, before) = (work::RISK_SCHEDULES[1], cpu::of_process());
         work::schedule_round(&run.app, train).await.map_err(|e| e.to_string())?;
-        run.cpu_of_nights += cpu_seconds() - before;
+        run.cpu_of_nights += cpu::of_process() - before;
     }
     run.clock.advance_seconds(SETTLED_SECONDS);
     tick(&mut run).await?;
@@ -129,9 +130,9 @@ async fn open(url: &str, clock: &Clock, scores: &Arc<Mutex<Vec<Scores>>>) -> Res
 }
 
 async fn tick(run: &mut Run) -> Result<(), String> {
-    let (started, before) = (Instant::now(), cpu_seconds());
+    let (started, before) = (Instant::now(), cpu::of_process());
     let done = app::risk::tick(&run.app).await.map_err(|e| e.to_string())?;
-    run.cpu_of_ticks += cpu_seconds() - before;
+    run.cpu_of_ticks += cpu::of_process() - before;
     #[allow(clippy::cast_precision_loss)]
     if done.applied > 0 {
         run.per_signal.push(started.elapsed().as_secs_f64() * 1e6 / done.applied as f64);
@@ -253,13 +254,4 @@ fn bytes_of_a_copy(state: &Book) -> u64 {
     let grown = resident().saturating_sub(before);
     drop((used_up, measured));
     grown / COPIES[1] as u64
-}
-
-/// Of all threads of this process so far; 0 where the system does not say.
-fn cpu_seconds() -> f64 {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let times = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
-    times.sum::<f64>() / TICKS_PER_SECOND
 }

@@ -83,8 +83,8 @@ impl Column {
     #[allow(clippy::cast_precision_loss)]
     fn learn(at: usize, values: ArrayView1<f64>) -> Option<Column> {
         let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        let lowest = finite.iter().copied().min_by(f64::total_cmp)?;
-        let highest = finite.iter().copied().max_by(f64::total_cmp)?;
+        finite.sort_unstable_by(f64::total_cmp);
+        let (&lowest, &highest) = (finite.first()?, finite.last()?);
         // Scaled first, so that values near the end of the range of doubles do not overflow.
         let scale = highest.abs().max(lowest.abs());
         if lowest >= highest || scale <= 0.0 {
@@ -94,9 +94,7 @@ impl Column {
         let mean = finite.iter().map(|v| v / scale).sum::<f64>() / count;
         let variance = finite.iter().map(|v| (v / scale - mean).powi(2)).sum::<f64>() / count;
         let deviation = variance.sqrt() * scale;
-        let middle = finite.len() / 2;
-        let (_, median, _) = finite.select_nth_unstable_by(middle, f64::total_cmp);
-        let median = *median;
+        let median = finite[finite.len() / 2];
         (deviation > 0.0 && deviation.is_finite()).then_some(Column {
             at,
             lowest,

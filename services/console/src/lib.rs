@@ -17,6 +17,7 @@ mod review;
 mod risk;
 mod risk_settings;
 mod sign_in;
+mod tiles;
 mod unpaid;
 
 #[cfg(test)]

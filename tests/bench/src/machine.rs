@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::bed::Bed;
 
 pub struct Machine {
-    cores: usize,
+    pub cores: usize,
     memory_gib: f64,
     kernel: String,
     postgres: String,

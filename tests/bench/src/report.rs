@@ -112,6 +112,34 @@ impl Results {
         table
     }
 
+    /// What the headline cases could reach at most if no core ever waited: every operation has its processor time.
+    fn ceilings(&self, cores: usize) -> String {
+        let mut table = String::from(
+            "| case | CPU µs of one | fit into a second | measured | of those | naive | × naive at most |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        );
+        let cases = [
+            Case::postgres(Peer::Scrip, Spread::Uniform, HEADLINE_CALLERS),
+            Case::postgres(Peer::Scrip, Spread::Hot, HEADLINE_CALLERS),
+            Case::postgres(Peer::ScripBulk, Spread::Uniform, HEADLINE_BULK_CALLERS),
+        ];
+        for case in cases {
+            let cpu_us = self.median_of(case, |s| s.database_us + s.server_us + s.generator_us);
+            let (fits, measured) = (cores as f64 * 1e6 / cpu_us, self.rate(case));
+            let peer = case.peer.baseline(case.is_sqlite).unwrap_or(case.peer);
+            let naive = self.rate(Case { peer, callers: HEADLINE_CALLERS, ..case });
+            let _ = writeln!(
+                table,
+                "| {}, {} | {cpu_us:.1} | {fits:.0} | {measured:.0} | {:.0} % | {naive:.0} | {:.1} |",
+                case.peer.name(),
+                case.spread.name(),
+                100.0 * measured / fits,
+                fits / naive,
+            );
+        }
+        table
+    }
+
     fn goals(&self) -> Vec<Goal> {
         let naive = |spread, callers| Case::postgres(Peer::NaiveHttp, spread, callers);
         let scrip = |spread, callers| Case::postgres(Peer::Scrip, spread, callers);
@@ -187,7 +215,10 @@ impl Report {
              idempotency and receipts, and logs at `warn`; when it writes \
              on after its last answer, that time counts. SQLite is `synchronous=FULL` on both sides. After each case \
              the journal had grown by exactly what was acknowledged, and after each round `scrip verify` agreed:\n\n{}\n\n\
-             ## Goals\n\n{goals}\n## All cases\n\n\
+             ## Goals\n\n{goals}\n## What the machine allows\n\n\
+             The peer is bound by row locks and round trips, Scrip by processor time: that of the database, of the \
+             server and of the load generator, on the same cores. So many operations would fit if no core ever waited. \
+             [Where the time goes](hot-path.md) has the profile.\n\n{}\n## All cases\n\n\
              Bulk is counted in items, hold + capture in pairs, and compared with one naive debit. CPU is per operation.\n\n{}",
             self.wallets,
             self.rounds,
@@ -196,6 +227,7 @@ impl Report {
             machine::commit(),
             self.machine,
             self.proofs.iter().map(|proof| format!("- {proof}")).collect::<Vec<_>>().join("\n"),
+            results.ceilings(self.machine.cores),
             results.table(),
         )
     }
@@ -230,6 +262,16 @@ mod tests {
         let results = results(&[(ours, &[100.0, 40.0, 90.0]), (theirs, &[10.0, 5.0, 10.0])]);
         assert!((results.ratio(ours, theirs) - 9.0).abs() < 1e-9);
         assert!(results.table().contains("| Scrip, HTTP | hot | 64 | 90 | 9.00 |"), "{}", results.table());
+    }
+
+    #[test]
+    fn a_ceiling_is_the_processor_time_of_all_cores_over_that_of_one_operation() {
+        let mut results = results(&[(Case::postgres(Peer::NaiveHttp, Spread::Hot, 64), &[1_000.0])]);
+        let pace = Pace { per_second: 15_000.0, ..Pace::default() };
+        let sample = Sample { pace, database_us: 20.0, server_us: 50.0, generator_us: 10.0 };
+        results.add(Case::postgres(Peer::Scrip, Spread::Hot, 64), sample);
+        let ceilings = results.ceilings(2);
+        assert!(ceilings.contains("hot | 80.0 | 25000 | 15000 | 60 % | 1000 | 25.0 |"), "{ceilings}");
     }
 
     #[test]

@@ -106,7 +106,9 @@ impl Bed {
         match &self.cluster {
             Some(cluster) => {
                 let (new, loaded) = (database_name(schema, name), database_name(schema, "loaded"));
-                cluster.sql("postgres", &format!("CREATE DATABASE {new} TEMPLATE {loaded}"));
+                // Through the buffer pool, PostgreSQL 15's default, such a copy fails now and then on a pinned buffer.
+                cluster
+                    .sql("postgres", &format!("CREATE DATABASE {new} TEMPLATE {loaded} STRATEGY FILE_COPY"));
             }
             None => {
                 let to = self.file(schema, name);

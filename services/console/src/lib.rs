@@ -15,7 +15,9 @@ mod queues;
 mod resets;
 mod review;
 mod risk;
+mod risk_form;
 mod risk_settings;
+mod risk_versions;
 mod sign_in;
 mod unpaid;
 

@@ -9,11 +9,15 @@ use serde_json::json;
 use tests::random::SplitMix64;
 use tests::shop::{Shop, in_each_shop};
 
+use crate::history::{Counted, DAY_SECONDS, History};
+
 const STEPS: usize = 60;
-const DAY_SECONDS: i64 = 86_400;
-/// The shop's clock starts in March; the steps reach into August at most.
-pub const MONTHS: [&str; 8] =
-    ["2026-02", "2026-03", "2026-04", "2026-05", "2026-06", "2026-07", "2026-08", "2026-09"];
+const STEPS_MAX: usize = 100;
+/// The shop's clock starts in March; so many steps of three days at most reach into December.
+pub const MONTHS: [&str; 12] = [
+    "2026-02", "2026-03", "2026-04", "2026-05", "2026-06", "2026-07", "2026-08", "2026-09", "2026-10",
+    "2026-11", "2026-12", "2027-01",
+];
 
 #[tokio::test]
 async fn opening_plus_all_that_happened_is_closing_in_every_month() {
@@ -21,11 +25,22 @@ async fn opening_plus_all_that_happened_is_closing_in_every_month() {
     in_each_shop(async |shop| {
         let mut random = random.clone();
         shop.customer("c").await;
-        let mut history = History::of(shop);
-        for _ in 0..STEPS {
+        let mut history = History::of(shop).await;
+        let mut steps = 0;
+        while steps < STEPS || !history.had_everything() {
             history.step(&mut random).await;
+            steps += 1;
+            assert!(steps < STEPS_MAX, "{}: something never happened", shop.name);
         }
         check_months(shop).await;
+        let all = Period { from: Timestamp::EPOCH, to: Timestamp::MAX };
+        let (found, _) = read(shop, all).await;
+        let told = Counted {
+            granted: micros(found.granted),
+            used: micros(found.used),
+            others: micros(found.adjusted) - micros(found.expired),
+        };
+        assert_eq!(told, history.counted().await, "{}: {steps} steps", shop.name);
     })
     .await;
 }
@@ -69,81 +84,6 @@ async fn a_charge_that_was_undone_is_said_to_be_and_is_no_use() {
 async fn days_and_pace(shop: &Shop) -> (Vec<Credits>, Credits) {
     let pace = pace(&shop.app, &Principal::system(), &"c".into(), 3).await.unwrap();
     (pace.days.iter().map(|day| day.charged).collect(), pace.per_day)
-}
-
-/// Commands for the customer `c`.
-pub struct History<'s> {
-    shop: &'s Shop,
-    receipts: Vec<String>,
-    holds: Vec<String>,
-    grants: Vec<String>,
-}
-
-impl History<'_> {
-    pub fn of(shop: &Shop) -> History<'_> {
-        History { shop, receipts: Vec::new(), holds: Vec::new(), grants: Vec::new() }
-    }
-
-    /// One command of any kind; a refusal is an answer, too.
-    pub async fn step(&mut self, random: &mut SplitMix64) {
-        self.shop.clock.advance_seconds(random.amount(3 * DAY_SECONDS));
-        let credits = random.amount(40).to_string();
-        match random.below(8) {
-            0 | 1 => {
-                let expires_at = self.shop.clock.now().plus_seconds(random.amount(40 * DAY_SECONDS));
-                let grant = json!({"customer": "c", "credits": credits, "kind": "promo", "expires_at": expires_at.to_string()});
-                let id = self.post("/v1/grants", grant).await;
-                self.grants.extend(id);
-            }
-            2 => {
-                let ttl = random.amount(DAY_SECONDS);
-                let id = self
-                    .post("/v1/holds", json!({"customer": "c", "credits": credits, "ttl_seconds": ttl}))
-                    .await;
-                self.holds.extend(id);
-            }
-            3 => {
-                if let Some(hold) = pick(&mut self.holds, random) {
-                    let id =
-                        self.post(&format!("/v1/holds/{hold}/capture"), json!({"credits": credits})).await;
-                    self.receipts.extend(id);
-                }
-            }
-            4 => {
-                if let Some(hold) = pick(&mut self.holds, random) {
-                    self.post(&format!("/v1/holds/{hold}/void"), json!({})).await;
-                }
-            }
-            5 => {
-                if let Some(receipt) = pick(&mut self.receipts, random) {
-                    self.post(&format!("/v1/receipts/{receipt}/reverse"), json!({})).await;
-                }
-            }
-            6 => {
-                if let Some(grant) = pick(&mut self.grants, random) {
-                    self.post(&format!("/v1/grants/{grant}/void"), json!({})).await;
-                }
-            }
-            _ => {
-                let seconds = random.amount(60);
-                let work = json!({
-                    "customer": "c", "feature": "video.render", "model": "standard", "quantities": {"seconds": seconds},
-                });
-                let id = self.post("/v1/usage", work).await;
-                self.receipts.extend(id);
-            }
-        }
-    }
-
-    async fn post(&self, path: &str, body: serde_json::Value) -> Option<String> {
-        let answer = self.shop.post(path, &body).await;
-        assert!(answer.status < 500, "{path}: {answer:?}");
-        (answer.status < 300).then(|| answer.document()["id"].as_str().unwrap_or_default().to_owned())
-    }
-}
-
-fn pick(from: &mut Vec<String>, random: &mut SplitMix64) -> Option<String> {
-    (!from.is_empty()).then(|| from.swap_remove(random.below(from.len())))
 }
 
 async fn check_months(shop: &Shop) {

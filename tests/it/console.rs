@@ -14,7 +14,7 @@ use kernel::{Credits, IdempotencyKey};
 use ledger::GrantKind;
 use sea_orm::EntityTrait;
 use store::cold::{mails, outbox, problems, queue};
-use tests::databases::{Bench, benches_with, command, debit};
+use tests::databases::{Bench, benches_with, command, debit, grant};
 use tower::ServiceExt;
 
 const OPERATOR: (&str, &str) = ("olga@example.com", "correct horse battery");
@@ -449,6 +449,36 @@ async fn closing_replaying_and_sending_again_are_written_down_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_overview_draws_what_the_check_of_each_day_found() {
+    for house in houses().await {
+        let house = house.with_operator().await;
+        let ada = house.customer("ada", "ada@example.com").await;
+        let days = [(grant(500), true), (debit(120), false), (grant(1_000), true), (debit(80), true)];
+        for (n, (of_day, is_checked)) in days.into_iter().enumerate() {
+            if n > 0 {
+                house.bench.clock.advance_seconds(86_400);
+            }
+            let of_day = command(ada.wallet, &format!("day-{n}"), of_day);
+            house.bench.engine.submit(of_day).await.expect("it is done");
+            if is_checked {
+                app::verification::run(&house.app, &Principal::system()).await.expect("a check");
+            }
+        }
+        let mut browser = house.operators_browser().await;
+        let shown = browser.get("/console").await.html;
+        for ends in [
+            "Credits outstanding at the last check of each day, {days}: {none}500, none, 1,380, 1,300</title>",
+            "Credits used until the last check of each day, {days}: {none}0, none, 120, 200</title>",
+            "New customers a day, {days}: {zero}1, 0, 0, 0</title>",
+        ] {
+            let told = ends.replace("{days}", "19 Feb 2026 to 4 Mar 2026");
+            let told = told.replace("{none}", &"none, ".repeat(10)).replace("{zero}", &"0, ".repeat(10));
+            assert!(shown.contains(&told), "{}: {told} is not in {shown}", house.bench.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_opens_and_the_check_turns_green() {
     for house in houses().await {
         let house = house.with_operator().await;
@@ -457,7 +487,7 @@ async fn every_page_opens_and_the_check_turns_green() {
         let seen = browser.send("/console", "/console/verification", &[]).await;
         assert_eq!(seen.location, "/console");
         assert!(
-            browser.get("/console").await.html.contains("Another check is asked for"),
+            browser.get("/console").await.html.contains("A worker is recomputing every balance"),
             "until it is done"
         );
         app::work::schedules_round(&house.app).await.expect("the worker looks");

@@ -12,7 +12,8 @@ use serde_json::Value;
 use tests::random::SplitMix64;
 use tests::shop::{Shop, in_each_shop};
 
-use crate::activity::{History, MONTHS, begin};
+use crate::activity::{MONTHS, begin};
+use crate::history::History;
 use crate::portal::{Browser, between};
 
 const STEPS: usize = 50;
@@ -30,7 +31,7 @@ async fn page_csv_api_and_mail_print_the_same_numbers_and_instants() {
         let customer = customers::get(&shop.app, &Principal::system(), &CustomerRef::from("c")).await;
         let id = customer.expect("the customer").id;
         ensure_user(&shop.app, EMAIL, "C", PASSWORD, Some(id)).await.expect("their user");
-        let mut history = History::of(shop);
+        let mut history = History::of(shop).await;
         for _ in 0..STEPS {
             history.step(&mut random).await;
         }

@@ -96,6 +96,36 @@ async fn declines_a_failed_authentication_and_turning_back_grant_nothing() {
     .await;
 }
 
+/// Endpoints keep the version of the day on which they were made: payments without `latest_charge`, charges
+/// that carry their refunds, other names of the page.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_old_versions_of_the_api_credit_and_take_back_once() {
+    in_each_shop(async |shop| {
+        for (n, version) in ["2020-08-27", "2022-11-15", "2025-03-31.basil"].into_iter().enumerate() {
+            let customer = format!("old-{n}");
+            let api_version = Some(version.to_owned());
+            shop.sandbox.set_knobs(Knobs { api_version, duplicate: 1, reorder: true, ..Knobs::default() });
+            shop.customer(&customer).await;
+            let checkout = shop.checkout(&customer).await;
+            shop.pay(&checkout, DECLINED).await;
+            shop.pay(&checkout, SUCCESS).await;
+            shop.settle().await;
+            assert_eq!(shop.available(&customer).await, "500", "{}: {version}", shop.name);
+            let intents = shop.at_gateway("GET", "/v1/payment_intents?limit=1", "").await;
+            let refund = format!("payment_intent={}", intents["data"][0]["id"].as_str().unwrap());
+            shop.at_gateway("POST", "/v1/refunds", &refund).await;
+            shop.settle().await;
+            assert_eq!(shop.available(&customer).await, "0", "{}: {version}", shop.name);
+            let events = shop.events().await;
+            let of_version = events.iter().filter(|event| event["api_version"] == version);
+            let states: Vec<_> = of_version.map(|event| (&event["kind"], &event["state"])).collect();
+            assert!(states.len() >= 8, "{}: {version}: {states:?}", shop.name);
+            assert!(states.iter().all(|(_, state)| **state != "failed"), "{states:?}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_five_times_shuffled_delayed_and_with_workers_killed_credits_once() {
     in_each_shop(async |shop| {

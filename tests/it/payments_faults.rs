@@ -7,7 +7,7 @@ use app::payments::{self, Buying, PaymentGateway};
 use app::{App, AppError, Keyed, Principal, work};
 use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
 use gateways::stripe::Stripe;
-use gateways::{Answer, EventError, Gateway, GatewayError, GatewayEvent, Subject, Unreadable};
+use gateways::{Answer, EventError, Gateway, GatewayError, GatewayEvent, Unreadable};
 use kernel::{IdempotencyKey, Timestamp};
 use sandbox::Knobs;
 use serde_json::{Value, json};
@@ -99,10 +99,6 @@ impl Gateway for Faulty {
 
     fn stored_event(&self, body: &[u8]) -> GatewayEvent {
         self.stripe.stored_event(body)
-    }
-
-    fn subject(&self, event: &GatewayEvent) -> Option<Subject> {
-        self.stripe.subject(event)
     }
 }
 

@@ -8,7 +8,8 @@ use axum::http::{Request, header};
 use axum::{Router, http};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
-use store::cold::mails;
+use store::cold::{mails, problems};
+use tests::routes::{self, Route};
 use tests::shop::{Shop, in_each_shop};
 use tower::ServiceExt;
 
@@ -288,23 +289,44 @@ async fn what_belongs_to_others_is_not_found() {
         let key = between(&page.body, "action=\"/developers/keys/", "/").to_owned();
         assert!(key.starts_with("key_"));
 
-        assert_eq!(ada.get(&format!("/receipts/{receipt}")).await.status, 200);
-        for path in
-            [format!("/receipts/{receipt}"), "/receipts/rct_0".to_owned(), "/buy/return/nobody".to_owned()]
-        {
-            assert_eq!(bob.get(&path).await.status, 404, "{path}");
-        }
-        let revocation = format!("/developers/keys/{key}/revocation");
-        assert_eq!(bob.post("/developers", &revocation, &[]).await.status, 404);
-        assert!(ada.get("/developers").await.body.contains(&key), "it is still there");
+        let order = [("pack", "pack_500"), ("once", "fedcba9876543210")];
+        ada.post("/buy", "/checkouts", &order).await;
         let mut other = Browser::of(shop);
         other.sign_in("ada@example.com", PASSWORD).await;
         let sessions = ada.get("/settings").await;
         let session = between(&sessions.body, "action=\"/settings/sessions/", "/").to_owned();
         assert!(session.len() > 30, "{session}");
-        let end = format!("/settings/sessions/{session}/end");
-        assert_eq!(bob.post("/settings", &end, &[]).await.status, 404);
+        // What each of Ada's routes with an id leads to.
+        let own = BTreeMap::from([
+            ("/receipts/{id}", receipt.clone()),
+            ("/receipts/{id}/problem", receipt.clone()),
+            ("/buy/return/{once}", "fedcba9876543210".to_owned()),
+            ("/developers/keys/{id}/revocation", key.clone()),
+            ("/settings/sessions/{id}/end", session.clone()),
+        ]);
+        let is_anybodys = |route: &Route| route.path == "/prices/{feature}/{model}";
+        for route in routes::portal().iter().filter(|route| route.has_parameter() && !is_anybodys(route)) {
+            let id = own.get(route.path.as_str()).unwrap_or_else(|| panic!("what is {} about?", route.path));
+            for id in [id.as_str(), "0", "nobody"] {
+                let path = route.with(id);
+                if route.takes_get {
+                    assert_eq!(bob.get(&path).await.status, 404, "{path}");
+                }
+                if route.takes_post {
+                    let shown = bob.post("/settings", &path, &[("text", "not mine")]).await;
+                    assert_eq!(shown.status, 404, "{path}");
+                }
+            }
+            if route.takes_get {
+                assert_eq!(ada.get(&route.with(id)).await.status, 200, "{} is Ada's", route.path);
+            }
+        }
+        assert!(ada.get("/developers").await.body.contains(&key), "it is still there");
+        let problems = problems::Entity::find().all(shop.app.store().reader()).await.expect("rows");
+        assert!(problems.is_empty(), "{problems:?}");
         assert!(other.is_signed_in().await);
+        let (revocation, end) =
+            (format!("/developers/keys/{key}/revocation"), format!("/settings/sessions/{session}/end"));
         assert!(ada.post("/settings", &end, &[]).await.leads_to("/settings"));
         assert!(!other.is_signed_in().await);
         assert!(ada.post("/developers", &revocation, &[]).await.leads_to("/developers"));
@@ -676,7 +698,7 @@ async fn credits_come_from_the_verified_event_and_not_from_the_way_back() {
         let (done, ()) = tokio::join!(patient.get(back), shop.settle());
         assert!(done.body.contains("Thank you") && done.body.contains("+500"), "{}", done.body);
         let done = browser.get(back).await.body;
-        assert!(done.contains("Thank you") && !done.contains("Look again"), "{done}");
+        assert!(done.contains("Thank you") && !done.contains("Check again"), "{done}");
         assert!(browser.get("/").await.body.contains("<strong>500</strong> credits"));
     })
     .await;

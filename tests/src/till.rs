@@ -88,10 +88,8 @@ impl Gateway for Till {
             livemode: false,
             object: body["object"].clone(),
             previous_attributes: Value::Null,
+            subject: body["object"].as_str().map(|id| Subject::Payment(PaymentRef(id.to_owned()))),
+            sign: None,
         }
-    }
-
-    fn subject(&self, event: &GatewayEvent) -> Option<Subject> {
-        event.object.as_str().map(|id| Subject::Payment(PaymentRef(id.to_owned())))
     }
 }

@@ -19,6 +19,7 @@ pub mod demo;
 mod error;
 pub mod events;
 pub mod grants;
+pub mod history;
 pub mod holds;
 pub mod keys;
 pub mod mails;

@@ -4,6 +4,7 @@ use kernel::{Credits, Timestamp};
 use store::cold::queue::{self, Queue};
 use store::cold::{customers, mails, problems};
 
+use crate::history::{self, History};
 use crate::verification::{self, Verification};
 use crate::{App, AppError, Principal, Scope};
 
@@ -24,6 +25,7 @@ pub struct Overview {
     pub verified: Option<Verification>,
     /// Another check was asked for or is under way.
     pub is_verifying: bool,
+    pub history: History,
 }
 
 pub async fn overview(app: &App, by: &Principal) -> Result<Overview, AppError> {
@@ -41,5 +43,6 @@ pub async fn overview(app: &App, by: &Principal) -> Result<Overview, AppError> {
         open_problems: problems::count(db, problems::OPEN).await?,
         is_verifying: verification::is_running(app, by).await?,
         verified: verification::last(app, by).await?,
+        history: history::history(app, by).await?,
     })
 }

@@ -11,6 +11,9 @@ use store::cold::{schedules, verify_runs};
 use crate::about::{from_json, to_json};
 use crate::{App, AppError, Principal, Scope, work};
 
+/// Runs that are read together: one a day, and those that operators ask for.
+const LISTED_MAX: u64 = 500;
+
 /// One run. All numbers are of the same walk through the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
@@ -85,16 +88,32 @@ pub async fn is_running(app: &App, by: &Principal) -> Result<bool, AppError> {
 
 pub async fn last(app: &App, by: &Principal) -> Result<Option<Verification>, AppError> {
     by.require(Scope::Admin)?;
-    let Some(row) = verify_runs::last(app.store().reader()).await? else { return Ok(None) };
-    Ok(Some(Verification {
+    verify_runs::last(app.store().reader()).await?.map(shown).transpose()
+}
+
+/// Those that finished at `at` or later, oldest first; of very many the newest.
+pub async fn since(app: &App, by: &Principal, at: Timestamp) -> Result<Vec<Verification>, AppError> {
+    by.require(Scope::Admin)?;
+    let rows = verify_runs::since(app.store().reader(), at.micros(), LISTED_MAX).await?;
+    rows.into_iter().map(shown).collect()
+}
+
+fn shown(row: verify_runs::Model) -> Result<Verification, AppError> {
+    Ok(Verification {
         started_at: Timestamp::from_micros_saturating(row.started_at),
         finished_at: Timestamp::from_micros_saturating(row.finished_at),
         breaks: u64::try_from(row.breaks).unwrap_or(0),
         found: from_json(&row.report)?,
-    }))
+    })
 }
 
 impl Verification {
+    /// Available and held minus debt, of all wallets.
+    pub fn outstanding(&self) -> i128 {
+        let of = |account| self.found.totals.get(&account).copied().unwrap_or(0);
+        [Account::Available, Account::Held, Account::Debt].map(of).iter().sum()
+    }
+
     pub fn is_green(&self) -> bool {
         self.breaks == 0
     }

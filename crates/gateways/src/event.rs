@@ -2,6 +2,8 @@ use billing::{CheckoutRef, PaymentRef};
 use kernel::Timestamp;
 use serde_json::Value;
 
+use crate::PaymentSign;
+
 /// An authentic event. Everything but `id` and `kind` may be missing: a correctly signed event is never
 /// refused because of its shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,11 @@ pub struct GatewayEvent {
     pub object: Value,
     /// What an update changed; `Null` when missing.
     pub previous_attributes: Value,
+    /// What to read again because of it; `None` for events that move no credits.
+    pub subject: Option<Subject>,
+    /// What it tells of the risk of a payment; `None` for events that tell nothing of it, and at gateways
+    /// that never do.
+    pub sign: Option<PaymentSign>,
 }
 
 /// What an event is about, to be read again before credits move.

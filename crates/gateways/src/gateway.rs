@@ -2,7 +2,7 @@ use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef
 use futures::future::BoxFuture;
 use kernel::{IdempotencyKey, Timestamp};
 
-use crate::{EventError, GatewayError, GatewayEvent, PaymentSign, Subject, Unreadable};
+use crate::{EventError, GatewayError, GatewayEvent, Subject, Unreadable};
 
 /// What a gateway answers, some day.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
@@ -31,7 +31,7 @@ pub trait Gateway: Send + Sync {
 
     fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund>;
 
-    /// Whether `payload`, byte for byte, was signed by the gateway not long before `now`.
+    /// The event in `payload`, if that was signed, byte for byte, by the gateway not long before `now`.
     fn verify_event(
         &self,
         payload: &[u8],
@@ -39,17 +39,8 @@ pub trait Gateway: Send + Sync {
         now: Timestamp,
     ) -> Result<GatewayEvent, EventError>;
 
-    /// An event that was verified when it came, read from its stored body.
+    /// The same event, read again from the body that was verified when it came.
     fn stored_event(&self, body: &[u8]) -> GatewayEvent;
-
-    /// What to read again because of an event; `None` for events that move no credits.
-    fn subject(&self, event: &GatewayEvent) -> Option<Subject>;
-
-    /// What the event tells of the risk of a payment; `None` for events that tell nothing of it, and at
-    /// gateways that never do.
-    fn payment_sign(&self, _event: &GatewayEvent) -> Option<PaymentSign> {
-        None
-    }
 }
 
 /// Reads what a purchase needs to know about `subject`: a checkout with its payment, or a payment alone.

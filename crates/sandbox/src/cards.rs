@@ -15,6 +15,8 @@ pub(crate) enum Verdict {
     /// The holder must prove who they are.
     Authenticate,
     Decline(Decline),
+    /// Declined on the first attempt of a payment, approved on the next.
+    Recover(Decline),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +39,19 @@ const fn decline(code: &'static str, decline_code: &'static str, message: &'stat
 /// As a bank's decline code tells of Radar's block.
 pub(crate) const BLOCKED: &str = "fraudulent";
 const DECLINED: &str = "Your card was declined.";
+/// A number that Stripe's list of test cards does not use.
+const RECOVERS: &str = "4000000000000606";
 
-const CARDS: [(&str, Verdict); 17] = [
+const INSUFFICIENT_FUNDS: Decline = Decline {
+    code: "card_declined",
+    decline_code: "insufficient_funds",
+    message: "Your card has insufficient funds.",
+};
+
+const CARDS: [(&str, Verdict); 19] = [
     ("4242424242424242", Verdict::Approve),
     ("4000000000000002", decline("card_declined", "generic_decline", DECLINED)),
-    ("4000000000009995", decline("card_declined", "insufficient_funds", "Your card has insufficient funds.")),
+    ("4000000000009995", Verdict::Decline(INSUFFICIENT_FUNDS)),
     ("4000000000009987", decline("card_declined", "lost_card", DECLINED)),
     ("4000000000009979", decline("card_declined", "stolen_card", DECLINED)),
     ("4000000000000069", decline("expired_card", "expired_card", "Your card has expired.")),
@@ -57,6 +67,10 @@ const CARDS: [(&str, Verdict); 17] = [
             "An error occurred while processing your card. Try again in a little bit.",
         ),
     ),
+    // Taken as a customer's card, then declined whenever it is charged.
+    ("4000000000000341", decline("card_declined", "generic_decline", DECLINED)),
+    // Ours alone: Stripe has no card whose holder finds the money.
+    (RECOVERS, Verdict::Recover(INSUFFICIENT_FUNDS)),
     ("4000002500003155", Verdict::Authenticate),
     ("4000002760003184", Verdict::Authenticate),
     ("4000000000000259", Verdict::Dispute),

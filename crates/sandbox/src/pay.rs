@@ -55,7 +55,18 @@ pub(crate) async fn pay(work: &Work<'_>, id: &str, card: &Card, name: &str) -> R
         Verdict::Dispute => approve(work, session, payment, After::Dispute).await,
         Verdict::Authenticate => challenge(work, &session, payment).await,
         Verdict::Decline(decline) => refuse(work, &session, payment, decline).await,
+        Verdict::Recover(_) if has_failed_with(work, &payment).await? => {
+            approve(work, session, payment, After::Nothing).await
+        }
+        Verdict::Recover(decline) => refuse(work, &session, payment, decline).await,
     }
+}
+
+/// Whether this payment was tried with the same card before.
+async fn has_failed_with(work: &Work<'_>, payment: &Value) -> Result<bool, ApiError> {
+    let charges = work.behind("charge", payment["id"].as_str().unwrap_or_default()).await?;
+    let card = |charge: &Value| charge["payment_method_details"]["card"]["fingerprint"].clone();
+    Ok(charges.iter().any(|charge| card(charge) == payment["_card"]["fingerprint"]))
 }
 
 /// What the holder said at the bank's page.

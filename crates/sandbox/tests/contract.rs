@@ -2,14 +2,19 @@
 
 mod common;
 
+use axum::http::HeaderMap;
 use billing::Checkout;
-use common::{World, world, world_on};
+use bytes::Bytes;
+use common::{Receiver, WEBHOOK_SECRET, World, world, world_on};
 use futures::future::BoxFuture;
-use gateways::contract::{Card, Shopper, check};
+use gateways::contract::{Card, Delivery, Outside, check};
 
-struct Browser<'a>(&'a World);
+struct Counter {
+    world: World,
+    receiver: Receiver,
+}
 
-impl Shopper for Browser<'_> {
+impl Outside for Counter {
     fn pay<'a>(&'a self, checkout: &'a Checkout, card: Card) -> BoxFuture<'a, Result<(), String>> {
         let number = match card {
             Card::Good => "4242424242424242",
@@ -18,16 +23,33 @@ impl Shopper for Browser<'_> {
         };
         Box::pin(async move {
             let page = checkout.url.as_deref().ok_or("no page")?;
-            let reply = self.0.pay(page, number).await;
+            let reply = self.world.pay(page, number).await;
             if reply.status == 303 { Ok(()) } else { Err(format!("{} {}", reply.status, reply.body)) }
+        })
+    }
+
+    fn delivered(&self) -> BoxFuture<'_, Result<Vec<Delivery>, String>> {
+        Box::pin(async {
+            while self.world.sandbox.deliver_due().await.map_err(|e| e.to_string())? > 0 {}
+            let at = self.world.clock.now();
+            let received = self.receiver.received.lock().map_err(|e| e.to_string())?;
+            let delivery = |(headers, body): &(HeaderMap, Bytes)| {
+                let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+                let signature = signature.ok_or("no signature")?.to_owned();
+                Ok(Delivery { payload: body.to_vec(), signature, at })
+            };
+            received.iter().map(delivery).collect()
         })
     }
 }
 
 #[tokio::test]
 async fn the_stripe_adapter_keeps_the_contract_against_the_sandbox() {
-    let world = world().await;
-    check(&world.stripe(), &Browser(&world), "run1").await.expect("the contract");
+    let (world, receiver) = (world().await, Receiver::default());
+    let url = receiver.start().await;
+    world.sandbox.send_events_to(&url, WEBHOOK_SECRET).await.expect("loopback");
+    let stripe = world.stripe();
+    check(&stripe, &Counter { world, receiver }, "run1").await.expect("the contract");
 }
 
 #[tokio::test]

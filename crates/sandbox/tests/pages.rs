@@ -53,6 +53,27 @@ async fn the_success_card_pays_once_and_goes_to_the_success_page() {
 }
 
 #[tokio::test]
+async fn a_card_without_money_pays_at_the_next_attempt_of_the_same_payment() {
+    let world = world().await;
+    for _ in 0..2 {
+        let (id, page) = world.checkout().await;
+        let declined = world.pay(&page, "4000 0000 0000 0606").await;
+        assert_eq!(declined.location(), format!("/sandbox/pay/{id}"));
+        let error = world.session(&id).await["payment_intent"]["last_payment_error"].clone();
+        assert_eq!(error["decline_code"], "insufficient_funds");
+        let paid = world.pay(&page, "4000000000000606").await;
+        assert_eq!(paid.location(), format!("http://127.0.0.1:9/return?c={id}"));
+        let session = world.session(&id).await;
+        assert_eq!((&session["status"], &session["payment_status"]), (&"complete".into(), &"paid".into()));
+        assert_eq!(session["payment_intent"]["last_payment_error"], serde_json::Value::Null);
+    }
+    // The first attempt with another card says nothing of this one.
+    let (id, page) = world.checkout().await;
+    world.pay(&page, "4000000000000002").await;
+    assert_eq!(world.pay(&page, "4000000000000606").await.location(), format!("/sandbox/pay/{id}"));
+}
+
+#[tokio::test]
 async fn declines_stay_on_the_page_with_the_reason_and_pay_nothing() {
     let world = world().await;
     let (id, page) = world.checkout().await;
@@ -64,6 +85,7 @@ async fn declines_stay_on_the_page_with_the_reason_and_pay_nothing() {
         ("4000000000000069", "expired_card", "", "has expired"),
         ("4000000000000127", "incorrect_cvc", "", "security code is incorrect"),
         ("4000000000000119", "processing_error", "", "processing your card"),
+        ("4000000000000341", "card_declined", "generic_decline", "Your card was declined."),
         ("4111111111111111", "card_declined", "test_mode_live_card", "non test card"),
     ] {
         let declined = world.pay(&page, card).await;

@@ -10,6 +10,7 @@ mod failure;
 mod form;
 mod frame;
 mod shell;
+mod spark;
 mod visitor;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
 pub use shell::{Banner, Flash, NavItem, Shell, Tone, render};
+pub use spark::{Spark, SparkBar};
 pub use visitor::{Member, Visitor, local_path};
 
 /// A value for the query of a link.

@@ -19,6 +19,7 @@ mod risk_form;
 mod risk_settings;
 mod risk_versions;
 mod sign_in;
+mod tiles;
 mod unpaid;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use app::accounts::{Role, Session, User};
 use app::audit::AuditRow;
 use app::customers::{Customer, CustomerKind};
+use app::history::History;
 use app::mails::{MailState, SentMail};
 use app::overview::Overview;
 use app::payments::{Checkout, CheckoutState};
@@ -284,17 +285,30 @@ fn the_overview_shows_a_broken_check_in_words() {
         failed_mails: 0,
         open_problems: 1,
         is_verifying: false,
-        verified: Some(run),
+        verified: Some(run.clone()),
+        history: History {
+            days: vec![at(), at()],
+            open_problems: vec![0, 1],
+            checks: vec![None, Some(run)],
+            ..History::default()
+        },
     };
     let html = check("overview", &overview::page(shell(), &numbers));
-    for shown in [">red<", "12,345", "/console/webhooks?state=failed", "look"] {
+    for shown in [">red<", "12,345", "/console/webhooks?state=failed", "attention"] {
         assert!(html.contains(shown), "{shown}");
     }
+    for told in [
+        "Reported problems, by the day they came, 1 Mar 2026 to 1 Mar 2026: 0, 1",
+        "of each day, 1 Mar 2026 to 1 Mar 2026: none, 500",
+    ] {
+        assert!(html.contains(told), "{told}");
+    }
+    assert_eq!(html.matches("class=\"spark\"").count(), 3, "only numbers with a history have a picture");
     let never = overview::page(shell(), &Overview { verified: None, ..numbers.clone() });
     assert!(check("overview", &never).contains("No check has run yet."));
     let running = overview::page(shell(), &Overview { is_verifying: true, ..numbers });
     let html = check("overview", &running);
-    assert!(html.contains("Another check is asked for") && !html.contains("Verify now"));
+    assert!(html.contains("A worker is recomputing every balance") && !html.contains("Verify now"));
 }
 
 #[test]

@@ -422,7 +422,7 @@ fn buying_and_coming_back() {
         let page = returns::view(shell(""), &a_checkout(state), "/buy/return/x".to_owned());
         assert_eq!(page.is_waiting, is_waiting, "{state:?}");
         assert!(page.credits.is_none(), "nothing is granted on a redirect");
-        assert_eq!(page.render().unwrap().contains("Look again"), is_waiting);
+        assert_eq!(page.render().unwrap().contains("Check again"), is_waiting);
         check(&page, title);
     }
     let grant = Some(GrantId { wallet: wallet(), seq: 1 });

@@ -27,6 +27,7 @@ pub async fn watch(app: App, stop: impl Future<Output = ()>) {
     let (bells, stops) = (app.bells(), || is_stopping.clone());
     let asked = async {
         stop.await;
+        risk::end_soon(&app);
         let _ = stopping.send(true);
     };
     let schedules = work::RISK_SCHEDULES.map(|schedule| {
@@ -64,6 +65,7 @@ where
     while !*stop.borrow() {
         let pause = match round().await {
             Ok(_) => WATCH_EVERY,
+            Err(_) if *stop.borrow() => return,
             Err(error) => {
                 tracing::error!(%error, name, "a round of the watch failed; requests go through unjudged");
                 PAUSE_AFTER_FAILURE

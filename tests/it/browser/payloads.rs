@@ -3,6 +3,7 @@
 use serde_json::json;
 use tests::browser::Browser;
 
+use super::risk::share;
 use super::{PASSWORD, SUCCESS, Visit, post};
 
 /// Each sets the flag on a page that prints it as it is; the first test proves it.
@@ -37,12 +38,12 @@ const SEND: &str = r#"
         const is_number = field.inputMode === "decimal" || field.inputMode === "numeric";
         if (field.type === "password") field.value = password;
         else if (fits && field.type === "email") field.value = email;
-        else if (fits && is_number) field.value = "1";
+        else if (fits && is_number) field.value ||= "1";
         else if (field.type !== "date") field.value = payload;
     }
     form.noValidate = true;
     form.dataset.sent = "1";
-    form.requestSubmit();"#;
+    form.requestSubmit(form.querySelector("button"));"#;
 
 #[test]
 fn scripts_in_text_fields_are_text() {
@@ -109,6 +110,8 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     let receipt = browser.path();
     // A report is any text, and a receipt has one open report.
     send_all(visit, &receipt, payload, &email, Filling::WhereItFits);
+    come_back(visit, payload);
+    appeal(visit, &customer, payload, &email);
 
     visit.sign_in_as_operator();
     let page = format!("/console/customers/{customer}");
@@ -118,7 +121,14 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     }
     visit.go(&page);
     browser.see(payload);
-    send_all(visit, "/console/risk", payload, &email, Filling::Everywhere);
+    review(visit, &page, payload, &email);
+    // The thresholds stay as they are; the reason of the new version is any text.
+    for filling in [Filling::Everywhere, Filling::WhereItFits] {
+        send_all(visit, "/console/risk", payload, &email, filling);
+    }
+    visit.go("/console/risk");
+    browser.see(payload);
+    assert_text(browser, "the versions");
     for act in ["reversal", "refund", "void"] {
         visit.go(&page);
         browser.click_first(&format!("main a[href$='/{act}']"));
@@ -146,9 +156,16 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     }
     send_all(visit, "/console/problems", payload, &email, Filling::WhereItFits);
     visit.go("/console/audit");
-    for act in
-        ["receipt.reverse", "purchase.refund", "grant.void", "grant.create", "wallet.add", "risk.allow"]
-    {
+    for act in [
+        "receipt.reverse",
+        "purchase.refund",
+        "grant.void",
+        "grant.create",
+        "wallet.add",
+        "risk.allow",
+        "case.decide",
+        "risk.settings",
+    ] {
         browser.see(act);
     }
     browser.see(payload);
@@ -171,6 +188,47 @@ fn buy(visit: &Visit) {
         visit.go("/");
         browser.text_of("main .big") != "0 credits" && browser.text().contains("100")
     });
+}
+
+/// From the gateway, with an address that somebody has changed.
+fn come_back(visit: &Visit, payload: &str) {
+    let escaped: String = payload.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    for path in [
+        format!("/buy/return/{escaped}"),
+        format!("/buy/return/0123456789abcdef?checkout={escaped}&{escaped}=1"),
+        format!("/buy/cancelled?checkout={escaped}"),
+    ] {
+        visit.go(&path);
+        assert_text(&visit.browser, &path);
+    }
+}
+
+/// Put on hold by the watch, the customer writes what they think.
+fn appeal(visit: &Visit, customer: &str, payload: &str, email: &str) {
+    share(&mut visit.merchant(), customer);
+    for filling in [Filling::Everywhere, Filling::WhereItFits] {
+        visit.go("/on-hold");
+        if visit.browser.has("form[action='/on-hold/appeal']") {
+            send(visit, ("/on-hold", "/on-hold/appeal"), payload, email, filling);
+        }
+    }
+    visit.go("/on-hold");
+    visit.browser.see(payload);
+    assert_text(&visit.browser, "the appeal");
+}
+
+/// The case, with the appeal; then decided, with a note.
+fn review(visit: &Visit, customer: &str, payload: &str, email: &str) {
+    visit.go(customer);
+    visit.browser.click_first("main a[href^='/console/review/']");
+    let case = visit.browser.path();
+    visit.browser.see(payload);
+    send_all(visit, &case, payload, email, Filling::WhereItFits);
+    visit.go(&case);
+    assert_eq!(visit.browser.text_of(".said"), payload, "what the customer wrote");
+    // Who decided, when, and the note.
+    visit.browser.see(&format!(" UTC: {payload}"));
+    assert_text(&visit.browser, "a case that is decided");
 }
 
 /// What the merchant's product may pass on without looking.

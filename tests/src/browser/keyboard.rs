@@ -36,7 +36,10 @@ impl Browser {
     pub fn press(&self, key: Key) {
         let key = match key {
             Key::Tab => "\u{e004}",
-            Key::Enter => "\u{e007}",
+            Key::Enter => {
+                self.clicks.set(self.clicks.get() + 1);
+                "\u{e007}"
+            }
         };
         self.strike(key);
     }

@@ -6,6 +6,7 @@ mod driver;
 mod keyboard;
 mod session;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ const MAX_CHARS_SHOWN: usize = 2_000;
 #[derive(Debug)]
 pub struct Browser {
     session: Session,
+    clicks: Cell<usize>,
     /// Dropped last.
     _driver: Driver,
 }
@@ -49,7 +51,7 @@ impl Browser {
         let driver = Driver::start(&programs);
         let session = Session::open(driver.port(), &driver.chrome_options());
         let session = session.unwrap_or_else(|refusal| panic!("no browser: {refusal}"));
-        let browser = Browser { session, _driver: driver };
+        let browser = Browser { session, clicks: Cell::new(0), _driver: driver };
         browser.resize(1280, 900);
         browser.prefer(Scheme::Light);
         Some(browser)
@@ -117,7 +119,12 @@ impl Browser {
     /// Clicks the first element that `css` finds.
     pub fn click_first(&self, css: &str) {
         let element = self.wait_for(css, || self.session.find_css(css));
-        self.done(&format!("a click on {css}"), self.session.click(&element));
+        self.click_on(css, &element);
+    }
+
+    /// How often something was clicked so far, or Enter pressed on it.
+    pub fn clicks(&self) -> usize {
+        self.clicks.get()
     }
 
     /// Types into the field with this label, instead of what is there.
@@ -194,7 +201,12 @@ impl Browser {
         let text = xpath_text(name);
         let path = format!("//{tag}[normalize-space()={text} or @aria-label={text}]");
         let element = self.wait_for(name, || self.session.find_xpath(&path));
-        self.done(&format!("a click on {name:?}"), self.session.click(&element));
+        self.click_on(name, &element);
+    }
+
+    fn click_on(&self, what: &str, element: &Element) {
+        self.clicks.set(self.clicks.get() + 1);
+        self.done(&format!("a click on {what:?}"), self.session.click(element));
     }
 
     fn wait_for(&self, what: &str, find: impl Fn() -> Result<Element, Refusal>) -> Element {

@@ -109,7 +109,7 @@ pub(super) async fn fetch_missed(app: &App, listed: &[gateways::GatewayEvent]) -
 
 /// A row without what only a delivery brings.
 fn row(app: &App, gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Result<inbox::Model, AppError> {
-    let subject = subject_of(gateway, event)?;
+    let subject = subject_of(event)?;
     let now = app.now().micros();
     let is_waiting = subject.is_some();
     Ok(inbox::Model {
@@ -135,10 +135,10 @@ fn row(app: &App, gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Resu
 }
 
 /// As it is stored.
-fn subject_of(gateway: &dyn Gateway, event: &gateways::GatewayEvent) -> Result<Option<String>, AppError> {
-    let stored = gateway.subject(event).map(|subject| match subject {
-        Subject::Checkout(id) => StoredSubject::Checkout(id.0),
-        Subject::Payment(id) => StoredSubject::Payment(id.0),
+fn subject_of(event: &gateways::GatewayEvent) -> Result<Option<String>, AppError> {
+    let stored = event.subject.as_ref().map(|subject| match subject {
+        Subject::Checkout(id) => StoredSubject::Checkout(id.0.clone()),
+        Subject::Payment(id) => StoredSubject::Payment(id.0.clone()),
     });
     stored.as_ref().map(to_json).transpose()
 }
@@ -186,7 +186,7 @@ pub async fn replay(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent,
     let row = inbox::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("gateway event"))?;
     let gateway = gateway(app).ok().filter(|gateway| gateway.name() == row.gateway);
     let found = match gateway {
-        Some(gateway) => subject_of(gateway, &gateway.stored_event(row.body.as_bytes()))?,
+        Some(gateway) => subject_of(&gateway.stored_event(row.body.as_bytes()))?,
         None => None,
     };
     if let Some(subject) = found.or(row.subject) {

@@ -94,9 +94,7 @@ pub(super) async fn note(
     event: &inbox::Model,
     report: &Report,
 ) -> Result<(), AppError> {
-    let Some(sign) = gateway.payment_sign(&gateway.stored_event(event.body.as_bytes())) else {
-        return Ok(());
-    };
+    let Some(sign) = gateway.stored_event(event.body.as_bytes()).sign else { return Ok(()) };
     let Some(bought) = find(app, gateway.name(), report).await? else { return Ok(()) };
     let now = app.now();
     let row = payment_signals::Model {

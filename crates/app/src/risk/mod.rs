@@ -30,6 +30,7 @@ mod snapshots;
 mod standing;
 mod training;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::risk::watch::Watch;
@@ -61,6 +62,7 @@ pub(crate) struct Desk {
     listener: std::sync::OnceLock<Listener>,
     /// One tick at a time; locked over its awaits and by nobody else.
     ticker: tokio::sync::Mutex<follow::Ticker>,
+    ends_soon: AtomicBool,
 }
 
 /// Takes the wallet, the moment and the score.
@@ -69,6 +71,11 @@ type Listener = Box<dyn Fn(WalletId, ::risk::signal::Millis, f64) + Send + Sync>
 /// Hears every score that this process reckons, at the moment of its signal; for measurements. Once a process.
 pub fn listen(app: &App, listener: impl Fn(WalletId, ::risk::signal::Millis, f64) + Send + Sync + 'static) {
     let _ = app.inner.risk.listener.set(Box::new(listener));
+}
+
+/// Reading the whole journal would hold up the end of this process; whoever starts next reads it.
+pub fn end_soon(app: &App) {
+    app.inner.risk.ends_soon.store(true, Ordering::Relaxed);
 }
 
 impl Desk {
@@ -82,6 +89,7 @@ impl Desk {
             watch: Mutex::default(),
             listener: std::sync::OnceLock::new(),
             ticker: tokio::sync::Mutex::default(),
+            ends_soon: AtomicBool::new(false),
         }
     }
 

@@ -1,5 +1,8 @@
 //! The state made anew, without what the log of signals no longer has.
 
+use std::sync::atomic::Ordering;
+
+use engine::EngineError;
 use kernel::Timestamp;
 use risk::book::Book;
 use store::cold::risk::pages;
@@ -27,6 +30,9 @@ pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
     let end = Timestamp::from_micros_saturating(until);
     let mut walk = Walk::between(app.store(), &signals::KINDS, Timestamp::EPOCH, end);
     loop {
+        if app.inner.risk.ends_soon.load(Ordering::Relaxed) {
+            return Err(EngineError::Stopping.into());
+        }
         let entries = walk.next(ENTRIES_AT_ONCE).await?;
         if entries.is_empty() {
             break;

@@ -15,7 +15,7 @@ use stripe_shared::{
 };
 use stripe_types::Expandable;
 
-use crate::stripe::envelope::from_unix;
+use crate::stripe::envelope::{from_unix, understood};
 use crate::{GatewayError, GatewayEvent, Unreadable};
 
 /// Our reference in the metadata of checkout and payment.
@@ -135,7 +135,7 @@ pub(super) fn event(event: &stripe_shared::Event) -> GatewayEvent {
     let reread = |value: &miniserde::json::Value| {
         serde_json::from_str(&miniserde::json::to_string(value)).unwrap_or(Value::Null)
     };
-    GatewayEvent {
+    understood(GatewayEvent {
         id: event.id.to_string(),
         kind: event.type_.to_string(),
         created: from_unix(event.created),
@@ -143,7 +143,9 @@ pub(super) fn event(event: &stripe_shared::Event) -> GatewayEvent {
         livemode: event.livemode,
         object: reread(&event.data.object),
         previous_attributes: event.data.previous_attributes.as_ref().map_or(Value::Null, reread),
-    }
+        subject: None,
+        sign: None,
+    })
 }
 
 pub(super) fn stripe_currency(currency: Currency) -> stripe_types::Currency {

@@ -6,12 +6,13 @@ use kernel::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::stripe::signs;
 use crate::{GatewayEvent, Subject};
 
 pub(super) fn read(payload: &[u8]) -> GatewayEvent {
     let body: Value = serde_json::from_slice(payload).unwrap_or(Value::Null);
     let text = |name: &str| body[name].as_str().filter(|t| !t.is_empty()).map(str::to_owned);
-    GatewayEvent {
+    understood(GatewayEvent {
         id: text("id").unwrap_or_else(|| unnamed(payload)),
         kind: text("type").unwrap_or_else(|| "unknown".to_owned()),
         created: body["created"].as_i64().and_then(from_unix),
@@ -19,10 +20,17 @@ pub(super) fn read(payload: &[u8]) -> GatewayEvent {
         livemode: body["livemode"].as_bool().unwrap_or(false),
         object: body["data"]["object"].clone(),
         previous_attributes: body["data"]["previous_attributes"].clone(),
-    }
+        subject: None,
+        sign: None,
+    })
 }
 
-pub(super) fn subject(event: &GatewayEvent) -> Option<Subject> {
+/// With what the extractors find in its object.
+pub(super) fn understood(event: GatewayEvent) -> GatewayEvent {
+    GatewayEvent { subject: subject(&event), sign: signs::sign(&event), ..event }
+}
+
+fn subject(event: &GatewayEvent) -> Option<Subject> {
     let object = &event.object;
     match event.kind.split('.').collect::<Vec<_>>().as_slice() {
         ["checkout", "session", ..] => own_id(object, "cs_").map(|id| Subject::Checkout(CheckoutRef(id))),

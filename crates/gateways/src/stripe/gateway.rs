@@ -18,8 +18,8 @@ use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_types::RangeQueryTs;
 
 use crate::gateway::{Answer, Gateway};
-use crate::stripe::{StripeSettings, convert, envelope, signature, signs};
-use crate::{EventError, GatewayError, GatewayEvent, PaymentSign, Subject, Unreadable};
+use crate::stripe::{StripeSettings, convert, envelope, signature};
+use crate::{EventError, GatewayError, GatewayEvent, Unreadable};
 
 /// Objects a page; Stripe allows no more.
 const PAGE: i64 = 100;
@@ -187,14 +187,6 @@ impl Gateway for Stripe {
 
     fn stored_event(&self, body: &[u8]) -> GatewayEvent {
         envelope::read(body)
-    }
-
-    fn subject(&self, event: &GatewayEvent) -> Option<Subject> {
-        envelope::subject(event)
-    }
-
-    fn payment_sign(&self, event: &GatewayEvent) -> Option<PaymentSign> {
-        signs::sign(event)
     }
 }
 

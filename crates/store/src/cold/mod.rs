@@ -12,6 +12,7 @@ pub mod audit;
 pub mod catalogues;
 pub mod checkouts;
 pub mod customers;
+pub mod days;
 pub mod deliveries;
 pub mod inbox;
 pub mod mails;

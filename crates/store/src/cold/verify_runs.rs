@@ -27,6 +27,14 @@ pub async fn insert(txn: &DatabaseTransaction, run: Model) -> Result<(), StoreEr
     Ok(())
 }
 
+/// What finished at `since` or later, oldest first, of them the last `limit`.
+pub async fn since(db: &impl ConnectionTrait, since: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let newest = Entity::find().filter(Column::FinishedAt.gte(since)).order_by_desc(Column::FinishedAt);
+    let mut runs = newest.limit(limit).all(db).await?;
+    runs.reverse();
+    Ok(runs)
+}
+
 pub async fn last(db: &impl ConnectionTrait) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find().order_by_desc(Column::Id).limit(1).one(db).await?)
 }

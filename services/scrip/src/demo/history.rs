@@ -319,6 +319,7 @@ impl Director {
         let app = self.app();
         app::work::settle_idle_wallets(app).await.map_err(|e| chain(&e))?;
         app::notices::scan(app).await.map_err(|e| chain(&e))?;
+        app::verification::run(app, &self.system).await.map_err(|e| chain(&e))?;
         self.work_off().await
     }
 

@@ -1,5 +1,7 @@
 //! What every adapter must do, as one function: run it against the gateway's test mode or its stand-in.
 
+mod events;
+
 use std::collections::BTreeMap;
 
 use billing::{
@@ -11,7 +13,7 @@ use kernel::{Currency, IdempotencyKey, Money, Timestamp};
 
 use crate::{Gateway, GatewayError, Subject, read};
 
-/// The card a shopper pays with.
+/// The card a outside pays with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Card {
     Good,
@@ -20,9 +22,21 @@ pub enum Card {
     Disputed,
 }
 
-/// Somebody at the gateway's page. `Ok` means that the page was used as told, not that money moved.
-pub trait Shopper: Sync {
+/// A webhook as it arrived.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub payload: Vec<u8>,
+    pub signature: String,
+    pub at: Timestamp,
+}
+
+/// The other side of the gateway: somebody at its page, and whoever takes its webhooks.
+pub trait Outside: Sync {
+    /// `Ok` means that the page was used as told, not that money moved.
     fn pay<'a>(&'a self, checkout: &'a Checkout, card: Card) -> BoxFuture<'a, Result<(), String>>;
+
+    /// Everything that arrived so far.
+    fn delivered(&self) -> BoxFuture<'_, Result<Vec<Delivery>, String>>;
 }
 
 const PRICE: Money = Money { amount: 4_500, currency: Currency::USD };
@@ -31,19 +45,23 @@ const PRICE: Money = Money { amount: 4_500, currency: Currency::USD };
 ///
 /// # Errors
 /// The first rule that the adapter breaks.
-pub async fn check(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> Result<(), String> {
+pub async fn check(gateway: &dyn Gateway, outside: &dyn Outside, run: &str) -> Result<(), String> {
     let since = Timestamp::EPOCH;
+    rule(!gateway.name().is_empty(), "a gateway has a name")?;
     opens_once_per_key(gateway, run).await?;
     says_what_it_does_not_know(gateway).await?;
-    let (checkout, payment) = is_paid_in_full(gateway, shopper, run).await?;
+    let (checkout, payment) = is_paid_in_full(gateway, outside, run).await?;
+    let told_of = events::are_verified(gateway, &outside.delivered().await?)?;
+    events::tell_of_the_purchase(&told_of, &checkout, &payment)?;
     rule(
         gateway.recent_checkouts(since).await.map_err(told)?.iter().flatten().any(|c| c.id == checkout.id),
         "a recent checkout is listed",
     )?;
-    leaves_a_declined_checkout_open(gateway, shopper, run).await?;
+    leaves_a_declined_checkout_open(gateway, outside, run).await?;
     refunds_once_per_key(gateway, &payment, run).await?;
     lists_what_went_back(gateway, &payment).await?;
-    tells_of_a_dispute(gateway, shopper, run).await
+    tells_of_a_dispute(gateway, outside, run).await?;
+    events::tell_every_sign_or_none(&events::are_verified(gateway, &outside.delivered().await?)?)
 }
 
 async fn opens_once_per_key(gateway: &dyn Gateway, run: &str) -> Result<(), String> {
@@ -73,10 +91,10 @@ async fn says_what_it_does_not_know(gateway: &dyn Gateway) -> Result<(), String>
 
 async fn is_paid_in_full(
     gateway: &dyn Gateway,
-    shopper: &dyn Shopper,
+    outside: &dyn Outside,
     run: &str,
 ) -> Result<(Checkout, Payment), String> {
-    let (checkout, payment) = bought(gateway, shopper, run, Card::Good).await?;
+    let (checkout, payment) = bought(gateway, outside, run, Card::Good).await?;
     rule(checkout.state == CheckoutState::Paid, "a paid checkout says so")?;
     rule(matches!(payment.state, PaymentState::Succeeded { .. }), "its payment succeeded")?;
     rule(payment.amount == PRICE, "the payment brought the price")?;
@@ -87,12 +105,12 @@ async fn is_paid_in_full(
 
 async fn leaves_a_declined_checkout_open(
     gateway: &dyn Gateway,
-    shopper: &dyn Shopper,
+    outside: &dyn Outside,
     run: &str,
 ) -> Result<(), String> {
     let new = new_checkout(run, "declined");
     let opened = gateway.create_checkout(&key(run, "declined")?, &new).await.map_err(told)?;
-    shopper.pay(&opened, Card::Declined).await?;
+    outside.pay(&opened, Card::Declined).await?;
     let report = read(gateway, &Subject::Checkout(opened.id)).await.map_err(told)?;
     let state = report.checkout.map(|c| c.state);
     rule(state == Some(CheckoutState::Open), "a decline leaves the checkout open")?;
@@ -124,7 +142,7 @@ async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) 
 
 async fn lists_what_went_back(gateway: &dyn Gateway, paid: &Payment) -> Result<(), String> {
     let events = gateway.recent_returns(Timestamp::EPOCH).await.map_err(told)?;
-    let about: Vec<_> = events.iter().filter_map(|event| gateway.subject(event)).collect();
+    let about: Vec<_> = events.iter().filter_map(|event| event.subject.clone()).collect();
     rule(about.len() == events.len(), "every event about a return says what to read again")?;
     let own = about.iter().filter(|subject| **subject == Subject::Payment(paid.id.clone()));
     rule(own.count() >= 2, "each refund has its event")?;
@@ -139,27 +157,27 @@ async fn lists_what_went_back(gateway: &dyn Gateway, paid: &Payment) -> Result<(
     rule(none.is_empty(), "nothing is listed from before the instant")
 }
 
-async fn tells_of_a_dispute(gateway: &dyn Gateway, shopper: &dyn Shopper, run: &str) -> Result<(), String> {
-    let (_, payment) = bought(gateway, shopper, run, Card::Disputed).await?;
+async fn tells_of_a_dispute(gateway: &dyn Gateway, outside: &dyn Outside, run: &str) -> Result<(), String> {
+    let (_, payment) = bought(gateway, outside, run, Card::Disputed).await?;
     let dispute = payment.disputes.first().ok_or("a payment lists its disputes")?;
     rule(dispute.state == DisputeState::Open, "a new dispute is open")?;
     rule(dispute.amount_minor == PRICE.amount, "a dispute is about the amount")?;
     let events = gateway.recent_returns(Timestamp::EPOCH).await.map_err(told)?;
-    let is_told = events.iter().any(|e| gateway.subject(e) == Some(Subject::Payment(payment.id.clone())));
+    let is_told = events.iter().any(|e| e.subject == Some(Subject::Payment(payment.id.clone())));
     rule(is_told, "a dispute has its event")
 }
 
 /// A checkout paid with `card`, and its payment.
 async fn bought(
     gateway: &dyn Gateway,
-    shopper: &dyn Shopper,
+    outside: &dyn Outside,
     run: &str,
     card: Card,
 ) -> Result<(Checkout, Payment), String> {
     let name = format!("{card:?}").to_lowercase();
     let new = new_checkout(run, &name);
     let opened = gateway.create_checkout(&key(run, &name)?, &new).await.map_err(told)?;
-    shopper.pay(&opened, card).await?;
+    outside.pay(&opened, card).await?;
     let report = read(gateway, &Subject::Checkout(opened.id)).await.map_err(told)?;
     let payment = report.payment.ok_or("a paid checkout names its payment")?;
     Ok((report.checkout.ok_or("a checkout can be read")?, payment))

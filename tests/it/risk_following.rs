@@ -4,6 +4,7 @@ use app::risk::pulse;
 use kernel::WalletId;
 use risk::book::Book;
 use serde_json::json;
+use store::cold::risk::snapshots;
 use tests::shop::in_each_shop;
 use tests::test_app::{on_each_database, text, usage};
 
@@ -106,6 +107,38 @@ async fn a_restart_in_the_middle_is_no_restart() {
         for other in [process, never] {
             other.app.engine().stop().await;
         }
+    })
+    .await;
+}
+
+/// Writing one costs by the wallets, so it is done when as much has happened; and old ones go.
+#[tokio::test]
+async fn snapshots_follow_what_happens_and_only_the_last_ones_are_kept() {
+    on_each_database(async |app| {
+        let kept = async || snapshots::watermarks(app.app.store(), i64::MAX, 100).await.unwrap();
+        let wallet = WalletId::from_uuid(uuid(1));
+        tick(&app.app).await;
+        for number in 0..9_u32 {
+            say(&app.app, wallet, number.into(), used(number, 2.0, "one and the same"));
+            app.clock.advance_seconds(301);
+            tick(&app.app).await;
+        }
+        app.clock.advance_seconds(301);
+        tick(&app.app).await;
+        let found = kept().await;
+        assert_eq!(found.len(), 6, "{}", app.name);
+        for _ in 0..3 {
+            app.clock.advance_seconds(301);
+            tick(&app.app).await;
+        }
+        assert_eq!(kept().await, found, "{}: nothing happened", app.name);
+        // The log is kept for some days only, so that a quiet installation needs one now and then as well.
+        for seconds in [6 * 3_600, 61] {
+            app.clock.advance_seconds(seconds);
+            tick(&app.app).await;
+        }
+        let later = kept().await;
+        assert_eq!((later.len(), later[0] > found[0]), (6, true), "{}", app.name);
     })
     .await;
 }

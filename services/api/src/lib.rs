@@ -37,6 +37,7 @@ mod receipts;
 mod refused;
 mod restrictions;
 mod risk;
+mod risk_rules;
 mod text;
 mod usage;
 mod wallets;
@@ -122,6 +123,7 @@ fn credit_routes() -> OpenApiRouter<Api> {
         .merge(rate_cards::routes())
         .merge(keys::routes())
         .merge(risk::routes())
+        .merge(risk_rules::routes())
 }
 
 /// Around everything, unknown paths included.

@@ -20,11 +20,12 @@ use crate::{Console, by, shell};
 pub const PATH: &str = "/console/risk";
 /// Versions of the page.
 const VERSIONS: u64 = 20;
-const STEP_UPS: [(StepUp, &str); 4] = [
-    (StepUp::VerifyMail, "verify_mail"),
-    (StepUp::ConfirmCard, "confirm_card"),
-    (StepUp::Wait, "wait"),
-    (StepUp::Review, "review"),
+/// What lifts a hold: as it is stored, and in words.
+const STEP_UPS: [(StepUp, &str, &str); 4] = [
+    (StepUp::VerifyMail, "verify_mail", "confirming the mail address"),
+    (StepUp::ConfirmCard, "confirm_card", "confirming a card"),
+    (StepUp::Wait, "wait", "waiting"),
+    (StepUp::Review, "review", "a reviewer"),
 ];
 
 #[derive(Template)]
@@ -33,7 +34,7 @@ pub struct RiskPage {
     pub shell: Shell,
     pub version: String,
     pub fields: Vec<Field>,
-    pub step_ups: Vec<(&'static str, bool)>,
+    pub step_ups: Vec<Choice>,
     pub rules: Vec<RuleRow>,
     pub about: String,
     pub suggested: String,
@@ -48,6 +49,12 @@ pub struct Field {
     pub label: &'static str,
     pub hint: &'static str,
     pub value: String,
+}
+
+pub struct Choice {
+    pub value: &'static str,
+    pub label: &'static str,
+    pub is_chosen: bool,
 }
 
 pub struct RuleRow {
@@ -152,26 +159,26 @@ pub fn view(
         alone: rule.alone,
         judged: format!("{} confirmed, {} dismissed", rule.confirmed, rule.dismissed),
     };
-    let since = current.created_at.map_or_else(|| "before anybody made one".to_owned(), instant);
     RiskPage {
         shell,
-        version: format!(
-            "Version {} is in force, {since}, by {}: {}",
-            current.version, current.author, current.reason
-        ),
+        version: match current.created_at {
+            None => "Version 0 is in force: the defaults, which nobody has changed.".to_owned(),
+            Some(at) => format!(
+                "Version {} is in force since {}, by {}: {}",
+                current.version,
+                instant(at),
+                current.author,
+                current.reason
+            ),
+        },
         fields: fields(settings),
-        step_ups: STEP_UPS.map(|(step_up, name)| (name, step_up == settings.step_up)).to_vec(),
+        step_ups: STEP_UPS
+            .map(|(of, value, label)| Choice { value, label, is_chosen: of == settings.step_up })
+            .into(),
         rules: report.rules.iter().map(rule).collect(),
-        about: format!(
-            "{} wallets on {} days from {} to {}. The rules that count would have brought {} of them to a reviewer.",
-            report.wallets,
-            report.days,
-            date(report.from),
-            date(report.until),
-            report.flagged
-        ),
+        about: about(report),
         suggested: format!(
-            "So that 1 % of the wallets of the last week come to review and 0.2 % are held: review {:.2}, restrict {:.2}.",
+            "By the scores of the last week, {:.2} would bring 1 % of the wallets to review and {:.2} would hold 0.2 %.",
             report.suggested.review, report.suggested.restrict
         ),
         versions: version_rows(versions),
@@ -179,6 +186,23 @@ pub fn view(
         act: new_act(),
         reason: String::new(),
     }
+}
+
+/// What lifts a hold, in words.
+pub fn step_up_words(stored: &str) -> &str {
+    STEP_UPS.iter().find(|(_, name, _)| *name == stored).map_or(stored, |(_, _, words)| words)
+}
+
+fn about(report: &Report) -> String {
+    let days = format!("{} to {}", date(report.from), date(report.until));
+    if report.wallets == 0 {
+        return format!("No use was summed up from {days}; that happens each midnight.");
+    }
+    format!(
+        "{} wallets used something from {days}, on {} days together. The rules that count would have brought {} \
+         of them to a reviewer.",
+        report.wallets, report.days, report.flagged
+    )
 }
 
 fn fields(of: &Settings) -> Vec<Field> {
@@ -192,37 +216,37 @@ fn fields(of: &Settings) -> Vec<Field> {
         field(
             "release",
             "Calm below",
-            "Part of a threshold below which its verdict is left.",
+            "A verdict ends when the score falls below this part of its threshold.",
             of.release.to_string(),
         ),
         field(
             "restrict_minutes",
-            "Hold for minutes",
+            "Minutes of a hold",
             "1 to 43200; then it ends by itself.",
             of.restrict_minutes.to_string(),
         ),
         field(
             "credits_per_hour",
-            "Most credits an hour",
-            "Whoever it is. Empty: no limit.",
+            "Most credits in an hour",
+            "For everybody. Empty: no limit.",
             velocity.credits_per_hour.map(|c| c.to_string()).unwrap_or_default(),
         ),
         field(
             "times_usual_hour",
             "Most times the usual hour",
-            "After seven days of history. Empty: no limit.",
+            "50: fifty times a usual hour. From the eighth day on. Empty: no limit.",
             times.unwrap_or_default(),
         ),
         field(
             "least_credits",
-            "Never below credits",
-            "The limit before is silent below this.",
+            "Allowed in any hour",
+            "Credits; the limit of the usual hour begins above this.",
             velocity.least_credits.to_string(),
         ),
         field(
             "mail_above",
-            "Mail at once above credits",
-            "Smaller holds come with the daily digest.",
+            "Mail at once above",
+            "Credits at stake; smaller ones come with the daily digest.",
             of.mail_above.to_string(),
         ),
     ]
@@ -242,7 +266,7 @@ fn parsed(sent: &Sent) -> Result<Settings, AppError> {
             Some(times.parse().map_err(|_| AppError::invalid("times_usual_hour", "must be a whole number"))?)
         }
     };
-    let step_up = STEP_UPS.into_iter().find(|(_, name)| *name == text("step_up"));
+    let step_up = STEP_UPS.into_iter().find(|(_, name, _)| *name == text("step_up"));
     let rules = sent.iter().filter_map(|(name, state)| Some((name.strip_prefix("rule_")?, state)));
     let rule = |(name, state): (&str, &String)| {
         let known = RuleState::ALL.into_iter().find(|known| known.as_str() == state);
@@ -354,8 +378,8 @@ impl RiskPage {
         for field in &mut self.fields {
             field.value = sent.get(field.name).cloned().unwrap_or_default();
         }
-        for (name, is_chosen) in &mut self.step_ups {
-            *is_chosen = sent.get("step_up").is_some_and(|sent| sent == name);
+        for choice in &mut self.step_ups {
+            choice.is_chosen = sent.get("step_up").is_some_and(|sent| sent == choice.value);
         }
         for rule in &mut self.rules {
             let state = sent.get(&format!("rule_{}", rule.name));

@@ -19,6 +19,7 @@ mod m0030_restrictions;
 mod m0031_risk;
 mod m0032_prints;
 mod m0034_payment_signals;
+mod m0035_risk_answers;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0031_risk::Migration),
             Box::new(m0032_prints::Migration),
             Box::new(m0034_payment_signals::Migration),
+            Box::new(m0035_risk_answers::Migration),
         ]
     }
 }

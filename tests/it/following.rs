@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::engine::{EngineConfig, tap};
+use ::engine::EngineConfig;
 use futures::future::join_all;
 use kernel::{Timestamp, WalletId};
 use ledger::{Entry, EntryKind};
@@ -95,27 +95,48 @@ async fn a_walk_sees_every_entry_of_its_time_once_and_in_order_sealed_or_not() {
     }
 }
 
+/// All that `history` does; what time did is not told.
+const TOLD: &[EntryKind] =
+    &[EntryKind::Grant, EntryKind::Hold, EntryKind::Debit, EntryKind::Restrict, EntryKind::Release];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tap_tells_every_committed_command_once_and_no_repeat() {
+async fn the_tap_tells_every_committed_command_of_its_kinds_once_and_no_repeat() {
     let mut random = SplitMix64::announced("the tap");
-    let (tap, mut tapped) = tap(100_000);
-    for bench in benches_with(EngineConfig { tap: Some(tap), batch: 5, ..EngineConfig::default() }).await {
-        let wallets = history(&bench, &mut random).await;
-        let again = bench.engine.submit(command(wallets[0], "fund", grant(1_000))).await.expect("a repeat");
-        assert!(again.replayed);
-        let mut told = Vec::new();
-        tapped.take_ready(&mut told, usize::MAX);
-        let mut by_wallet: BTreeMap<WalletId, Vec<Entry>> = BTreeMap::new();
-        for committed in told {
-            by_wallet.entry(committed.wallet).or_default().push(Entry::clone(&committed.entry));
+    for kinds in [TOLD, USES] {
+        for bench in benches_with(EngineConfig { batch: 5, ..EngineConfig::default() }).await {
+            let tap = bench.engine.follow(kinds, 100_000);
+            let wallets = history(&bench, &mut random).await;
+            let again =
+                bench.engine.submit(command(wallets[0], "fund", grant(1_000))).await.expect("a repeat");
+            assert!(again.replayed);
+            let mut by_wallet: BTreeMap<WalletId, Vec<Entry>> = BTreeMap::new();
+            for committed in tap.take() {
+                by_wallet.entry(committed.wallet).or_default().push(Entry::clone(&committed.entry));
+            }
+            for wallet in wallets {
+                let head =
+                    store::wallets::read(&bench.store, wallet).await.expect("a read").expect("a wallet").seq;
+                let mut entries =
+                    store::statement::entries(&bench.store, wallet, 1, head).await.expect("a read");
+                entries.retain(|entry| kinds.contains(&entry.kind));
+                assert_eq!(by_wallet.remove(&wallet), Some(entries), "{}", bench.name);
+            }
+            assert_eq!((by_wallet.len(), tap.dropped(), tap.take().len()), (0, 0, 0));
         }
-        for wallet in wallets {
-            let head =
-                store::wallets::read(&bench.store, wallet).await.expect("a read").expect("a wallet").seq;
-            let entries = store::statement::entries(&bench.store, wallet, 1, head).await.expect("a read");
-            assert_eq!(by_wallet.remove(&wallet), Some(entries), "{}", bench.name);
-        }
-        assert_eq!((by_wallet.len(), tapped.dropped()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_left_behind_is_told_as_well() {
+    for bench in benches().await {
+        let tap = bench.engine.follow(USES, 10);
+        let wallet = bench.funded_wallet(10).await;
+        let mut call = Box::pin(bench.engine.submit(command(wallet, "left", debit(1))));
+        assert!(futures::future::poll_immediate(&mut call).await.is_none(), "{}", bench.name);
+        drop(call);
+        bench.engine.stop().await;
+        let told: Vec<_> = tap.take().into_iter().map(|told| (told.wallet, told.entry.kind)).collect();
+        assert_eq!(told, [(wallet, EntryKind::Debit)], "{}", bench.name);
     }
 }
 
@@ -123,23 +144,19 @@ async fn the_tap_tells_every_committed_command_once_and_no_repeat() {
 async fn a_tap_that_nobody_empties_drops_and_counts_and_the_walk_catches_up() {
     let mut random = SplitMix64::announced("a full tap");
     for bench in benches().await {
-        let (tap, mut tapped) = tap(3);
-        let config = EngineConfig { tap: Some(tap), ..EngineConfig::default() };
-        let engine = bench.another_engine(config).await;
+        let engine = bench.another_engine(EngineConfig::default()).await;
+        let tap = engine.follow(USES, 3);
         let wallet = bench.funded_wallet(1_000).await;
         let spent = random.below(20) + 10;
         for n in 0..spent {
             engine.submit(command(wallet, &format!("d-{n}"), debit(1))).await.expect("a debit");
         }
-        let mut told = Vec::new();
-        assert_eq!(tapped.take_ready(&mut told, usize::MAX), 3);
-        assert_eq!(tapped.dropped(), spent as u64 - 3);
+        let told = tap.take();
+        assert_eq!((told.len(), tap.dropped()), (3, spent as u64 - 3));
         let seen: BTreeSet<i64> = told.iter().map(|committed| committed.entry.seq).collect();
         let walked = walk(&bench, Timestamp::EPOCH, Timestamp::MAX, 1_000).await;
         let missed = walked.iter().filter(|(of, entry)| *of == wallet && !seen.contains(&entry.seq)).count();
         assert_eq!(missed, spent - 3);
         engine.stop().await;
-        drop(engine);
-        assert_eq!(tapped.take(&mut told, 1).await, 0, "nobody offers any more");
     }
 }

@@ -104,8 +104,9 @@ fn volume() -> usize {
 fn check_kills(engine: &str, options: ServerOptions) {
     let kills = if is_ci() { KILLS_IN_CI } else { KILLS };
     let report = check(&format!("{engine}, kills"), &mut Kills, (kills, 0), vec![options]);
-    // A run in which no request was cut off, or none of those had happened, would have shown nothing.
-    assert!(report.cut_off >= kills && report.had_happened > 0, "{report}");
+    // A run in which no request was cut off would have shown nothing. Whether one of those had happened is chance
+    // here; where a server dies at named places it is not.
+    assert!(report.cut_off >= kills, "{report}");
 }
 
 fn check_deaths(engine: &str, options: ServerOptions) {

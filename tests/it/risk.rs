@@ -3,12 +3,11 @@
 use app::accounts::{self, NewOperator, Role, Session};
 use app::audit::Act;
 use app::risk::cases::{self, Decision, Ruling};
-use app::risk::{exceptions, models, on_hold, pulse, shadow};
+use app::risk::{appeals, exceptions, on_hold, shadow};
 use app::{App, Principal, work};
 use kernel::{CaseId, CustomerId, WalletId, new_uuid};
-use risk::book::Book;
 use risk::record::{Place, Record, Source};
-use risk::signal::{Address, Mail, Payment, PaymentKind, SignUp, Use, What};
+use risk::signal::{Address, Opinion, Payment, PaymentKind, Use, What};
 use risk::text::{Print, short_hash};
 use serde_json::{Value, json};
 use tests::shop::{Shop, in_each_shop};
@@ -16,12 +15,10 @@ use tests::test_app::{TestApp, on_each_database, text, usage};
 
 /// The followers take in what is older than this.
 const LAG_SECONDS: i64 = app::risk::LAG_SECONDS;
-/// A page that is late is in its place by then.
-const HEALED_SECONDS: i64 = 31;
 const DAY_SECONDS: i64 = 86_400;
 
 /// A use of `credits` from one of many addresses.
-fn used(number: u32, credits: f32, prompt: &str) -> What {
+pub fn used(number: u32, credits: f32, prompt: &str) -> What {
     What::Used(Use {
         output: number,
         credits,
@@ -38,20 +35,21 @@ const DISPUTE: What = What::Paid(Payment {
     succeeded: false,
     card: 9,
     country_matches: true,
+    opinion: Opinion::Normal,
     credits: 0,
 });
 
-fn record(wallet: WalletId, at_micros: i64, number: i64, what: What) -> Record {
+pub fn record(wallet: WalletId, at_micros: i64, number: i64, what: What) -> Record {
     let place = Place { at: at_micros, wallet: wallet.uuid().as_u128(), source: Source::Journal, number };
     Record { place, what }
 }
 
 /// Says something about a wallet in a process, now.
-fn say(app: &App, wallet: WalletId, number: i64, what: What) {
+pub fn say(app: &App, wallet: WalletId, number: i64, what: What) {
     app::risk::say(app, record(wallet, app.now().micros(), number, what));
 }
 
-async fn tick(app: &App) -> app::risk::Tick {
+pub async fn tick(app: &App) -> app::risk::Tick {
     app::risk::tick(app).await.expect("the watch ticks")
 }
 
@@ -239,200 +237,6 @@ async fn a_customer_on_the_list_and_a_rule_in_shadow_are_scored_and_not_acted_on
     .await;
 }
 
-/// Both processes say half of it, and one of them says some of it late.
-#[tokio::test]
-async fn two_processes_agree_bit_by_bit_also_when_one_is_late() {
-    on_each_database(async |app| {
-        let other = app.another_process().await;
-        let wallets: Vec<WalletId> = (0..5_u128).map(|n| WalletId::from_uuid(uuid(n))).collect();
-        tick(&app.app).await;
-        tick(&other.app).await;
-        let mut late = Vec::new();
-        for number in 0..120_u32 {
-            let wallet = wallets[number as usize % wallets.len()];
-            let prompt = if number % 4 == 0 { "a castle by the sea" } else { "another one entirely" };
-            let what = used(number, 3.0, prompt);
-            match number % 3 {
-                0 => say(&app.app, wallet, number.into(), what),
-                1 => say(&other.app, wallet, number.into(), what),
-                // Its page is written only after everybody has gone on.
-                _ => late.push(record(wallet, app.app.now().micros(), number.into(), what)),
-            }
-            if number % 10 == 9 {
-                late.drain(..).for_each(|record| app::risk::say(&other.app, record));
-                tick(&app.app).await;
-            }
-            app.clock.advance_seconds(1);
-            if number % 10 == 4 {
-                tick(&other.app).await;
-            }
-        }
-        for _ in 0..2 {
-            app.clock.advance_seconds(HEALED_SECONDS);
-            tick(&other.app).await;
-            tick(&app.app).await;
-        }
-        let (reached, state) = app::risk::state_of(&app.app).await;
-        let (also, theirs) = app::risk::state_of(&other.app).await;
-        assert_eq!(reached, also, "{}", app.name);
-        assert!(state == theirs, "{}: the processes differ", app.name);
-        let alone = in_order(&wallets);
-        for wallet in &wallets {
-            let id = wallet.uuid().as_u128();
-            let (found, expected) = (state.wallet(id), alone.wallet(id));
-            assert!(expected.is_some() && found == expected, "{}: {found:?} {expected:?}", app.name);
-        }
-        other.app.engine().stop().await;
-    })
-    .await;
-}
-
-/// What somebody knows who saw everything at once and in order.
-fn in_order(wallets: &[WalletId]) -> Book {
-    let mut book = Book::default();
-    for number in 0..120_u32 {
-        let wallet = wallets[number as usize % wallets.len()];
-        let prompt = if number % 4 == 0 { "a castle by the sea" } else { "another one entirely" };
-        let at = tests::databases::noon().plus_seconds(number.into()).micros();
-        book.take(&record(wallet, at, number.into(), used(number, 3.0, prompt)).signal());
-    }
-    book
-}
-
-fn uuid(n: u128) -> store::Uuid {
-    store::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + n)
-}
-
-#[tokio::test]
-async fn a_restart_in_the_middle_is_no_restart() {
-    on_each_database(async |app| {
-        let wallet = WalletId::from_uuid(uuid(1));
-        let mut process = app.another_process().await;
-        let never = app.another_process().await;
-        tick(&never.app).await;
-        for number in 0..60_u32 {
-            say(&process.app, wallet, number.into(), used(number, 2.0, "one and the same"));
-            app.clock.advance_seconds(20);
-            tick(&process.app).await;
-            tick(&never.app).await;
-            if number % 20 == 10 {
-                // With an end in order, and as if it was killed.
-                if number == 10 {
-                    app::risk::stop(&process.app).await.unwrap();
-                }
-                process.app.engine().stop().await;
-                process = app.another_process().await;
-            }
-        }
-        let (reached, state) = app::risk::state_of(&process.app).await;
-        let (_, theirs) = app::risk::state_of(&never.app).await;
-        assert!(state == theirs && state.wallet(wallet.uuid().as_u128()).is_some(), "{}", app.name);
-        let again = app::risk::rebuild(&process.app, reached).await.unwrap();
-        assert!(state == again, "{}: made anew it is another", app.name);
-        for other in [process, never] {
-            other.app.engine().stop().await;
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_night_without_enough_rows_keeps_the_model_and_one_with_them_fits_one() {
-    on_each_database(async |app| {
-        tick(&app.app).await;
-        work::schedules_round(&app.app).await.unwrap();
-        night(app).await;
-        let by = Principal::system();
-        assert_eq!(models::list(&app.app, &by).await.unwrap(), [], "{}: no rows", app.name);
-        for number in 0..200_u32 {
-            let wallet = WalletId::from_uuid(uuid(number.into()));
-            let trial = SignUp {
-                signed_up_at: app.app.now().micros() / 1_000,
-                address: Address { network: number, host: number },
-                mail: Mail::Free,
-                is_trial: false,
-                allotment: 0,
-            };
-            say(&app.app, wallet, 0, What::SignedUp(trial));
-            for use_number in 0..(1 + number % 7) {
-                let prompt = format!("{} castles by the sea", ["one", "two", "red"][use_number as usize % 3]);
-                let credits = 1.0 + (number % 11) as f32;
-                say(&app.app, wallet, (1 + use_number).into(), used(number, credits, &prompt));
-                app.clock.advance_seconds(1);
-            }
-        }
-        app.clock.advance_seconds(LAG_SECONDS + 1);
-        tick(&app.app).await;
-        night(app).await;
-        let first = models::list(&app.app, &by).await.unwrap();
-        assert_eq!(first.len(), 1, "{}: {}", app.name, schedule(app).await);
-        assert_eq!((first[0].state.as_str(), first[0].metrics.rows), ("active", 200), "{first:?}");
-        // The next night has a candidate, which speaks only after a night in shadow.
-        tick(&app.app).await;
-        night(app).await;
-        let second = models::list(&app.app, &by).await.unwrap();
-        let states: Vec<&str> = second.iter().map(|model| model.state.as_str()).collect();
-        assert_eq!(states, ["shadow", "active"], "{second:?}");
-        night(app).await;
-        let third = models::list(&app.app, &by).await.unwrap();
-        let states: Vec<&str> = third.iter().map(|model| model.state.as_str()).collect();
-        assert_eq!(states, ["shadow", "active", "retired"], "{third:?} {}", schedule(app).await);
-        let session = operator(&app.app).await;
-        let act = Act { id: new_uuid(), reason: "the old one was better".to_owned() };
-        models::roll_back(&app.app, &session, &third[2].id, &act).await.unwrap();
-        let back = models::list(&app.app, &by).await.unwrap();
-        assert_eq!(back[2].state, "active", "{back:?}");
-    })
-    .await;
-}
-
-/// Through the API, so that journal and tables alone know of it.
-#[tokio::test]
-async fn the_state_made_anew_from_the_journal_is_the_running_one_bit_by_bit() {
-    on_each_database(async |app| {
-        tick(&app.app).await;
-        for (name, prompt) in [("a", "a castle by the sea"), ("b", "another one")] {
-            app.funded(name, "100").await;
-            app.grant(name, "50", &json!({"kind": "trial"})).await;
-            for number in 0..6 {
-                let context =
-                    json!({"ip": format!("198.51.100.{number}"), "user_agent": "curl", "prompt": prompt});
-                let mut work = usage(name, 1);
-                work["context"] = context;
-                let receipt = text(&app.post("/v1/usage", &work).await.success(201), "/id");
-                work["quantities"]["input_tokens"] = json!(400);
-                let hold = text(&app.post("/v1/holds", &work).await.success(201), "/id");
-                app.post(&format!("/v1/holds/{hold}/capture"), &json!({"credits": "1"})).await.success(200);
-                app.post(&format!("/v1/receipts/{receipt}/deliveries"), &json!({})).await.success(201);
-                app.clock.advance_seconds(61);
-                tick(&app.app).await;
-            }
-        }
-        let (reached, state) = app::risk::state_of(&app.app).await;
-        assert!(state.wallets() >= 2, "{}", app.name);
-        let score = app.post("/v1/risk/score", &json!({"customer": "a"})).await.success(200);
-        assert!(score["features"]["uses_day"].as_f64() > Some(11.0), "holds and usage count: {score}");
-        // The log of signals is a means of transport: without it the state is the same.
-        let pages = store::cold::retention::Passing::RiskPages;
-        store::cold::retention::forget(app.app.store(), pages, i64::MAX, 1_000_000).await.unwrap();
-        let again = app::risk::rebuild(&app.app, reached).await.unwrap();
-        assert!(state == again, "{}: made anew it is another", app.name);
-    })
-    .await;
-}
-
-async fn night(app: &TestApp) {
-    app.clock.advance_seconds(DAY_SECONDS);
-    tick(&app.app).await;
-    work::schedules_round(&app.app).await.expect("schedules run");
-}
-
-async fn schedule(app: &TestApp) -> String {
-    let rows = work::schedule_rows(&app.app, &Principal::system()).await.unwrap();
-    let row = rows.into_iter().find(|row| row.name == "risk_train").unwrap();
-    row.last_result.unwrap_or_default()
-}
-
 pub async fn operator(app: &App) -> Session {
     let email = "olga@example.com";
     let password = "three sunny words";
@@ -460,8 +264,8 @@ async fn a_customer_on_hold_is_told_and_lifts_it_by_a_mail() {
         let told = on_hold::on_hold(&shop.app, &session).await.unwrap().expect("on hold");
         assert_eq!(told.step_up, ledger::StepUp::VerifyMail);
         assert!(!told.why.contains("abuse") && !told.why.contains("fraud"), "{}", told.why);
-        on_hold::appeal(&shop.app, &session, "It was my own script.\nSorry!").await.unwrap();
-        assert!(on_hold::appeal(&shop.app, &session, "And another thing").await.is_err(), "once a case");
+        appeals::appeal(&shop.app, &session, "It was my own script.\nSorry!").await.unwrap();
+        assert!(appeals::appeal(&shop.app, &session, "And another thing").await.is_err(), "once a case");
         on_hold::send_link(&shop.app, &session).await.unwrap();
         shop.settle().await;
         let mails: Vec<(String, String)> = {
@@ -528,24 +332,4 @@ async fn review(shop: &Shop, operator: &Session, id: CaseId) {
     assert_eq!(again.decision, case.decision, "the same form is one act");
     let precision = cases::precision(&shop.app, &operator.user.principal()).await.unwrap();
     assert_eq!((precision[0].rule.as_str(), precision[0].dismissed), ("all", 1), "{precision:?}");
-}
-
-#[tokio::test]
-async fn when_nobody_watches_requests_go_through_and_operators_hear_of_it_once() {
-    in_each_shop(async |shop| {
-        operator(&shop.app).await;
-        shop.settle().await;
-        tick(&shop.app).await;
-        let pulse_now = pulse::pulse(shop.app.store(), shop.clock.now()).await.unwrap();
-        assert!(matches!(pulse_now, pulse::Pulse::Watching { .. }), "{pulse_now:?}");
-        for _ in 0..5 {
-            shop.wait_and_settle(120).await;
-        }
-        let usage = usage("demo", 1);
-        assert_eq!(shop.post("/v1/usage", &usage).await.status, 201, "{}: unjudged", shop.name);
-        let sent = shop.sent.lock().unwrap();
-        let told = sent.iter().filter(|mail| mail.letter.subject.starts_with("Nobody watches for abuse"));
-        assert_eq!(told.count(), 1, "{}", shop.name);
-    })
-    .await;
 }

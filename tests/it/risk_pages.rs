@@ -8,20 +8,20 @@ use tests::shop::{Shop, in_each_shop};
 use crate::console::Browser as Desk;
 use crate::portal::{Browser, between};
 
-const OPERATOR: (&str, &str) = ("olga@example.com", "three sunny words");
+pub const OPERATOR: (&str, &str) = ("olga@example.com", "three sunny words");
 
-async fn desk(shop: &Shop) -> Desk {
+pub async fn desk(shop: &Shop) -> Desk {
     app::accounts::ensure_user(&shop.app, OPERATOR.0, "Olga", OPERATOR.1, None).await.expect("an operator");
     let console = console::router(shop.app.clone(), &format!("http://{}", shop.address));
     Desk::of_operator(console, OPERATOR).await
 }
 
-async fn tick(shop: &Shop) {
+pub async fn tick(shop: &Shop) {
     app::risk::tick(&shop.app).await.expect("the watch ticks");
 }
 
 /// One account, used from many networks by many programs within half an hour, until it is held.
-async fn share(shop: &Shop, customer: &str) {
+pub async fn share(shop: &Shop, customer: &str) {
     let grant = json!({"customer": customer, "credits": "1000", "kind": "promo"});
     assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
     tick(shop).await;
@@ -38,20 +38,20 @@ async fn share(shop: &Shop, customer: &str) {
     assert_eq!(may_work(shop, customer).await, 403, "{}: it is held", shop.name);
 }
 
-async fn may_work(shop: &Shop, customer: &str) -> u16 {
+pub async fn may_work(shop: &Shop, customer: &str) -> u16 {
     let work = json!({"customer": customer, "feature": "text.generate", "model": "gpt-4", "quantities": {"input_tokens": 100}});
     shop.post("/v1/usage", &work).await.status
 }
 
 /// The first path in a page that begins so.
-fn path_in(html: &str, begin: &str) -> String {
+pub fn path_in(html: &str, begin: &str) -> String {
     let rest = between(html, &format!("href=\"{begin}"), "\"");
     assert!(!rest.is_empty(), "no link to {begin} in {html}");
     format!("{begin}{rest}")
 }
 
 /// Actions of the audit log, newest first.
-async fn acts(shop: &Shop) -> Vec<(String, String)> {
+pub async fn acts(shop: &Shop) -> Vec<(String, String)> {
     let system = app::Principal::system();
     let page = app::PageRequest { limit: Some(100), cursor: None };
     let rows = app::audit::list(&shop.app, &system, None, &page).await.expect("a list").data;

@@ -1,13 +1,13 @@
 //! A stop in the middle of work.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::cluster::postgres;
+use tests::cluster::{Cluster, postgres};
 use tests::process::{Server, ServerOptions};
 use tests::scratch::ScratchDir;
 use tests::wire::Wire;
@@ -28,6 +28,43 @@ fn a_stop_under_load_finishes_every_call_that_was_taken_on_postgres() {
     let folder = ScratchDir::new("stop-postgres");
     let options = ServerOptions::serve(EXECUTABLE, folder.path());
     stop_under_load(options.env("SCRIP_DATABASE_URL", cluster.fresh_database()));
+}
+
+/// A supervisor waits half a minute at most, as `Server::stop` does.
+#[test]
+fn a_stop_while_the_database_is_gone_ends_in_time_and_what_was_cut_off_can_be_sent_again() {
+    let Some(cluster) = Cluster::start() else { return };
+    let folder = ScratchDir::new("stop-without-database");
+    let options =
+        ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_DATABASE_URL", cluster.fresh_database());
+    let mut server = Server::start(&options);
+    let key = server.api_key().expect("the demo has a key");
+    let grant = json!({"customer": "demo", "credits": "7", "kind": "promo"}).to_string();
+    let port = server.port();
+    let first = Wire::new(port, &key).post("/v1/grants", "first", &grant).expect("an answer");
+    assert!(first.is_success());
+    cluster.kill9();
+    let asked = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut wire = Wire::new(port, &key);
+            asked.wait();
+            // Refused or cut off, whichever comes first.
+            if let Ok(reply) = wire.post("/v1/grants", "second", &grant) {
+                assert!(!reply.is_success());
+            }
+        });
+        asked.wait();
+        thread::sleep(Duration::from_millis(200));
+        assert!(server.stop().success(), "{}", server.output());
+    });
+    cluster.restart_if_ended();
+    let server = Server::start(&options);
+    let mut wire = Wire::new(server.port(), &key);
+    for (name, replayed) in [("first", true), ("second", false), ("second", true)] {
+        let reply = wire.post("/v1/grants", name, &grant).expect("an answer");
+        assert_eq!((reply.is_success(), reply.is_replayed), (true, replayed), "{name}");
+    }
 }
 
 /// By the clients' own log: what took effect was answered, and what was answered took effect.

@@ -115,6 +115,7 @@ impl App {
     /// The database must be migrated.
     pub fn open(store: Store, clock: Clock, engine: Engine, config: AppConfig) -> App {
         let inner = Inner {
+            risk: risk::Desk::of(&engine),
             store,
             clock,
             engine,
@@ -127,7 +128,6 @@ impl App {
             passwords: accounts::Workplaces::default(),
             asked_resets: accounts::AskedResets::default(),
             bells: work::Bells::default(),
-            risk: risk::Desk::default(),
             print_key: tokio::sync::OnceCell::new(),
         };
         App { inner: Arc::new(inner) }

@@ -5,7 +5,7 @@ use kernel::WalletId;
 use serde::Serialize;
 
 use crate::about::to_json;
-use crate::{App, AppError, Keyed, risk};
+use crate::{App, AppError, Keyed};
 
 /// A keyed command with the facts that its answer is rendered from.
 pub(crate) fn request(
@@ -40,15 +40,5 @@ pub(crate) async fn submit_or_first(
 }
 
 pub(crate) async fn submit(app: &App, request: Request) -> Result<Answer, AppError> {
-    let wallet = request.wallet;
-    let answer = app.engine().submit(request).await?;
-    told(app, wallet, &answer);
-    Ok(answer)
-}
-
-/// What was committed is a signal for the watch over abuse; a repeat was one before.
-pub(crate) fn told(app: &App, wallet: WalletId, answer: &Answer) {
-    if !answer.replayed {
-        risk::committed(app, wallet, &answer.entry);
-    }
+    Ok(app.engine().submit(request).await?)
 }

@@ -8,7 +8,7 @@ use ledger::{Command, WhenShort};
 use crate::about::ChargeFacts;
 use crate::charge::{Receipt, receipt, receipt_of};
 use crate::customers::Known;
-use crate::submit::{request, submit_or_first, told};
+use crate::submit::{request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing, prints,
@@ -130,11 +130,7 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
         .into_iter()
         .map(|item| match item {
             Ok((wallet, facts)) => match answers.next() {
-                Some(answer) => {
-                    let answer = answer?;
-                    told(app, wallet, &answer);
-                    done(wallet, answer, Some(facts))
-                }
+                Some(answer) => done(wallet, answer?, Some(facts)),
                 None => Err(EngineError::Stopping.into()),
             },
             Err(result) => result,

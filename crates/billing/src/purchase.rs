@@ -147,6 +147,14 @@ impl Purchase {
         self.disputes.values().any(|(_, state)| matches!(state, DisputeState::Open | DisputeState::Lost))
     }
 
+    /// The bank has decided this dispute, named by the gateway's id, for us.
+    pub fn has_won(&self, dispute: &str) -> bool {
+        let won = |(id, (_, state)): (&DisputeRef, &(i64, DisputeState))| {
+            id.0 == dispute && *state == DisputeState::Won
+        };
+        self.disputes.iter().any(won)
+    }
+
     /// Money that is no longer with us, at most all of it.
     pub fn returned_minor(&self) -> i64 {
         let refunded = self.refunds.values().filter(|(_, state)| *state != RefundState::Failed);

@@ -77,13 +77,12 @@ pub(crate) fn of(
 /// answers how many.
 fn add_terms(text: &mut String, rate: &Rate, quantities: &Quantities) -> usize {
     let quantity = quantities.get(rate.driver).unwrap_or_default();
-    let slices = rate.slices(quantity);
-    let used = slices.iter().filter(|(_, part)| part.millionths() > 0);
+    let used = rate.slices(quantity).filter(|(_, part)| part.millionths() > 0);
     used.map(|(tier, part)| {
         if !text.is_empty() {
             *text += " + ";
         }
-        add_term(text, rate, tier, *part, quantities);
+        add_term(text, rate, tier, part, quantities);
     })
     .count()
 }

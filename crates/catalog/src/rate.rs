@@ -105,17 +105,14 @@ impl Rate {
     }
 
     /// The tiers that `quantity` reaches, each with its part of it. A quantity of zero is in the first.
-    pub(crate) fn slices(&self, quantity: Amount) -> Vec<(&Tier, Amount)> {
-        let mut slices = Vec::new();
+    pub(crate) fn slices(&self, quantity: Amount) -> impl Iterator<Item = (&Tier, Amount)> {
         let mut start = 0;
-        for tier in &self.tiers {
+        self.tiers.iter().enumerate().filter_map(move |(n, tier)| {
             let end = tier.up_to.map_or(quantity.millionths(), |a| a.millionths().min(quantity.millionths()));
-            if end > start || slices.is_empty() {
-                slices.push((tier, Amount::from_millionths(end - start).unwrap_or(Amount::ZERO)));
-            }
+            let part = end - start;
             start = end.max(start);
-        }
-        slices
+            (part > 0 || n == 0).then(|| (tier, Amount::from_millionths(part).unwrap_or(Amount::ZERO)))
+        })
     }
 }
 

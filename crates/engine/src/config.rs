@@ -1,5 +1,3 @@
-use crate::tap::Tap;
-
 /// Limits of the engine; every queue and batch is bounded.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -9,8 +7,6 @@ pub struct EngineConfig {
     pub batch: usize,
     /// Wallets a lane remembers between batches.
     pub remembered_wallets: usize,
-    /// Told of every committed command; none by default.
-    pub tap: Option<Tap>,
     pub faults: Faults,
 }
 
@@ -57,12 +53,6 @@ impl Faults {
 
 impl Default for EngineConfig {
     fn default() -> EngineConfig {
-        EngineConfig {
-            queue: 16_384,
-            batch: 1_024,
-            remembered_wallets: 100_000,
-            tap: None,
-            faults: Faults::default(),
-        }
+        EngineConfig { queue: 16_384, batch: 1_024, remembered_wallets: 100_000, faults: Faults::default() }
     }
 }

@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use kernel::{Bucket, Clock, WalletId, bucket_of};
+use ledger::EntryKind;
 use store::{Lane, Store, journal, lanes};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::EngineConfig;
 use crate::request::{Answer, EngineError, KeyedInput, Request};
+use crate::tap::Tap;
 use crate::writer::{Outcome, Pending, Writer};
 
 /// How often a command follows a lane map that changes under it.
@@ -24,6 +26,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     config: EngineConfig,
+    tap: Arc<OnceLock<Arc<Tap>>>,
     routes: RwLock<Routes>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     is_stopping: AtomicBool,
@@ -48,6 +51,7 @@ impl Engine {
             store,
             clock,
             config,
+            tap: Arc::default(),
             routes: RwLock::default(),
             writers: Mutex::default(),
             is_stopping: AtomicBool::new(false),
@@ -127,6 +131,14 @@ impl Engine {
         Ok(Some(Answer { entry: Arc::new(entry), replayed: true }))
     }
 
+    /// From now on the writers leave what they commit at a tap with so many places: entries of these kinds, those
+    /// of one wallet in their order. What time did (lapses, expiries) is not among them. After a broken connection
+    /// an entry may be there twice: wallet and seq tell. Other processes' entries, and dropped ones, only the
+    /// journal tells. An engine has one tap: who asks again shares it.
+    pub fn follow(&self, kinds: &'static [EntryKind], places: usize) -> Arc<Tap> {
+        self.inner.tap.get_or_init(|| Arc::new(Tap::new(kinds, places))).clone()
+    }
+
     /// Takes no more commands, finishes those that wait and ends the writers.
     pub async fn stop(&self) {
         self.inner.is_stopping.store(true, Ordering::SeqCst);
@@ -179,6 +191,7 @@ impl Engine {
                 self.inner.store.clone(),
                 self.inner.clock.clone(),
                 self.inner.config.clone(),
+                self.inner.tap.clone(),
             );
             writers.push(tokio::spawn(writer.run(waiting)));
             queues.insert(lane, queue);

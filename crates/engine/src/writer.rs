@@ -1,6 +1,6 @@
 //! One lane's writer: drain, attempt, retry, answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kernel::Clock;
@@ -12,6 +12,7 @@ use crate::batch::{self, Attempt};
 use crate::config::EngineConfig;
 use crate::memory::{Behind, Memory};
 use crate::request::{Answer, EngineError, Request};
+use crate::tap::Tap;
 
 /// Tries of a whole batch after a stale fence, a serialization failure or a lost connection.
 const BATCH_TRIES: u32 = 6;
@@ -40,6 +41,7 @@ pub(crate) struct Writer {
     pub store: Store,
     pub clock: Clock,
     pub config: EngineConfig,
+    tap: Arc<OnceLock<Arc<Tap>>>,
     pub memory: Memory,
     pub connection: LaneConnection,
     /// The batch at hand was tried before, and its rows may have been committed then.
@@ -47,12 +49,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub fn new(lane: Lane, store: Store, clock: Clock, config: EngineConfig) -> Writer {
+    pub fn new(
+        lane: Lane,
+        store: Store,
+        clock: Clock,
+        config: EngineConfig,
+        tap: Arc<OnceLock<Arc<Tap>>>,
+    ) -> Writer {
         Writer {
             lane,
             store,
             clock,
             config,
+            tap,
             memory: Memory::default(),
             connection: LaneConnection::default(),
             is_unsure: false,
@@ -150,7 +159,7 @@ impl Writer {
         callers: Vec<oneshot::Sender<Outcome>>,
         answers: Vec<Result<Answer, EngineError>>,
     ) {
-        if let Some(tap) = &self.config.tap {
+        if let Some(tap) = self.tap.get() {
             tap.offer(requests.iter().map(|request| request.wallet).zip(&answers), self.is_unsure);
         }
         for (caller, answer) in callers.into_iter().zip(answers) {

@@ -11,7 +11,7 @@ mod transport;
 pub use error::MailError;
 pub use letter::{Letter, Mail, Sender, check_recipient};
 pub use messages::{
-    Appeal, CaseAlert, Digest, Expiring, Fact, Held, KnownAddress, LowBalance, PasswordReset, Problem,
-    Receipt, ReceiptLine, Released, Welcome,
+    Answered, Appeal, CaseAlert, Digest, Expiring, Fact, Held, KnownAddress, LowBalance, PasswordReset,
+    Problem, Receipt, ReceiptLine, Released, Welcome,
 };
 pub use transport::Transport;

@@ -121,6 +121,17 @@ pub struct Released {
     pub balance_url: String,
 }
 
+/// What an operator writes back to a customer on hold.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub sender: String,
+    pub name: String,
+    /// What the customer wrote.
+    pub appeal: String,
+    pub text: String,
+    pub page_url: String,
+}
+
 /// For operators: a customer was put on hold, and much is at stake.
 #[derive(Clone, Debug)]
 pub struct CaseAlert {
@@ -204,6 +215,7 @@ message!(KnownAddress, "mail/known_address.txt", "mail/known_address.html");
 message!(Problem, "mail/problem.txt", "mail/problem.html");
 message!(Held, "mail/held.txt", "mail/held.html");
 message!(Released, "mail/released.txt", "mail/released.html");
+message!(Answered, "mail/answered.txt", "mail/answered.html");
 message!(CaseAlert, "mail/case_alert.txt", "mail/case_alert.html");
 message!(Appeal, "mail/appeal.txt", "mail/appeal.html");
 message!(Digest, "mail/digest.txt", "mail/digest.html");
@@ -266,6 +278,12 @@ impl Held {
 impl Released {
     fn subject(&self) -> String {
         format!("You can go on at {}", self.sender)
+    }
+}
+
+impl Answered {
+    fn subject(&self) -> String {
+        format!("Our answer to what you wrote to {}", self.sender)
     }
 }
 
@@ -395,6 +413,13 @@ mod tests {
             name: name(),
             balance_url: "https://credits.example.com/".to_owned(),
         };
+        let answered = Answered {
+            sender: sender(),
+            name: name(),
+            appeal: format!("It was my own batch. {}", name()),
+            text: format!("Thank you, we see it now. {}", name()),
+            page_url: "https://credits.example.com/on-hold".to_owned(),
+        };
         let case = CaseAlert {
             sender: sender(),
             customer: name(),
@@ -414,6 +439,7 @@ mod tests {
         vec![
             ("held", held.letter().unwrap()),
             ("released", released.letter().unwrap()),
+            ("answered", answered.letter().unwrap()),
             ("case_alert", case.letter().unwrap()),
             ("appeal", appeal.letter().unwrap()),
             ("password_reset", reset.letter().unwrap()),

@@ -43,7 +43,7 @@ pub enum Detector {
     BurntAtRenewal,
     /// One of many trials on one network that behave alike.
     TrialFarm,
-    /// Card after card is tried until one works.
+    /// Card after card is tried until one works; or the gateway doubts a payment and more speaks against it.
     StolenCard,
     /// Day and night, several hundred times, from few words: a scraper that rephrases.
     Scraper,
@@ -130,7 +130,12 @@ impl Detector {
             Detector::StolenCard => {
                 let tries = gate(2.5, 0.3).open(f.cards_day) * gate(1.3, 0.25).open(f.failed_day);
                 let is_foreign = gate(1.7, 0.25).open(f.cards_day) * gate(0.8, 0.2).open(f.foreign_day);
-                either(tries, 0.8 * is_foreign)
+                // The gateway's doubt alone is no evidence: it doubts many honest payments.
+                let doubt = gate(0.8, 0.12).open(f.doubted_day);
+                let is_odd = either(gate(0.8, 0.15).open(f.foreign_day), gate(0.8, 0.15).open(f.failed_day));
+                let burns =
+                    gate(4.0, 0.3).open(f.bought_day) * gate(HALF, 0.2).open(f.credits_day - f.bought_day);
+                either(either(tries, 0.8 * is_foreign), 0.8 * doubt * either(is_odd, burns))
             }
             Detector::Scraper => {
                 gate(300.0, 40.0).open(f.uses_day)
@@ -191,8 +196,11 @@ impl Detector {
                 f.related * 100.0
             ),
             Detector::StolenCard => format!(
-                "{:.0} cards within a day, about {:.0} payments failed, {:.0} from another country than the address.",
-                f.cards_day, f.failed_day, f.foreign_day
+                "{:.0} cards within a day, about {:.0} payments failed, {:.0} from another country than the address, and the gateway doubted {:.0}.",
+                f.cards_day,
+                f.failed_day,
+                f.foreign_day,
+                f.doubted_day.ceil().min(f.cards_day.max(1.0))
             ),
             Detector::Scraper => format!(
                 "About {:.0} requests in a day, in {:.0} of its hours, from a small and repeating vocabulary.",
@@ -204,6 +212,9 @@ impl Detector {
         }
     }
 }
+
+/// ln(1/2): half of what was bought is used.
+const HALF: f64 = -0.7;
 
 /// One or the other, or both.
 fn either(a: f64, b: f64) -> f64 {

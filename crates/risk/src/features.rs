@@ -73,10 +73,13 @@ features! {
     burnt_early_before,
     /// The last hour's credits over the allotment.
     hour_share,
-    /// Cards, failed and foreign payments of the last day, disputes of the last month.
+    /// Cards, failed and foreign payments of the last day.
     cards_day,
     failed_day,
     foreign_day,
+    /// The gateway's doubts about payments of the last day: one for an elevated risk, two for the highest.
+    doubted_day,
+    /// Disputes and warnings of the last month.
     disputes_month,
     /// Credits bought today in packs, ln(1 + x).
     bought_day,
@@ -145,6 +148,7 @@ impl Features {
             cards_day: count(wallet.cards.count(DAY, now)),
             failed_day: wallet.failed_day.at(now),
             foreign_day: wallet.foreign_day.at(now),
+            doubted_day: wallet.doubted_day.at(now),
             disputes_month: wallet.disputes.at(now),
             bought_day: wallet.bought_day.at(now).ln_1p(),
             youth: -(wallet.age(now) as f64 / DAY as f64).ln_1p(),

@@ -60,8 +60,19 @@ pub struct Payment {
     pub card: u32,
     /// The card was issued where the address is. Unknown counts as yes.
     pub country_matches: bool,
+    pub opinion: Opinion,
     /// Whole credits that it brings.
     pub credits: u32,
+}
+
+/// What the gateway thinks of a payment's risk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Opinion {
+    /// Normal, or it has none.
+    #[default]
+    Normal,
+    Elevated,
+    Highest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

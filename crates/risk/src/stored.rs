@@ -28,10 +28,10 @@ pub enum LoadError {
 }
 
 /// Raised when the state of a wallet or a network changes its shape or its meaning.
-const STATE_VERSION: &str = "state 2";
+const STATE_VERSION: &str = "state 3";
 
 /// Raised when a signal changes its shape.
-const RECORD_VERSION: &str = "record 1";
+const RECORD_VERSION: &str = "record 2";
 
 /// Changes whenever a feature is added, removed, renamed or moved.
 #[must_use]

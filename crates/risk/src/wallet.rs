@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Neighbours;
 use crate::outputs::Outputs;
-use crate::signal::{Address, Mail, Millis, Payment, PaymentKind, SignUp, Use};
+use crate::signal::{Address, Mail, Millis, Opinion, Payment, PaymentKind, SignUp, Use};
 use crate::window::{DAY, Daily, Distinct, HOUR, Hourly, Monthly, SECOND, Weekly};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Wallet {
     pub(crate) cards: Distinct<8>,
     pub(crate) failed_day: Daily,
     pub(crate) foreign_day: Daily,
+    /// One for a payment that the gateway finds elevated, two for the highest risk.
+    pub(crate) doubted_day: Daily,
     pub(crate) disputes: Monthly,
     pub(crate) bought_day: Daily,
 }
@@ -190,6 +192,11 @@ impl Wallet {
         }
         if !payment.country_matches {
             self.foreign_day.add(1.0, now);
+        }
+        match payment.opinion {
+            Opinion::Normal => {}
+            Opinion::Elevated => self.doubted_day.add(1.0, now),
+            Opinion::Highest => self.doubted_day.add(2.0, now),
         }
         match (payment.kind, payment.succeeded) {
             (PaymentKind::Dispute, _) => self.disputes.add(1.0, now),

@@ -8,7 +8,7 @@
 
 use risk::detectors::Detector;
 use risk::score::{Thresholds, Verdict};
-use risk::signal::{Address, Mail, Millis, Payment, PaymentKind, SignUp, Signal, Use, What};
+use risk::signal::{Address, Mail, Millis, Opinion, Payment, PaymentKind, SignUp, Signal, Use, What};
 use risk::stored::{book_from_bytes, book_to_bytes};
 use risk::text::{Print, short_hash};
 use risk::watch::Watch;
@@ -66,7 +66,8 @@ impl Story {
         card: u32,
         credits: u32,
     ) {
-        let payment = Payment { kind, succeeded, card, country_matches: true, credits };
+        let payment =
+            Payment { kind, succeeded, card, country_matches: true, opinion: Opinion::Normal, credits };
         self.signals.push(Signal { wallet, at, what: What::Paid(payment) });
     }
 

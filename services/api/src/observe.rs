@@ -61,15 +61,14 @@ pub async fn observe(State(links): State<Links>, mut request: Request, next: Nex
 /// What the log line and the metrics say of a request.
 struct Seen {
     method: Method,
-    route: String,
+    route: Option<MatchedPath>,
     request_id: String,
     principal: Principal,
 }
 
 impl Seen {
     fn of(request: &Request) -> Seen {
-        let route =
-            request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+        let route = request.extensions().get::<MatchedPath>().cloned();
         Seen {
             method: request.method().clone(),
             route,
@@ -83,8 +82,9 @@ impl Seen {
         // To the microsecond; more digits would be noise.
         let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         let principal = self.principal.0.get().map_or("", String::as_str);
-        tracing::info!(method = %self.method, route = %self.route, status, duration_ms, request_id = %self.request_id, principal, "request");
-        let series = series(method_label(&self.method), &self.route, status);
+        let route = self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+        tracing::info!(method = %self.method, route, status, duration_ms, request_id = %self.request_id, principal, "request");
+        let series = series(method_label(&self.method), route, status);
         series.requests.increment(1);
         series.seconds.record(took.as_secs_f64());
         if REQUESTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(REQUESTS_BEFORE_TIDYING) {

@@ -103,9 +103,15 @@ pub struct EventRef {
 impl From<receipts::Receipt> for Receipt {
     fn from(receipt: receipts::Receipt) -> Receipt {
         let rate_card = receipt.priced.as_ref().map(rate_card);
-        let (feature, model) = receipt.priced.as_ref().map(|p| (p.feature.clone(), p.model.clone())).unzip();
-        let price = receipt.priced.map(|priced| priced.price);
-        let (formula, multiplier) = price.as_ref().map(|p| (p.formula.clone(), p.multiplier.clone())).unzip();
+        let (feature, model, price) = match receipt.priced {
+            Some(priced) => (Some(priced.feature), Some(priced.model), Some(priced.price)),
+            None => (None, None, None),
+        };
+        let quantities = price.as_ref().map(|price| quantities(&price.quantities));
+        let (formula, multiplier, breakdown) = match price {
+            Some(price) => (Some(price.formula), Some(price.multiplier), breakdown(price.breakdown)),
+            None => (None, None, Vec::new()),
+        };
         Receipt {
             id: receipt.id,
             customer: receipt.customer,
@@ -117,9 +123,9 @@ impl From<receipts::Receipt> for Receipt {
             lots: lots(&receipt.lines),
             feature,
             model,
-            quantities: price.as_ref().map(|price| quantities(&price.quantities)),
+            quantities,
             formula,
-            breakdown: price.map(|price| breakdown(price.breakdown)).unwrap_or_default(),
+            breakdown,
             rate_card,
             multiplier,
             hold: receipt.hold,

@@ -62,9 +62,10 @@ fn pages(site: Site) -> Router {
         .route(review::PATH, get(review::list))
         .route("/console/review/{id}", get(review::show))
         .route("/console/review/{id}/decision", post(review::decide))
+        .route("/console/review/{id}/answer", post(review::answer))
         .route("/console/review/{id}/snooze", post(review::snooze))
         .route(risk_settings::PATH, get(risk_settings::show).post(risk_settings::change))
-        .route("/console/risk/models/{id}/use", post(risk_settings::roll_back))
+        .route("/console/risk/models/{id}/use", post(risk_settings::use_model))
         .route("/console/customers", get(customers::list))
         .route("/console/customers/{id}", get(customer::show))
         .route("/console/customers/{id}/grants", post(acts::grant))
@@ -144,6 +145,7 @@ fn flash(code: &str) -> Option<Flash> {
         ),
         "again" => (Tone::Good, "It will be handled again within moments."),
         "waiting" => (Tone::Note, "It waits for its next attempt already."),
+        "answered" => (Tone::Good, "The answer is on its way to the customer, and on their page."),
         "decided" => (Tone::Good, "The case is decided."),
         "snoozed" => (Tone::Good, "The rule is silent about this customer."),
         "held" => (Tone::Good, "New work of this customer waits. What runs already goes on."),

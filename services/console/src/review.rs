@@ -3,6 +3,7 @@
 
 use app::App;
 use app::audit::Act;
+use app::risk::appeals::{self, APPEAL_MAX_CHARS};
 use app::risk::cases::{self, Case, Decision, Evidence, Precision, Ruling};
 use app::risk::exceptions;
 use askama::Template;
@@ -65,6 +66,12 @@ pub struct CasePage {
     pub features: Vec<(String, String)>,
     pub charts: Vec<Chart>,
     pub appeal: Option<(String, String)>,
+    /// What was answered, and by whom and when.
+    pub answer: Option<(String, String)>,
+    pub answer_act: String,
+    /// An answer that was refused.
+    pub text: String,
+    pub text_max: usize,
     pub earlier: Vec<CaseRow>,
     pub snoozed: Vec<String>,
     pub act: String,
@@ -92,6 +99,12 @@ pub struct DecideFields {
     /// `hold`, `release`, or what goes with the decision.
     #[serde(default)]
     wallet: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct AnswerFields {
+    act: String,
+    text: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -139,6 +152,27 @@ pub async fn decide(
             Ok(member.visitor.redirect(next.as_deref().unwrap_or(PATH), Some("decided")))
         }
         Err(error) => refused(app, &member, id, explain(error)?, fields.note).await,
+    }
+}
+
+/// Answers what the customer wrote; the case stays as it is.
+pub async fn answer(
+    State(console): State<Console>,
+    member: Member,
+    Path(id): Path<String>,
+    Form { fields, .. }: Form<AnswerFields>,
+) -> Result<Response, Failure> {
+    let id: CaseId = id.parse().map_err(|_| Failure::NotFound)?;
+    let app = console.site.app();
+    let act = act(&fields.act, format!("answer to the appeal of case {id}"))?;
+    match appeals::answer(app, &member.session, id, &act, &fields.text).await {
+        Ok(()) => Ok(member.visitor.redirect(&format!("{PATH}/{id}"), Some("answered"))),
+        Err(error) => {
+            let mut page = load(app, &member, id).await?;
+            page.shell.flash = Some(Flash::new(Tone::Bad, explain(error)?));
+            page.text = fields.text;
+            Ok(member.visitor.refused_page(render(&page)?))
+        }
     }
 }
 
@@ -228,6 +262,10 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
         features: case.features.iter().map(|(name, value)| (name.clone(), format!("{value:.3}"))).collect(),
         charts: day_charts(&evidence.days),
         appeal: case.appeal.clone().map(|text| (text, case.appealed_at.map(instant).unwrap_or_default())),
+        answer: evidence.answer.as_ref().map(|a| (a.text.clone(), format!("{} {}", a.author, instant(a.at)))),
+        answer_act: new_uuid().to_string(),
+        text: String::new(),
+        text_max: APPEAL_MAX_CHARS,
         earlier: evidence.earlier.iter().map(row).collect(),
         snoozed: evidence.snoozed.iter().map(|s| format!("{} until {}", s.rule, instant(s.until))).collect(),
         act: new_uuid().to_string(),
@@ -237,9 +275,9 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
     }
 }
 
-/// What speaks in a case and is no rule: limits of speed, and the models.
+/// What speaks in a case and is no rule: limits of speed, the models, and people.
 fn is_rule(name: &str) -> bool {
-    !matches!(name, "velocity" | "unusual")
+    !matches!(name, "velocity" | "unusual" | "held_by_hand")
 }
 
 pub fn row(case: &Case) -> CaseRow {

@@ -78,8 +78,9 @@ pub struct ModelRow {
     pub kind: String,
     pub state: String,
     pub facts: Vec<String>,
-    /// Where one goes back to it.
+    /// Where it is put in use.
     pub use_path: Option<String>,
+    pub use_label: &'static str,
     pub act: String,
 }
 
@@ -115,15 +116,15 @@ pub async fn change(
     }
 }
 
-/// Back to a model that was in use before.
-pub async fn roll_back(
+/// A model that speaks from now on.
+pub async fn use_model(
     State(console): State<Console>,
     member: Member,
     Path(id): Path<String>,
     Form { fields, .. }: Form<ReasonFields>,
 ) -> Result<Response, Failure> {
     let app = console.site.app();
-    match models::roll_back(app, &member.session, &id, &fields.act()?).await {
+    match models::put_in_use(app, &member.session, &id, &fields.act()?).await {
         Ok(()) => Ok(member.visitor.redirect(PATH, Some("model-used"))),
         Err(error) => {
             let said = explain(error)?;
@@ -361,13 +362,14 @@ fn model_row(model: &Model) -> ModelRow {
     facts.extend(metrics.weight.map(|weight| format!("weight {weight:.2}")));
     facts.extend(metrics.drift.iter().map(|(feature, psi)| format!("drift of {feature}: {psi:.2}")));
     facts.extend(metrics.retired_because.clone());
-    let is_former = model.state == "retired" && model.promoted_at.is_some();
+    let is_usable = model.state != "active";
     ModelRow {
         id: model.id.clone(),
         kind: model.kind.clone(),
         state: model.state.clone(),
         facts,
-        use_path: is_former.then(|| format!("/console/risk/models/{}/use", site::escaped(&model.id))),
+        use_path: is_usable.then(|| format!("/console/risk/models/{}/use", site::escaped(&model.id))),
+        use_label: if model.promoted_at.is_some() { "Go back to it…" } else { "Let it speak…" },
         act: new_act(),
     }
 }

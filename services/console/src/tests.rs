@@ -9,6 +9,7 @@ use app::overview::Overview;
 use app::payments::{Checkout, CheckoutState};
 use app::problems::Problem;
 use app::queues::{Event, Progress, Schedule, Work};
+use app::risk::appeals::Answer;
 use app::risk::cases;
 use app::risk::exceptions::Snooze;
 use app::risk::models::{Metrics, Model};
@@ -358,10 +359,13 @@ fn a_case_is_decided_while_it_is_open_and_shows_its_evidence() {
         days: vec![a_day()],
         earlier: vec![a_case(false)],
         snoozed: vec![a_snooze()],
+        answer: (!is_open).then(|| Answer { text: text(), author: text(), at: at() }),
     };
     let next = Some("/console/review/cas_1".to_owned());
     let html = check("case", &review::view(shell(), &evidence(true), next.clone()));
-    for shown in ["accesskey=\"c\"", "accesskey=\"d\"", "4,321", "<svg", "/snooze\"", "on hold until"] {
+    for shown in
+        ["accesskey=\"c\"", "accesskey=\"d\"", "4,321", "<svg", "/snooze\"", "/answer\"", "on hold until"]
+    {
         assert!(html.contains(shown), "{shown}");
     }
     assert_eq!(html.matches("/snooze\"").count(), 1, "what is no rule cannot be silenced");

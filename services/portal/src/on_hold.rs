@@ -1,6 +1,7 @@
 //! `/on-hold`: why nothing new can begin, what to do about it, and a word of one's own. Nobody is accused.
 
-use app::risk::on_hold::{self, APPEAL_MAX_CHARS, OnHold};
+use app::risk::appeals::{self, APPEAL_MAX_CHARS};
+use app::risk::on_hold::{self, OnHold};
 use app::risk::settings::StepUp;
 use app::{AppError, FieldError, wallets};
 use askama::Template;
@@ -24,17 +25,19 @@ pub struct OnHoldPage {
 }
 
 pub struct HoldView {
-    pub why: String,
+    pub why: &'static str,
     /// What lifts it, in a sentence.
     pub what_to_do: &'static str,
     /// A mail's link lifts it.
     pub by_mail: bool,
     /// When it ends by itself, in a sentence.
     pub until: String,
-    /// There is a case that a word of the customer belongs to.
+    /// Nothing was written about it before.
     pub may_write: bool,
     /// What was written before, with when.
     pub written: Option<(String, String)>,
+    /// What was answered, with when.
+    pub answer: Option<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +61,7 @@ pub async fn send_link(State(site): State<Site>, member: Member, _form: Form<Not
 
 pub async fn appeal(State(site): State<Site>, member: Member, form: Form<Appeal>) -> Answer {
     let text = form.fields.text;
-    let (errors, flash) = match on_hold::appeal(site.app(), &member.session, &text).await {
+    let (errors, flash) = match appeals::appeal(site.app(), &member.session, &text).await {
         Ok(()) => return Ok(member.visitor.redirect(ON_HOLD, Some("appealed"))),
         Err(AppError::Invalid { errors }) => (errors, None),
         Err(AppError::Conflict { detail, .. }) => (Vec::new(), Some(Flash::new(Tone::Bad, detail))),
@@ -73,14 +76,9 @@ pub async fn appeal(State(site): State<Site>, member: Member, form: Form<Appeal>
 async fn load(site: &Site, member: &Member) -> Result<OnHoldPage, Failure> {
     let (app, me) = (site.app(), me(member)?);
     let wallet = wallets::view(app, &me.principal, &me.customer, None).await?;
-    let case = on_hold::on_hold(app, &member.session).await?;
+    let hold = on_hold::on_hold(app, &member.session).await?;
     let shell = shell_with(&member.visitor, "On hold", ON_HOLD, &wallet);
-    let hold = match (case, wallet.restriction) {
-        (Some(case), _) => Some(of_case(case)),
-        (None, Some(restriction)) => Some(of_people(restriction.until)),
-        (None, None) => None,
-    };
-    Ok(view(shell, hold))
+    Ok(view(shell, hold.map(shown)))
 }
 
 pub fn view(shell: Shell, hold: Option<HoldView>) -> OnHoldPage {
@@ -89,8 +87,8 @@ pub fn view(shell: Shell, hold: Option<HoldView>) -> OnHoldPage {
     OnHoldPage { shell, hold, text: String::new(), text_max: APPEAL_MAX_CHARS, errors: Vec::new() }
 }
 
-pub fn of_case(case: OnHold) -> HoldView {
-    let what_to_do = match case.step_up {
+pub fn shown(hold: OnHold) -> HoldView {
+    let what_to_do = match hold.step_up {
         StepUp::VerifyMail => {
             "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
         }
@@ -101,24 +99,13 @@ pub fn of_case(case: OnHold) -> HoldView {
         StepUp::Review => "Somebody looks at it. If there is something that we should know, write it below.",
     };
     HoldView {
-        why: case.why.to_owned(),
+        why: hold.why,
         what_to_do,
-        by_mail: case.step_up == StepUp::VerifyMail,
-        until: ends(case.until),
-        may_write: case.appeal.is_none(),
-        written: case.appeal.map(|text| (text, case.appealed_at.map(instant).unwrap_or_default())),
-    }
-}
-
-/// Decided by a person or by the merchant's program, who know more about it than a rule.
-fn of_people(until: Option<Timestamp>) -> HoldView {
-    HoldView {
-        why: "We paused new work on your account.".to_owned(),
-        what_to_do: "Answer the mail that you had from us about it, or write to us.",
-        by_mail: false,
-        until: ends(until),
-        may_write: false,
-        written: None,
+        by_mail: hold.step_up == StepUp::VerifyMail,
+        until: ends(hold.until),
+        may_write: hold.appeal.is_none(),
+        written: hold.appeal.map(|text| (text, hold.appealed_at.map(instant).unwrap_or_default())),
+        answer: hold.answer.map(|answer| (answer.text, instant(answer.at))),
     }
 }
 

@@ -8,6 +8,7 @@ use app::keys::ApiKey;
 use app::pace::{Day, Pace};
 use app::payments::{Checkout, CheckoutState};
 use app::receipts::{Receipt, ReceiptLine};
+use app::risk::appeals::Answer;
 use app::risk::on_hold::OnHold;
 use app::risk::settings::StepUp;
 use app::statements::{Row, Statement};
@@ -373,15 +374,16 @@ fn on_hold_in_every_way() {
     for step_up in [StepUp::VerifyMail, StepUp::ConfirmCard, StepUp::Wait, StepUp::Review] {
         for (until, appeal) in [(Some(now()), None), (None, Some(hostile()))] {
             let case = OnHold {
-                case: CaseId::from_uuid(new_uuid()),
+                case: Some(CaseId::from_uuid(new_uuid())),
                 why: "The way your account was used looks unusual.",
                 step_up,
                 until,
                 appealed_at: appeal.as_ref().map(|_| now()),
+                answer: appeal.as_ref().map(|_| Answer { text: hostile(), author: hostile(), at: now() }),
                 appeal,
             };
             let may_write = case.appeal.is_none();
-            let page = on_hold::view(shell(""), Some(on_hold::of_case(case)));
+            let page = on_hold::view(shell(""), Some(on_hold::shown(case)));
             let page = on_hold::OnHoldPage { text: hostile(), errors: errors("text"), ..page };
             let html = page.render().unwrap();
             assert_eq!(html.contains("/on-hold/link\""), step_up == StepUp::VerifyMail);

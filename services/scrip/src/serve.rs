@@ -1,9 +1,9 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use api::Parts;
 use app::App;
-use axum::Router;
 use engine::Faults;
 use kernel::Clock;
 use tokio::net::TcpListener;
@@ -14,8 +14,12 @@ use crate::cli::{Demo as Fill, Serve, Service};
 use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
-use crate::server::{self, GRACE};
+use crate::server::{self, GRACE, Served};
 use crate::settings::Settings;
+
+/// For the writers' last batches and projections once nobody waits for an answer any more; more than enough for a
+/// database that answers.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
     settings.listen = options.listen.unwrap_or(settings.listen);
@@ -46,10 +50,9 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     // Before the first answer: whoever waits for /readyz finds the banner complete.
     let gateway = payments.is_sandbox().then_some("the sandbox: play money, test cards on its page");
     print(&banner((address, console_address), &settings, demo.as_ref(), gateway));
-    let mut services = site::asset_routes();
     let parts = Parts { credits: options.runs(Service::Api), payments: options.runs(Service::Payments) };
-    services = services.merge(api::router_of(app.clone(), &settings.buy_url(address), parts));
-    services = payments.mounted(services);
+    let calls = api::router_of(app.clone(), &settings.buy_url(address), parts);
+    let mut services = payments.mounted(site::asset_routes().merge(calls.clone()));
     let mut running = Vec::new();
     match console {
         Some((own, at)) => {
@@ -59,7 +62,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
                 &settings.public_url(address),
             )
             .merge(site::asset_routes());
-            running.push((own, pages));
+            running.push((own, pages.into()));
         }
         None if options.runs(Service::Console) => {
             services = services.merge(console::router(app.clone(), &settings.console_url(address, None)));
@@ -70,17 +73,31 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
         // In front: its start page takes the place of the API's.
         services = portal::router(app.clone(), &settings.public_url(address)).fallback_service(services);
     }
-    running.push((listener, site::browsers_see_pages(services)));
+    let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services) };
+    running.push((listener, served));
     let background = Background::start(&app, payments, &settings, &options)?;
     run_all(running).await;
     background.end().await;
 
-    app.engine().stop().await;
-    let store = app.store().clone();
-    drop(app);
-    store.close().await.map_err(|e| chain(&e))?;
+    match tokio::time::timeout(LAST_WRITES, end(app)).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::warn!(
+            "the database does not answer; what waited for it can be sent again under its keys"
+        ),
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// When nobody calls any more.
+async fn end(app: App) -> Result<(), String> {
+    app.engine().stop().await;
+    if let Err(error) = app::risk::flush(&app).await {
+        tracing::warn!(error = chain(&error), "the last risk signals were not written");
+    }
+    let store = app.store().clone();
+    drop(app);
+    store.close().await.map_err(|e| chain(&e))
 }
 
 /// Test cards and sign-ins that a banner prints are for the machine that runs them.
@@ -138,11 +155,12 @@ impl Background {
     }
 
     /// What is under way is finished, at most for [`GRACE`]; its lease gives the rest to somebody else.
-    async fn end(self) {
+    async fn end(mut self) {
         let _ = self.stop.send(true);
-        let all = futures::future::join_all(self.tasks);
+        let all = futures::future::join_all(&mut self.tasks);
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!(grace_seconds = GRACE.as_secs(), "some work did not finish in time");
+            self.tasks.iter().for_each(JoinHandle::abort);
         }
     }
 }
@@ -157,11 +175,11 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String>
 }
 
 /// Every address until one stop.
-async fn run_all(running: Vec<(TcpListener, Router)>) {
+async fn run_all(running: Vec<(TcpListener, Served)>) {
     let (stopping, is_stopping) = watch::channel(false);
-    let servers = running.into_iter().map(|(listener, router)| {
+    let servers = running.into_iter().map(|(listener, served)| {
         let mut is_stopping = is_stopping.clone();
-        server::run(listener, router, async move {
+        server::run(listener, served, async move {
             let _ = is_stopping.wait_for(|stop| *stop).await;
         })
     });

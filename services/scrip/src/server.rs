@@ -1,17 +1,20 @@
 //! Connections: how many, how long their heads may take, and how they end.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::ConnectInfo;
-use axum::{Extension, Router};
+use axum::Router;
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::Service;
 
 /// How long running requests may take to finish after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(20);
@@ -22,8 +25,34 @@ const MAX_CONNECTIONS: usize = 8_192;
 /// After a failed accept (no file handles left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What one address answers.
+#[derive(Clone)]
+pub struct Served {
+    /// Asked for most by far, so no page's routes are looked through first.
+    pub under_v1: Router,
+    pub elsewhere: Router,
+}
+
+impl From<Router> for Served {
+    fn from(everything: Router) -> Served {
+        Served { under_v1: everything.clone(), elsewhere: everything }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Served {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn call(&self, request: Request<Incoming>) -> RouteFuture<Infallible> {
+        let is_v1 = request.uri().path().starts_with("/v1/");
+        let router = if is_v1 { &self.under_v1 } else { &self.elsewhere };
+        router.clone().call(request)
+    }
+}
+
 /// Serves until `stop`, then finishes what was accepted, at most for [`GRACE`].
-pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output = ()>) {
     let (running, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
     tokio::pin!(stop);
     loop {
@@ -36,8 +65,8 @@ pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = running.watch(connection(stream, peer, &router));
+            Ok((stream, _)) => {
+                let connection = running.watch(connection(stream, served.clone()));
                 tokio::spawn(async move {
                     // A connection that breaks off concerns its caller only.
                     let _ = connection.await;
@@ -57,16 +86,11 @@ pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output
     }
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: &Router,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+fn connection(stream: TcpStream, served: Served) -> http1::Connection<TokioIo<TcpStream>, Served> {
     // Small answers go out at once; without it they would wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = router.clone().layer(Extension(ConnectInfo(peer)));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(stream), served)
 }

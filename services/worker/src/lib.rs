@@ -27,14 +27,17 @@ pub async fn watch(app: App, stop: impl Future<Output = ()>) {
     let (bells, stops) = (app.bells(), || is_stopping.clone());
     let asked = async {
         stop.await;
+        risk::end_soon(&app);
         let _ = stopping.send(true);
     };
     let schedules = work::RISK_SCHEDULES.map(|schedule| {
         let app = &app;
         repeat(schedule.name, &bells.schedules, stops(), move || work::schedule_round(app, schedule))
     });
+    // What was seen is written also while the watch is busy, at a start for instance.
+    let told = every("risk log", stops(), || risk::flush(&app));
     let ticks = every("risk watch", stops(), || risk::tick(&app));
-    tokio::join!(asked, ticks, join_all(schedules));
+    tokio::join!(asked, told, ticks, join_all(schedules));
     if let Err(error) = risk::stop(&app).await {
         tracing::warn!(%error, "the risk state was not kept; the next start makes it anew");
     }
@@ -62,6 +65,7 @@ where
     while !*stop.borrow() {
         let pause = match round().await {
             Ok(_) => WATCH_EVERY,
+            Err(_) if *stop.borrow() => return,
             Err(error) => {
                 tracing::error!(%error, name, "a round of the watch failed; requests go through unjudged");
                 PAUSE_AFTER_FAILURE

@@ -58,17 +58,27 @@ fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_k
     browser.tab_to("link", "Review");
     browser.press(Key::Enter);
     browser.until_at("Review queue");
-    browser.tab_to("link", "Begin with the first");
-    browser.press(Key::Enter);
+    browser.access('n');
     browser.until_at("Case of Ada");
     browser.see("It was our own script.");
-    browser.tab_to("textbox", "Note");
-    browser.strike("they explained it");
-    browser.tab_to("button", "Dismiss: it is in order");
+    browser.access('a');
+    browser.until("the answer has the focus", || has_focus(&visit, "Answer"));
+    browser.strike("Thank you, we see it now.");
+    browser.tab_to("button", "Send the answer");
     browser.press(Key::Enter);
+    browser.see("What was answered");
+    browser.access('e');
+    browser.until("the note has the focus", || has_focus(&visit, "Note"));
+    browser.strike("they explained it");
+    browser.access('d');
     browser.see("The case is decided.");
     browser.see("Nothing waits for a decision.");
     visit.go("/console/audit");
+    browser.see("case.answer");
     browser.see("case.decide");
     browser.see("they explained it");
+}
+
+fn has_focus(visit: &Visit, name: &str) -> bool {
+    visit.browser.focused().is_some_and(|focused| focused.name == name)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chrono::DateTime;
 use flate2::read::GzDecoder;
-use risk::signal::{Address, Mail, Millis, Payment, PaymentKind, SignUp, Signal, Use, What};
+use risk::signal::{Address, Mail, Millis, Opinion, Payment, PaymentKind, SignUp, Signal, Use, What};
 use risk::text::{Print, short_hash};
 use serde::Deserialize;
 
@@ -164,6 +164,7 @@ impl PaymentRow {
             succeeded: self.status == "succeeded",
             card: short_hash(self.card_fingerprint.as_bytes()),
             country_matches: self.card_country_matches_ip != "0",
+            opinion: Opinion::Normal,
             credits: self.credits,
         }
     }

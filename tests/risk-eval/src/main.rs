@@ -3,6 +3,7 @@
 
 mod abuse;
 mod anomaly;
+mod cpu;
 mod metrics;
 mod npz;
 mod peers;
@@ -79,13 +80,23 @@ fn both(scores: Option<&Path>) -> Result<String, String> {
 }
 
 fn anomalies(sets: &[PathBuf]) -> Result<Vec<anomaly::Row>, String> {
-    println!("{:<16} {:>7} {:>7} {:>9} {:>9} {:>9}", "set", "AUC", "AP", "fit s", "µs/row", "failures");
+    println!(
+        "{:<16} {:>7} {:>7} {:>9} {:>9} {:>9} {:>11} {:>9}",
+        "set", "AUC", "AP", "fit s", "µs/row", "failures", "forest: s", "µs/row"
+    );
     let mut rows = Vec::new();
     for set in sets {
         let row = anomaly::evaluate(set)?;
         println!(
-            "{:<16} {:>7.4} {:>7.4} {:>9.3} {:>9.2} {:>9}",
-            row.set, row.auc, row.ap, row.fit_seconds, row.score_micros, row.fit_failures
+            "{:<16} {:>7.4} {:>7.4} {:>9.3} {:>9.2} {:>9} {:>11.4} {:>9.2}",
+            row.set,
+            row.auc,
+            row.ap,
+            row.fit_seconds,
+            row.score_micros,
+            row.fit_failures,
+            row.forest.fit_seconds,
+            row.forest.score_micros
         );
         rows.push(row);
     }

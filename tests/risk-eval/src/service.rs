@@ -15,6 +15,7 @@ use serde::Serialize;
 use store::Store;
 
 use crate::abuse::Set;
+use crate::cpu;
 use crate::timed::{Scores, Spent, Summary, summarise};
 
 /// Signals that the process has said when it looks again.
@@ -27,12 +28,17 @@ const SETTLED_SECONDS: i64 = 10;
 pub struct Outcome {
     signals: usize,
     wallets: usize,
-    /// Of this process, by what it grew, and of a snapshot.
+    /// Of one more copy of the state in memory, wallets and networks; of all that this process grew by; and of a
+    /// snapshot.
     memory_bytes_per_wallet: u64,
+    process_bytes_per_wallet: u64,
     snapshot_bytes_per_wallet: usize,
-    /// Of a tick, over the signals it took in, from the log to the verdict.
+    /// Of a tick, over the signals it took in, from the log to the verdict, by the clock on the wall.
     p50_micros: f64,
     p99_micros: f64,
+    /// Processor time of all ticks over all signals, and that of a night's training.
+    cpu_micros_per_signal: f64,
+    cpu_seconds_per_night: f64,
     /// The state after the restart in the middle is that of somebody who never stopped.
     is_identical_after_restart: bool,
     restart_seconds: f64,
@@ -48,6 +54,8 @@ struct Run {
     scores: Arc<Mutex<Vec<Scores>>>,
     per_signal: Vec<f64>,
     restart_seconds: f64,
+    cpu_of_ticks: f64,
+    cpu_of_nights: f64,
 }
 
 /// Feeds copies of the set, `signals` or a little more, signal by signal.
@@ -71,7 +79,16 @@ async fn through(set: &Set, records: &[Record], folder: &Path) -> Result<Outcome
     let url = format!("sqlite://{}", folder.join("risk.db").display());
     let scores = Arc::new(Mutex::new(vec![Scores::new(); set.accounts.len()]));
     let app = open(&url, &clock, &scores).await?;
-    let mut run = Run { app, clock, url, scores, per_signal: Vec::new(), restart_seconds: 0.0 };
+    let mut run = Run {
+        app,
+        clock,
+        url,
+        scores,
+        per_signal: Vec::new(),
+        restart_seconds: 0.0,
+        cpu_of_ticks: 0.0,
+        cpu_of_nights: 0.0,
+    };
     let before = resident();
     tick(&mut run).await?;
     let half = records.len() / 2;
@@ -82,8 +99,9 @@ async fn through(set: &Set, records: &[Record], folder: &Path) -> Result<Outcome
         if number == half / SIGNALS_PER_TICK {
             restart(&mut run).await?;
         }
-        let train = work::RISK_SCHEDULES[1];
+        let (train, before) = (work::RISK_SCHEDULES[1], cpu::of_process());
         work::schedule_round(&run.app, train).await.map_err(|e| e.to_string())?;
+        run.cpu_of_nights += cpu::of_process() - before;
     }
     run.clock.advance_seconds(SETTLED_SECONDS);
     tick(&mut run).await?;
@@ -112,8 +130,9 @@ async fn open(url: &str, clock: &Clock, scores: &Arc<Mutex<Vec<Scores>>>) -> Res
 }
 
 async fn tick(run: &mut Run) -> Result<(), String> {
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), cpu::of_process());
     let done = app::risk::tick(&run.app).await.map_err(|e| e.to_string())?;
+    run.cpu_of_ticks += cpu::of_process() - before;
     #[allow(clippy::cast_precision_loss)]
     if done.applied > 0 {
         run.per_signal.push(started.elapsed().as_secs_f64() * 1e6 / done.applied as f64);
@@ -159,10 +178,15 @@ async fn summed_up(
     Ok(Outcome {
         signals: records.len(),
         wallets,
-        memory_bytes_per_wallet: grown / (wallets.max(1) as u64),
+        memory_bytes_per_wallet: bytes_of_a_copy(&state) / (wallets.max(1) as u64),
+        process_bytes_per_wallet: grown / (wallets.max(1) as u64),
         snapshot_bytes_per_wallet: snapshot / wallets.max(1),
         p50_micros: at(0.5),
         p99_micros: at(0.99),
+        #[allow(clippy::cast_precision_loss)]
+        cpu_micros_per_signal: run.cpu_of_ticks * 1e6 / records.len() as f64,
+        #[allow(clippy::cast_precision_loss)]
+        cpu_seconds_per_night: run.cpu_of_nights / fitted.max(1) as f64,
         is_identical_after_restart: state == oracle,
         restart_seconds: run.restart_seconds,
         models: format!("{fitted} fitted, {promoted} of them spoke"),
@@ -218,4 +242,16 @@ fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * 4_096
+}
+
+/// Copies that use up what the allocator has kept, and copies that are measured.
+const COPIES: [usize; 2] = [2, 4];
+
+fn bytes_of_a_copy(state: &Book) -> u64 {
+    let used_up: Vec<Book> = (0..COPIES[0]).map(|_| state.clone()).collect();
+    let before = resident();
+    let measured: Vec<Book> = (0..COPIES[1]).map(|_| state.clone()).collect();
+    let grown = resident().saturating_sub(before);
+    drop((used_up, measured));
+    grown / COPIES[1] as u64
 }

@@ -49,6 +49,12 @@ impl Browser {
         self.done(&format!("the keys {keys:?}"), self.session.strike(keys));
     }
 
+    /// Presses an element's access key.
+    pub fn access(&self, key: char) {
+        const ALT: char = '\u{e00a}';
+        self.done(&format!("the access key {key}"), self.session.strike_with(ALT, key));
+    }
+
     /// Presses Tab until the element of this role and name has the focus. Whatever has it on the way
     /// must be seen, and seen to have it.
     pub fn tab_to(&self, role: &str, name: &str) {

@@ -100,6 +100,14 @@ impl Session {
         self.post("actions", &json!({"actions": [keyboard]})).map(drop)
     }
 
+    /// One key while another is held down.
+    pub fn strike_with(&self, held: char, key: char) -> Result<(), Refusal> {
+        let strokes = [("keyDown", held), ("keyDown", key), ("keyUp", key), ("keyUp", held)]
+            .map(|(kind, key)| json!({"type": kind, "value": key}));
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": strokes});
+        self.post("actions", &json!({"actions": [keyboard]})).map(drop)
+    }
+
     /// What the body of a function returns.
     pub fn script(&self, body: &str, arguments: &[Value]) -> Result<Value, Refusal> {
         self.post("execute/sync", &json!({"script": body, "args": arguments}))

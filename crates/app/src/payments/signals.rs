@@ -1,16 +1,19 @@
 //! What the gateway tells of the risk of payments, for the risk rules: stored once, whatever order and
 //! however often the news arrive.
 
-use billing::Report;
+use ::risk::signal::{Opinion, Payment, PaymentKind, What};
+use ::risk::text::short_hash;
+use std::collections::BTreeMap;
+
+use billing::{Purchase, Report};
 use gateways::{Gateway, PaymentSign, RiskLevel, SignKind};
 use kernel::{CustomerId, Timestamp, WalletId};
-use risk::signal::{Payment, PaymentKind, Signal, What};
-use risk::text::short_hash;
-use store::cold::{inbox, payment_signals};
+use store::cold::{checkouts, inbox, payment_signals};
 use store::{StoreError, Uuid};
 
+use crate::about::from_json;
 use crate::payments::observe::find;
-use crate::{App, AppError};
+use crate::{App, AppError, risk};
 
 /// Microseconds and micro-credits in a whole one.
 const MILLION: i64 = 1_000_000;
@@ -56,6 +59,34 @@ pub async fn since(
     rows.into_iter().map(shown).collect()
 }
 
+/// Purchases of a wallet that are asked whether a dispute was won.
+const PURCHASES_MAX: u64 = 100;
+
+/// Wallets whose payments the holder of the card did not want, with the instant when that was known first: of
+/// warnings and disputes since then, without disputes that were won.
+pub(crate) async fn unwanted_since(
+    app: &App,
+    since: Timestamp,
+    limit: u64,
+) -> Result<BTreeMap<WalletId, Timestamp>, AppError> {
+    let db = app.store().reader();
+    let kinds = [SignKind::Warned, SignKind::Disputed].map(SignKind::as_str);
+    let mut first = BTreeMap::new();
+    for row in payment_signals::of_kinds(db, &kinds, since.micros(), limit).await? {
+        let purchases = checkouts::of_customer(db, row.customer, None, PURCHASES_MAX).await?;
+        let mut is_won = false;
+        for purchase in &purchases {
+            is_won |= from_json::<Purchase>(&purchase.purchase)?.has_won(&row.id);
+        }
+        if !is_won {
+            // The newest come first.
+            let at = Timestamp::from_micros_saturating(row.recorded_at);
+            first.insert(WalletId::from_uuid(row.wallet), at);
+        }
+    }
+    Ok(first)
+}
+
 /// Notes what an event says of a purchase of ours.
 pub(super) async fn note(
     app: &App,
@@ -80,8 +111,12 @@ pub(super) async fn note(
         recorded_at: now.micros(),
     };
     let txn = app.store().write().await?;
-    payment_signals::insert_once(&txn, row).await?;
-    Ok(txn.commit().await.map_err(StoreError::from)?)
+    let is_news = payment_signals::insert_once(&txn, row.clone()).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    if is_news {
+        risk::paid(app, &shown(row)?);
+    }
+    Ok(())
 }
 
 fn country_matches(sign: &PaymentSign) -> Option<bool> {
@@ -108,9 +143,10 @@ fn shown(row: payment_signals::Model) -> Result<PaymentSignal, AppError> {
 }
 
 impl PaymentSignal {
-    /// As the risk rules take it, at the instant when it became known. A warning counts as a dispute.
-    pub fn signal(&self) -> Signal {
-        let payment = Payment {
+    /// As the risk rules take it. A warning counts as a dispute. The credits come as a signal of their own, with
+    /// their grant.
+    pub fn what(&self) -> What {
+        What::Paid(Payment {
             kind: match self.kind {
                 SignKind::Succeeded | SignKind::Failed => PaymentKind::Pack,
                 SignKind::Warned | SignKind::Disputed => PaymentKind::Dispute,
@@ -118,9 +154,12 @@ impl PaymentSignal {
             succeeded: self.kind == SignKind::Succeeded,
             card: self.card.unwrap_or_default(),
             country_matches: self.country_matches.unwrap_or(true),
-            credits: self.credits,
-        };
-        let at = self.recorded_at.micros().div_euclid(1_000);
-        Signal { wallet: self.wallet.uuid().as_u128(), at, what: What::Paid(payment) }
+            opinion: match self.risk_level {
+                None | Some(RiskLevel::Normal) => Opinion::Normal,
+                Some(RiskLevel::Elevated) => Opinion::Elevated,
+                Some(RiskLevel::Highest) => Opinion::Highest,
+            },
+            credits: 0,
+        })
     }
 }

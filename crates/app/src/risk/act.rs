@@ -9,8 +9,8 @@ use store::StoreError;
 use store::cold::customers;
 use store::cold::risk::cases::{self, CONFIRMED, Sharper};
 
-use super::follow::named;
 use super::policy::Policy;
+use super::score::named;
 use super::settings::{StepUp, Velocity};
 use super::{restrict, verdict_name};
 use crate::about::to_json;

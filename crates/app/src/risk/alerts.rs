@@ -2,7 +2,7 @@
 //! once, by its key.
 
 use kernel::{CaseId, Credits, Timestamp};
-use mail::{Appeal, CaseAlert, Digest, Fact, Held, Letter, MailError, Released};
+use mail::{Answered, Appeal, CaseAlert, Digest, Fact, Held, Letter, MailError, Released};
 use store::cold::risk::cases;
 use store::cold::{customers, users};
 use store::{DatabaseTransaction, StoreError};
@@ -49,7 +49,7 @@ pub(super) async fn of_restriction(
             reasons: reasons.into_iter().map(|reason| reason.sentence).collect(),
             at_risk,
             until,
-            console_url: app.config().console_page(&format!("risk/{id}")),
+            console_url: app.config().console_page(&format!("review/{id}")),
         };
         to_operators(app, txn, &format!("case:{id}"), &message.letter()).await?;
     }
@@ -84,9 +84,28 @@ pub(super) async fn of_appeal(
         customer: customer.map(|row| row.name).unwrap_or_default(),
         from: from.to_owned(),
         text: text.to_owned(),
-        console_url: app.config().console_page(&format!("risk/{id}")),
+        console_url: app.config().console_page(&format!("review/{id}")),
     };
     to_operators(app, txn, &format!("appeal:{id}"), &message.letter()).await
+}
+
+/// An operator has answered what the customer wrote.
+pub(super) async fn of_answer(
+    app: &App,
+    txn: &DatabaseTransaction,
+    case: &cases::Model,
+    text: &str,
+) -> Result<(), AppError> {
+    let Some(customer) = customers::by_id(txn, case.customer).await? else { return Ok(()) };
+    let message = Answered {
+        sender: sender(app),
+        name: customer.name,
+        appeal: case.appeal.clone().unwrap_or_default(),
+        text: text.to_owned(),
+        page_url: app.config().portal_page("on-hold"),
+    };
+    let key = format!("answered:{}", CaseId::from_uuid(case.id));
+    put(app, txn, key, customer.email, &message.letter()).await
 }
 
 /// The world has moved away from what the model was fitted on; once a day.

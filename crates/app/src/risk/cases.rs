@@ -1,51 +1,31 @@
 //! Cases: what looked like abuse, with everything that made it look so, and what a person decided.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use kernel::{CaseId, Credits, CustomerId, Timestamp, WalletId};
-use risk::detectors::Detector;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
-use store::cold::risk::cases::{self as rows, CLOSED, CONFIRMED, Closing, DISMISSED, OPEN};
+use store::cold;
+use store::cold::risk::cases::{self as rows, CLOSED, OPEN};
 use store::cold::risk::{days, snoozes};
-use store::{DatabaseTransaction, cold};
 
-use super::{restrict, training};
+use super::appeals::{self, Answer};
+use super::training;
 use crate::about::from_json;
-use crate::accounts::Session;
-use crate::audit::{self, Act, Asked};
-use crate::cold::{Route, once};
-use crate::text::{Checks, SENTENCE_MAX_CHARS};
-use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope};
 
+pub use super::precision::{Precision, precision};
+pub use super::rulings::{Decision, Ruling, SNOOZED_AFTER_DISMISSAL_DAYS, decide, review};
 pub use ::risk::score::Reason;
 
-const DECIDE: Route = Route { name: "POST /v1/risk/cases/{id}/verdict", status: 200 };
-/// What a person found to be in order does not come up again for so long.
-pub const SNOOZED_AFTER_DISMISSAL_DAYS: i64 = 7;
 const DAY_SECONDS: i64 = 86_400;
 /// Cases that are ordered by what is at stake; there should never be so many.
 const QUEUE_MAX: u64 = 1_000;
 /// Days of a wallet that a case shows.
 const EVIDENCE_DAYS: u64 = 30;
-/// How far back the precision of rules looks, and over how many cases.
-const PRECISION_DAYS: i64 = 90;
-const PRECISION_MAX: u64 = 10_000;
 
 /// States that a list can be narrowed to.
 pub const STATES: [&str; 2] = [OPEN, CLOSED];
-
-/// What a person found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// It is abuse.
-    Confirmed,
-    /// It is not.
-    Dismissed,
-}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -104,24 +84,8 @@ pub struct Evidence {
     /// Other cases of the wallet, the newest first.
     pub earlier: Vec<Case>,
     pub snoozed: Vec<super::exceptions::Snooze>,
-}
-
-/// What a reviewer decides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ruling {
-    pub decision: Decision,
-    pub note: Option<String>,
-    /// Whether the wallet may work again. When absent: yes if dismissed, no if confirmed.
-    pub release: Option<bool>,
-}
-
-/// How often reviewers agreed with one rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Precision {
-    /// A rule's name, `velocity`, `unusual`, or `all`.
-    pub rule: String,
-    pub confirmed: u64,
-    pub dismissed: u64,
+    /// To the customer's appeal.
+    pub answer: Option<Answer>,
 }
 
 /// Newest first.
@@ -184,6 +148,7 @@ pub async fn evidence(app: &App, by: &Principal, id: CaseId) -> Result<Evidence,
         days,
         earlier: earlier.collect::<Result<_, _>>()?,
         snoozed: snoozed.into_iter().map(super::exceptions::snooze).collect(),
+        answer: appeals::answer_of(app, id).await?,
         case,
     })
 }
@@ -212,146 +177,6 @@ async fn days_of(app: &App, wallet: WalletId) -> Result<Vec<Day>, AppError> {
         })
     };
     Ok(days.into_iter().filter_map(shown).collect())
-}
-
-/// A person's decision through the API.
-pub async fn decide(
-    app: &App,
-    by: &Principal,
-    id: CaseId,
-    ruling: Ruling,
-    keyed: Option<&Keyed>,
-) -> Result<Done<Case>, AppError> {
-    by.require(Scope::Admin)?;
-    check(&ruling)?;
-    decided(app, by, id, (ruling, by.owner.clone()), keyed).await
-}
-
-/// A person's decision in the console, with a reason and a row in the audit log.
-pub async fn review(
-    app: &App,
-    by: &Session,
-    id: CaseId,
-    act: &Act,
-    ruling: Ruling,
-) -> Result<Case, AppError> {
-    check(&ruling)?;
-    let principal = by.user.principal();
-    let customer = get(app, &principal, id).await?.customer;
-    let (action, subject) = ("case.decide", id.to_string());
-    let input = ruling.clone();
-    let asked = Asked { by, act, action, subject, customer: Some(customer), input };
-    let state = || async {
-        let case = get(app, &principal, id).await?;
-        crate::about::to_json(&(case.is_open, case.decision, case.is_restricted))
-    };
-    let work = async |keyed: Keyed| {
-        let author = by.user.email.clone();
-        Ok(decided(app, &principal, id, (ruling, author), Some(&keyed)).await?.value)
-    };
-    audit::audited(app, asked, state, work).await
-}
-
-async fn decided(
-    app: &App,
-    by: &Principal,
-    id: CaseId,
-    (ruling, author): (Ruling, String),
-    keyed: Option<&Keyed>,
-) -> Result<Done<Case>, AppError> {
-    let now = app.now();
-    let done = once(app, by, DECIDE, keyed, |txn| {
-        let (ruling, author) = (ruling.clone(), author.clone());
-        Box::pin(async move { close(txn, id, ruling, author, now).await })
-    })
-    .await?;
-    if !done.replayed {
-        if !done.value.is_restricted {
-            app.inner.risk.standings.forget(done.value.wallet);
-        }
-        app.inner.risk.policy.expire();
-        restrict::hurry(app, id).await;
-    }
-    Ok(done)
-}
-
-async fn close(
-    txn: &DatabaseTransaction,
-    id: CaseId,
-    ruling: Ruling,
-    author: String,
-    now: Timestamp,
-) -> Result<Case, AppError> {
-    let row = rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?;
-    let is_released = ruling.release.unwrap_or(ruling.decision == Decision::Dismissed);
-    if is_released {
-        restrict::release(txn, &row, now).await?;
-    } else if ruling.decision == Decision::Confirmed {
-        restrict::for_good(txn, &row, now).await?;
-    }
-    let decision = ruling.decision.to_string();
-    let closing = Closing { decision, note: ruling.note, decided_by: author.clone(), at: now.micros() };
-    if !rows::close(txn, id.uuid(), closing).await? {
-        let detail = "the case is closed; a decision is not changed, what follows from it can be".to_owned();
-        return Err(AppError::Conflict { code: "case_closed", detail });
-    }
-    if ruling.decision == Decision::Dismissed {
-        snooze_all(txn, &row, &author, now).await?;
-    }
-    case(rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?)
-}
-
-/// The rules that spoke stay silent about this customer for a week: a person has looked.
-async fn snooze_all(
-    txn: &DatabaseTransaction,
-    row: &rows::Model,
-    author: &str,
-    now: Timestamp,
-) -> Result<(), AppError> {
-    let reasons: Vec<Reason> = from_json(&row.reasons)?;
-    for rule in reasons.iter().filter_map(|reason| Detector::by_name(&reason.name)) {
-        let snooze = snoozes::Model {
-            customer: row.customer,
-            rule: rule.name().to_owned(),
-            until: now.plus_seconds(SNOOZED_AFTER_DISMISSAL_DAYS * DAY_SECONDS).micros(),
-            author: author.to_owned(),
-            reason: format!("case {} was dismissed", CaseId::from_uuid(row.id)),
-            created_at: now.micros(),
-        };
-        snoozes::set(txn, snooze).await?;
-    }
-    Ok(())
-}
-
-/// How often reviewers agreed, by rule, over the last 90 days; `all` first.
-pub async fn precision(app: &App, by: &Principal) -> Result<Vec<Precision>, AppError> {
-    by.require(Scope::Admin)?;
-    let since = app.now().plus_seconds(-PRECISION_DAYS * DAY_SECONDS).micros();
-    let closed = rows::closed_since(app.store().reader(), since, PRECISION_MAX).await?;
-    let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for row in &closed {
-        let reasons: Vec<Reason> = from_json(&row.reasons)?;
-        let names = reasons.into_iter().map(|reason| reason.name).chain([ALL.to_owned()]);
-        for name in names {
-            let count = found.entry(name).or_default();
-            match row.decision.as_deref() {
-                Some(CONFIRMED) => count.0 += 1,
-                _ => count.1 += 1,
-            }
-        }
-    }
-    let rule = |(rule, (confirmed, dismissed))| Precision { rule, confirmed, dismissed };
-    let mut rules: Vec<Precision> = found.into_iter().map(rule).collect();
-    rules.sort_by_key(|precision| precision.rule != ALL);
-    Ok(rules)
-}
-
-const ALL: &str = "all";
-
-fn check(ruling: &Ruling) -> Result<(), AppError> {
-    let mut checks = Checks::default();
-    checks.optional_text("note", ruling.note.as_ref(), SENTENCE_MAX_CHARS);
-    checks.done()
 }
 
 pub(super) fn case(row: rows::Model) -> Result<Case, AppError> {
@@ -393,30 +218,5 @@ impl Case {
     #[allow(clippy::cast_precision_loss, reason = "an order, not an amount")]
     fn stake(&self) -> f64 {
         self.score * (self.at_risk.micros().max(0) as f64 + 1.0)
-    }
-}
-
-impl Decision {
-    const ALL: [Decision; 2] = [Decision::Confirmed, Decision::Dismissed];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Decision::Confirmed => CONFIRMED,
-            Decision::Dismissed => DISMISSED,
-        }
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Decision {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Decision, ()> {
-        Decision::ALL.into_iter().find(|decision| decision.as_str() == text).ok_or(())
     }
 }

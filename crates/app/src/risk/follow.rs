@@ -9,32 +9,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use kernel::{Timestamp, WalletId};
 use risk::book::Book;
-use risk::features::Features;
 use risk::record::{Place, Record};
-use risk::score::{Assessment, Verdict};
-use risk::signal::{Signal, What};
+use risk::signal::What;
 use store::Uuid;
 use store::cold::risk::{cases, pages, watchers};
-use store::walk::Walk;
 
-use super::act::{self, Candidate};
+use super::intake::take_in;
+use super::rebuild::rebuild;
 use super::standing::Standing;
-use super::{log, policy, signals, snapshots, verdict_named};
+use super::{act, log, policy, snapshots, verdict_named};
 use crate::{App, AppError};
 
 /// How old a signal is when it is taken in.
 pub const LAG_SECONDS: i64 = 2;
 /// Pages written so long ago are looked for once more, because another process's clock or commit may be late.
 const OVERLAP_SECONDS: i64 = 60;
-/// Entries of the journal that are read at once.
-const ENTRIES_AT_ONCE: usize = 1_000;
 /// How often a late page sends the follower back at most: meanwhile more of them may come.
 const GOES_BACK_EVERY_SECONDS: i64 = 30;
 /// Pages read at once, and in one tick.
-const PAGES_AT_ONCE: usize = 64;
+pub(super) const PAGES_AT_ONCE: usize = 64;
 const PAGES_MAX: u64 = 4_096;
-/// Signals that are taken in before others may look into the state.
-const SIGNALS_AT_ONCE: usize = 256;
 /// How often a process says how far it has come.
 const SAYS_EVERY_SECONDS: i64 = 10;
 /// Open cases that are remembered at the start.
@@ -47,14 +41,14 @@ pub(super) struct Ticker {
     /// Everything before it is in the state, microseconds.
     pub watermark: i64,
     /// What is younger than the watermark.
-    pending: BTreeMap<Place, What>,
+    pub pending: BTreeMap<Place, What>,
     /// Pages that were read, with the time they were written.
     seen: HashMap<Uuid, i64>,
     /// When the earliest signal happened that came too late and is not in its place yet.
     pub late: Option<i64>,
     went_back_at: i64,
     said_at: i64,
-    applied: u64,
+    pub applied: u64,
     pub snapshot: snapshots::Held,
 }
 
@@ -98,7 +92,9 @@ async fn advance(app: &App, ticker: &mut Ticker) -> Result<Tick, AppError> {
     Ok(Tick { written, applied, acted })
 }
 
-/// Ends the process's part: what it saw is written, and the state is kept when nobody else watches.
+/// Ends the process's part: what it saw is written, and the state is kept when nobody else watches. A state that
+/// something late is not in its place in is left to the next start, which takes everything since the last
+/// snapshot in again: an end has no time for that.
 pub async fn stop(app: &App) -> Result<(), AppError> {
     let mut ticker = app.inner.risk.ticker.lock().await;
     log::flush(app).await?;
@@ -111,10 +107,10 @@ pub async fn stop(app: &App) -> Result<(), AppError> {
     if others.iter().any(|other| other.process != app.inner.risk.process) {
         return Ok(());
     }
-    if let Some(at) = read_pages(app, &mut ticker).await? {
-        ticker.late = Some(ticker.late.map_or(at, |before| before.min(at)));
+    let is_in_order = read_pages(app, &mut ticker).await?.is_none() && ticker.late.is_none();
+    if !is_in_order {
+        return Ok(());
     }
-    go_back_if_late(app, &mut ticker, i64::MAX).await?;
     // Nobody else can say anything about these moments any more.
     let until = app.now().micros() + 1;
     let (_, candidates) = take_in(app, &mut ticker, until);
@@ -125,7 +121,10 @@ pub async fn stop(app: &App) -> Result<(), AppError> {
 /// From the newest snapshot that is readable and complete, or made anew from everything that is kept.
 async fn start(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
     let (watermark, book) = match snapshots::newest(app, app.now().micros()).await? {
-        Some(found) => found,
+        Some(found) => {
+            ticker.snapshot.taken_at = found.0;
+            found
+        }
         None => {
             let now = app.now().plus_seconds(-LAG_SECONDS).micros();
             (now, rebuild(app, now).await?)
@@ -220,77 +219,6 @@ async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<(), AppError
     Ok(())
 }
 
-/// Takes in what is older than `until`, in order; answers how many signals that were and who should be looked
-/// at.
-fn take_in(app: &App, ticker: &mut Ticker, until: i64) -> (usize, Vec<Candidate>) {
-    let mut candidates = HashMap::new();
-    let mut applied = 0;
-    let mut is_more = true;
-    while is_more {
-        let mut watch = app.inner.risk.watch();
-        for _ in 0..SIGNALS_AT_ONCE {
-            let Some(entry) = ticker.pending.first_entry().filter(|entry| entry.key().at < until) else {
-                is_more = false;
-                break;
-            };
-            let (place, what) = entry.remove_entry();
-            let signal = Record { place, what }.signal();
-            for (wallet, assessment) in watch.take(&signal) {
-                let wallet = WalletId::from_uuid(Uuid::from_u128(wallet));
-                let pace = watch.book().wallet(wallet.uuid().as_u128()).map(|w| act::pace(w, signal.at));
-                consider(app, &mut candidates, (wallet, &signal, assessment), pace);
-            }
-            applied += 1;
-        }
-    }
-    ticker.watermark = ticker.watermark.max(until);
-    ticker.applied += applied as u64;
-    (applied, candidates.into_values().collect())
-}
-
-/// Follows the wallet's standing; the most suspicious moment of a wallet is what is looked at.
-fn consider(
-    app: &App,
-    candidates: &mut HashMap<WalletId, Candidate>,
-    (wallet, signal, assessment): (WalletId, &Signal, Assessment),
-    pace: Option<act::Pace>,
-) {
-    let (desk, policy) = (&app.inner.risk, app.inner.risk.policy.get());
-    let before = desk.standings.get(wallet);
-    let score = policy.score(wallet, &assessment);
-    if let Some(listener) = desk.listener.get() {
-        listener(wallet, signal.at, score);
-    }
-    let thresholds = policy.settings.thresholds();
-    let usual = before.map_or(Verdict::Allow, |standing| standing.verdict);
-    let too_fast = pace.and_then(|pace| act::too_fast(&policy.settings.velocity, pace));
-    let verdict = match too_fast {
-        Some(_) => thresholds.verdict(score, usual).max(Verdict::Restrict),
-        None => thresholds.verdict(score, usual),
-    };
-    if verdict == Verdict::Allow {
-        if before.is_some() {
-            desk.standings.forget(wallet);
-        }
-        return;
-    }
-    let is_news = before.is_none_or(|standing| verdict > standing.verdict || score > standing.score + STEP);
-    let highest = before.map_or(score, |standing| standing.score.max(score));
-    let is_settled = before.is_some_and(|standing| standing.is_settled);
-    desk.standings.set(wallet, Standing { verdict, score: highest, is_settled });
-    if is_news {
-        let at = Timestamp::from_micros_saturating(signal.at.saturating_mul(1_000));
-        let candidate = Candidate { wallet, at, score, verdict, assessment, too_fast };
-        let is_higher = candidates.get(&wallet).is_none_or(|c| (c.verdict, c.score) <= (verdict, score));
-        if is_higher {
-            candidates.insert(wallet, candidate);
-        }
-    }
-}
-
-/// A case is written anew when its score has risen by this.
-const STEP: f64 = 0.02;
-
 async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(), AppError> {
     let wallets = app.inner.risk.watch().book().wallets();
     let behind = (app.now().micros() - ticker.watermark).max(0);
@@ -315,48 +243,6 @@ async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(),
 pub async fn state_of(app: &App) -> (i64, Book) {
     let ticker = app.inner.risk.ticker.lock().await;
     (ticker.watermark, app.inner.risk.watch().book().clone())
-}
-
-/// The state made anew from what is kept for ever, up to `until` (microseconds): the journal, customers and
-/// deliveries, and what of the log is still there. Reads the whole journal.
-pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
-    let mut others = signals::beside_the_journal(app, until).await?;
-    for ids in pages::ids_reaching(app.store(), 0).await?.chunks(PAGES_AT_ONCE) {
-        for page in pages::by_ids(app.store(), ids.to_vec()).await? {
-            others.extend(log::read(&page)?.into_iter().filter(|record| record.place.at < until));
-        }
-    }
-    others.sort_unstable_by_key(|record| record.place);
-    others.dedup_by_key(|record| record.place);
-    let (mut book, mut others) = (Book::default(), others.into_iter().peekable());
-    let end = Timestamp::from_micros_saturating(until);
-    let mut walk = Walk::between(app.store(), &signals::KINDS, Timestamp::EPOCH, end);
-    loop {
-        let entries = walk.next(ENTRIES_AT_ONCE).await?;
-        if entries.is_empty() {
-            break;
-        }
-        for record in entries.iter().filter_map(|(wallet, entry)| signals::of_entry(*wallet, entry)) {
-            while let Some(other) = others.next_if(|other| other.place <= record.place) {
-                if other.place != record.place {
-                    book.take(&other.signal());
-                }
-            }
-            book.take(&record.signal());
-        }
-    }
-    others.for_each(|other| drop(book.take(&other.signal())));
-    Ok(book)
-}
-
-/// The features of a wallet at a moment, by their names.
-pub(super) fn named(features: &Features) -> serde_json::Map<String, serde_json::Value> {
-    let values = features.vector();
-    risk::features::NAMES
-        .into_iter()
-        .zip(values)
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .collect()
 }
 
 /// The instant up to which everything is in the state. A process that has not begun to follow begins now.

@@ -1,41 +1,59 @@
 //! The log of signals: what this process saw waits here for a moment, then it is a page that all processes read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use engine::{Committed, Engine, Tap};
 use kernel::new_uuid;
 use risk::record::Record;
 use risk::stored::{LoadError, records_from_bytes, records_to_bytes};
 use store::StoreError;
 use store::cold::risk::pages;
 
+use super::signals;
 use crate::{App, AppError};
 
 /// Records that wait at most; about a minute of a busy process. Beyond it they are dropped and counted, and the
 /// next rebuild from the journal has them again.
 const WAITING_MAX: usize = 200_000;
+/// Committed entries that wait at most, until they are such records.
+const COMMITTED_MAX: usize = 100_000;
 /// Records of one page.
 const PAGE_MAX: usize = 20_000;
+/// Entries that are read before others have their turn.
+const ENTRIES_AT_ONCE: usize = 1_000;
 
-#[derive(Default)]
-pub(super) struct Buffer {
+pub(super) struct Log {
+    /// What this process's engine committed since the last page.
+    tap: Arc<Tap>,
+    /// What else it saw.
     waiting: Mutex<Vec<Record>>,
-    dropped: AtomicU64,
 }
 
-impl Buffer {
+impl Log {
+    pub fn of(engine: &Engine) -> Log {
+        Log { tap: engine.follow(&signals::KINDS, COMMITTED_MAX), waiting: Mutex::default() }
+    }
+
     fn push(&self, record: Record) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < WAITING_MAX {
             waiting.push(record);
         } else {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
             metrics::counter!("scrip_risk_signals_dropped_total").increment(1);
         }
     }
 
     fn take(&self) -> Vec<Record> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was committed becomes signals here and not where it was committed: nobody waits for it.
+    async fn read_tap(&self) {
+        for entries in self.tap.take().chunks(ENTRIES_AT_ONCE) {
+            let of_entry = |committed: &Committed| signals::of_entry(committed.wallet, &committed.entry);
+            entries.iter().filter_map(of_entry).for_each(|record| self.push(record));
+            tokio::task::yield_now().await;
+        }
     }
 
     fn give_back(&self, records: Vec<Record>) {
@@ -53,14 +71,16 @@ pub fn say(app: &App, record: Record) {
 /// Writes what was said since as pages. Every process does so about once a second; nothing is lost when the
 /// database does not answer.
 pub async fn flush(app: &App) -> Result<usize, AppError> {
-    let mut records = app.inner.risk.log.take();
+    let log = &app.inner.risk.log;
+    log.read_tap().await;
+    let mut records = log.take();
     records.sort_unstable_by_key(|record| record.place);
     records.dedup_by_key(|record| record.place);
     let count = records.len();
     for at in (0..count).step_by(PAGE_MAX) {
         let page = &records[at..count.min(at + PAGE_MAX)];
         if let Err(error) = write(app, page).await {
-            app.inner.risk.log.give_back(records.split_off(at));
+            log.give_back(records.split_off(at));
             return Err(error);
         }
     }

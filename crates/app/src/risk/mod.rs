@@ -7,15 +7,21 @@
 
 mod act;
 mod alerts;
+pub mod appeals;
 pub mod cases;
 pub mod exceptions;
 mod follow;
+mod intake;
+mod lessons;
 mod log;
 pub mod models;
 pub mod on_hold;
 mod policy;
+mod precision;
 pub mod pulse;
+mod rebuild;
 mod restrict;
+mod rulings;
 pub mod score;
 pub mod settings;
 pub mod shadow;
@@ -24,9 +30,11 @@ mod snapshots;
 mod standing;
 mod training;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::risk::watch::Watch;
+use engine::Engine;
 use kernel::{WalletId, new_uuid};
 use uuid::Uuid;
 
@@ -34,17 +42,18 @@ use crate::App;
 
 pub(crate) use self::act::before_work;
 pub(crate) use self::alerts::daily;
-pub use self::follow::{LAG_SECONDS, Tick, rebuild, state_of, stop, tick};
+pub use self::follow::{LAG_SECONDS, Tick, state_of, stop, tick};
 pub use self::log::{flush, say};
+pub use self::rebuild::rebuild;
 pub(crate) use self::restrict::{RISK_ORDER, carry_out};
-pub(crate) use self::signals::{committed, delivered, joined};
+pub(crate) use self::signals::{delivered, joined, paid};
 pub(crate) use self::training::nightly;
 
 /// Everything about abuse that lives in this process's memory.
 pub(crate) struct Desk {
     /// This process, in the log of signals.
     process: Uuid,
-    log: log::Buffer,
+    log: log::Log,
     standings: standing::Standings,
     policy: policy::Cell,
     /// Locked for moments only, never over an await.
@@ -53,6 +62,7 @@ pub(crate) struct Desk {
     listener: std::sync::OnceLock<Listener>,
     /// One tick at a time; locked over its awaits and by nobody else.
     ticker: tokio::sync::Mutex<follow::Ticker>,
+    ends_soon: AtomicBool,
 }
 
 /// Takes the wallet, the moment and the score.
@@ -63,21 +73,26 @@ pub fn listen(app: &App, listener: impl Fn(WalletId, ::risk::signal::Millis, f64
     let _ = app.inner.risk.listener.set(Box::new(listener));
 }
 
-impl Default for Desk {
-    fn default() -> Desk {
+/// Reading the whole journal would hold up the end of this process; whoever starts next reads it.
+pub fn end_soon(app: &App) {
+    app.inner.risk.ends_soon.store(true, Ordering::Relaxed);
+}
+
+impl Desk {
+    /// Follows what this process's engine commits.
+    pub fn of(engine: &Engine) -> Desk {
         Desk {
             process: new_uuid(),
-            log: log::Buffer::default(),
+            log: log::Log::of(engine),
             standings: standing::Standings::default(),
             policy: policy::Cell::default(),
             watch: Mutex::default(),
             listener: std::sync::OnceLock::new(),
             ticker: tokio::sync::Mutex::default(),
+            ends_soon: AtomicBool::new(false),
         }
     }
-}
 
-impl Desk {
     fn watch(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! Models: which there are, which one speaks, and the way back to the one before.
 
 use kernel::Timestamp;
+use risk::stored::{model_from_bytes, taught_from_bytes};
 use serde::{Deserialize, Serialize};
 use store::cold::risk::models::{self as rows, ACTIVE, RETIRED, SHADOW};
 use store::{DatabaseTransaction, StoreError};
@@ -57,14 +58,16 @@ pub async fn list(app: &App, by: &Principal) -> Result<Vec<Model>, AppError> {
     rows::list(app.store().reader(), LISTED_MAX).await?.into_iter().map(model).collect()
 }
 
-/// Puts a model in use that was in use before. The one that speaks now retires.
-pub async fn roll_back(app: &App, by: &Session, id: &str, act: &Act) -> Result<(), AppError> {
+/// Puts a model in use: one that was before, or a candidate before its time, or one that was found worse. The one
+/// that speaks now retires.
+pub async fn put_in_use(app: &App, by: &Session, id: &str, act: &Act) -> Result<(), AppError> {
     let found = rows::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("model"))?;
-    if found.promoted_at.is_none() {
-        let detail = "the model was never in use; it cannot be gone back to".to_owned();
-        return Err(AppError::Conflict { code: "model_never_used", detail });
+    let conflict = |detail: &str| AppError::Conflict { code: "model_not_usable", detail: detail.to_owned() };
+    if !is_readable(&found) {
+        return Err(conflict("the model was fitted on other features; use one of this version"));
     }
-    let (action, subject) = ("model.roll_back", id.to_owned());
+    let action = if found.promoted_at.is_some() { "model.roll_back" } else { "model.promote" };
+    let subject = id.to_owned();
     let asked = Asked { by, act, action, subject, customer: None, input: serde_json::json!({}) };
     let state = || async { to_json(&rows::id_in(app.store().reader(), &found.kind, ACTIVE).await?) };
     let work = async |_| {
@@ -75,6 +78,15 @@ pub async fn roll_back(app: &App, by: &Session, id: &str, act: &Act) -> Result<(
     audited(app, asked, state, work).await?;
     app.inner.risk.policy.expire();
     Ok(())
+}
+
+/// Of a kind that speaks, on the features of this version.
+fn is_readable(of: &rows::Model) -> bool {
+    match of.kind.as_str() {
+        ENSEMBLE => model_from_bytes(&of.bytes).is_ok(),
+        FEEDBACK => taught_from_bytes(&of.bytes).is_ok(),
+        _ => false,
+    }
 }
 
 /// One speaks, the one before retires.

@@ -1,23 +1,21 @@
-//! The customer's side: why the wallet is on hold, what to do about it, and a word of their own.
+//! The customer's side: why the wallet is on hold, what to do about it, and what they can do themselves.
 
-use kernel::{CaseId, Timestamp};
+use kernel::{CaseId, Timestamp, WalletId};
 use store::StoreError;
 use store::cold::risk::cases;
 
-use super::alerts;
+use super::appeals::{self, Answer, BY_HAND};
 use super::restrict;
 use super::settings::StepUp;
 use crate::accounts::{Session, User, send_step_up};
-use crate::customers;
-use crate::{App, AppError};
-
-/// Of an appeal.
-pub const APPEAL_MAX_CHARS: usize = 2_000;
+use crate::restrictions::{self, Actor, Changed, NewRelease};
+use crate::{App, AppError, CustomerRef, Principal, customers};
 
 /// What a customer on hold is told. No accusation, and no number that would teach how to get around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnHold {
-    pub case: CaseId,
+    /// None when a person or the merchant's program put it, and the customer has not written.
+    pub case: Option<CaseId>,
     /// Why, in plain words.
     pub why: &'static str,
     /// How it can be lifted without waiting for anybody.
@@ -27,25 +25,46 @@ pub struct OnHold {
     /// What was said before.
     pub appeal: Option<String>,
     pub appealed_at: Option<Timestamp>,
+    /// What was answered.
+    pub answer: Option<Answer>,
+}
+
+/// The restriction in force and the case that belongs to it, if any.
+pub(super) struct Standing {
+    pub wallet: WalletId,
+    pub made: Changed,
+    pub until: Option<Timestamp>,
+    pub step_up: StepUp,
+    pub case: Option<cases::Model>,
 }
 
 /// What holds the wallet of the signed-in customer; `None` when nothing does.
 pub async fn on_hold(app: &App, by: &Session) -> Result<Option<OnHold>, AppError> {
-    let Some(case) = held(app, &by.user).await? else { return Ok(None) };
+    let Some(standing) = standing(app, &by.user).await? else { return Ok(None) };
+    let case = standing.case.as_ref().map(|case| CaseId::from_uuid(case.id));
+    let answer = match case {
+        Some(id) => appeals::answer_of(app, id).await?,
+        None => None,
+    };
     Ok(Some(OnHold {
-        case: CaseId::from_uuid(case.id),
-        why: why(&case),
-        step_up: step_up_of(&case),
-        until: case.restricted_until.map(Timestamp::from_micros_saturating),
-        appeal: case.appeal,
-        appealed_at: case.appealed_at.map(Timestamp::from_micros_saturating),
+        case,
+        why: standing.case.as_ref().map_or(PAUSED, why),
+        step_up: standing.step_up,
+        until: standing.until,
+        appealed_at: standing
+            .case
+            .as_ref()
+            .and_then(|case| case.appealed_at)
+            .map(Timestamp::from_micros_saturating),
+        appeal: standing.case.and_then(|case| case.appeal),
+        answer,
     }))
 }
 
 /// Sends the mail whose link lifts the hold; once in ten minutes.
 pub async fn send_link(app: &App, by: &Session) -> Result<(), AppError> {
-    match held(app, &by.user).await? {
-        Some(case) if step_up_of(&case) == StepUp::VerifyMail => send_step_up(app, by).await,
+    match standing(app, &by.user).await? {
+        Some(standing) if standing.step_up == StepUp::VerifyMail => send_step_up(app, by).await,
         _ => Err(AppError::Conflict {
             code: "no_step_up",
             detail: "nothing is on hold that a mail could lift".to_owned(),
@@ -53,65 +72,76 @@ pub async fn send_link(app: &App, by: &Session) -> Result<(), AppError> {
     }
 }
 
-/// Tells operators what the customer has to say; once a case.
-pub async fn appeal(app: &App, by: &Session, text: &str) -> Result<(), AppError> {
-    let text = text.trim().replace("\r\n", "\n");
-    let is_written = (1..=APPEAL_MAX_CHARS).contains(&text.chars().count())
-        && !text.chars().any(|c| c.is_control() && c != '\n');
-    if !is_written {
-        return Err(AppError::invalid("text", "must have 1 to 2,000 characters"));
-    }
-    let nothing = || AppError::Conflict {
-        code: "not_on_hold",
-        detail: "nothing is on hold here, or you have written already".to_owned(),
-    };
-    let case = held(app, &by.user).await?.ok_or_else(nothing)?;
-    let txn = app.store().write().await?;
-    if !cases::appeal(&txn, case.id, &text, app.now().micros()).await? {
-        return Err(nothing());
-    }
-    alerts::of_appeal(app, &txn, (&case, &by.user.email), &text).await?;
-    txn.commit().await.map_err(StoreError::from)?;
-    app.bells().mails.notify_one();
-    Ok(())
-}
-
 /// The customer has proven the mail address once more: a hold that waits for that is over.
 pub(crate) async fn mail_confirmed(app: &App, user: &User) -> Result<(), AppError> {
-    stepped_up(app, user, StepUp::VerifyMail).await
+    let Some(standing) = standing(app, user).await? else { return Ok(()) };
+    if standing.step_up != StepUp::VerifyMail {
+        return Ok(());
+    }
+    match &standing.case {
+        Some(case) => lift_case(app, case).await,
+        None => lift(app, &standing.made).await,
+    }
 }
 
-async fn stepped_up(app: &App, user: &User, by: StepUp) -> Result<(), AppError> {
-    let Some(case) = held(app, user).await? else { return Ok(()) };
-    if step_up_of(&case) != by || case.decision.is_some() {
+async fn lift_case(app: &App, case: &cases::Model) -> Result<(), AppError> {
+    if case.decision.is_some() {
         return Ok(());
     }
     let txn = app.store().write().await?;
-    restrict::release(&txn, &case, app.now()).await?;
+    restrict::release(&txn, case, app.now()).await?;
     txn.commit().await.map_err(StoreError::from)?;
     restrict::hurry(app, CaseId::from_uuid(case.id)).await;
     Ok(())
 }
 
-/// The case that holds the wallet now.
-async fn held(app: &App, user: &User) -> Result<Option<cases::Model>, AppError> {
+/// Ends exactly this restriction: whoever put another meanwhile meant it.
+async fn lift(app: &App, made: &Changed) -> Result<(), AppError> {
+    let new = NewRelease { restriction: Some(made.seq), reason: "the mail address was proven".to_owned() };
+    let customer = CustomerRef::Id(made.customer);
+    match restrictions::release(app, Actor::Customer(made.customer), &customer, new, None).await {
+        Ok(_) | Err(AppError::Refused(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What holds the wallet now. Its case is the one that the watch, or an appeal, made of it.
+pub(super) async fn standing(app: &App, user: &User) -> Result<Option<Standing>, AppError> {
     let Some(customer) = user.customer else { return Ok(None) };
     let wallet = customers::load(app, customer).await?.wallet;
+    let made = restrictions::of(app, &Principal::system(), &CustomerRef::Id(customer)).await?;
+    let Some((made, restriction)) = made.and_then(|made| made.restriction.map(|held| (made, held))) else {
+        return Ok(None);
+    };
     let newest = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
-    let now = app.now().micros();
-    let is_held =
-        |case: &cases::Model| case.is_restricted && case.restricted_until.is_none_or(|until| now < until);
-    Ok(newest.filter(is_held))
+    let is_of = |case: &cases::Model| case.is_restricted && (made.actor == WATCH || is_by_hand(case));
+    let case = newest.filter(is_of);
+    let step_up = case.as_ref().map_or(restriction.step_up, step_up_of);
+    Ok(Some(Standing { wallet, until: restriction.until, step_up, case, made }))
+}
+
+/// As the journal names who restricted by the watch's order.
+const WATCH: &str = "risk";
+
+fn is_by_hand(case: &cases::Model) -> bool {
+    first_reason(case).as_deref() == Some(BY_HAND)
+}
+
+fn first_reason(case: &cases::Model) -> Option<String> {
+    let reasons: Vec<risk::score::Reason> = serde_json::from_str(&case.reasons).unwrap_or_default();
+    reasons.into_iter().next().map(|reason| reason.name)
 }
 
 pub(super) fn step_up_of(case: &cases::Model) -> StepUp {
     case.step_up.parse().unwrap_or(StepUp::Review)
 }
 
+const PAUSED: &str = "We paused new work on your account.";
+
 /// In words that accuse nobody, by what spoke first.
 pub(super) fn why(case: &cases::Model) -> &'static str {
-    let reasons: Vec<risk::score::Reason> = serde_json::from_str(&case.reasons).unwrap_or_default();
-    match reasons.first().map(|reason| reason.name.as_str()) {
+    match first_reason(case).as_deref() {
+        Some(BY_HAND) => PAUSED,
         Some("velocity" | "sudden_spike" | "burnt_at_renewal") => {
             "Your credits were used much faster than usual. We paused new work to make sure that it is you."
         }

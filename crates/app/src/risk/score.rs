@@ -60,3 +60,13 @@ pub async fn score(app: &App, by: &Principal, customer: &CustomerRef) -> Result<
         as_of,
     })
 }
+
+/// The features of a wallet at a moment, by their names.
+pub(super) fn named(features: &Features) -> serde_json::Map<String, serde_json::Value> {
+    let values = features.vector();
+    risk::features::NAMES
+        .into_iter()
+        .zip(values)
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect()
+}

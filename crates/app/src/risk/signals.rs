@@ -4,21 +4,16 @@
 use kernel::{Credits, ReceiptId, Seq, Timestamp, WalletId};
 use ledger::{Entry, EntryKind, GrantKind, Terms};
 use risk::record::{Place, Record, Source};
-use risk::signal::{Address, Mail, Payment, PaymentKind, SignUp, What};
+use risk::signal::{Address, Mail, Opinion, Payment, PaymentKind, SignUp, What};
+use risk::text::short_hash;
 
 use store::cold::{customers as rows, deliveries};
 use store::{Uuid, journal};
 
 use super::log;
 use crate::customers::Customer;
+use crate::payments::signals::{self as payments, PaymentSignal};
 use crate::{App, AppError, prints};
-
-/// An entry was committed here.
-pub(crate) fn committed(app: &App, wallet: WalletId, entry: &Entry) {
-    if let Some(record) = of_entry(wallet, entry) {
-        log::say(app, record);
-    }
-}
 
 /// A customer came and is committed here.
 pub(crate) fn joined(app: &App, customer: &Customer) {
@@ -28,6 +23,11 @@ pub(crate) fn joined(app: &App, customer: &Customer) {
 /// An output was fetched, and that is committed here.
 pub(crate) fn delivered(app: &App, receipt: ReceiptId, made_by: Seq, at: Timestamp) {
     log::say(app, of_delivery(receipt.wallet, (made_by, receipt.seq), at));
+}
+
+/// A gateway told something of a payment, and that is committed here.
+pub(crate) fn paid(app: &App, payment: &PaymentSignal) {
+    log::say(app, of_payment(payment));
 }
 
 /// Kinds of entries that tell something.
@@ -49,6 +49,13 @@ pub(super) async fn beside_the_journal(app: &App, until: i64) -> Result<Vec<Reco
             let at = Timestamp::from_micros_saturating(row.created_at);
             of_customer(WalletId::from_uuid(row.wallet), &row.email, at)
         }));
+    }
+    let (mut after, end) = (None, Timestamp::from_micros_saturating(until));
+    loop {
+        let page = payments::since(app, after, end, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some((last.recorded_at, last.wallet, last.id.clone()));
+        records.extend(page.iter().map(of_payment));
     }
     let mut after = (0, Uuid::nil(), 0);
     loop {
@@ -77,8 +84,16 @@ pub(super) fn of_entry(wallet: WalletId, entry: &Entry) -> Option<Record> {
 /// Credits that come begin a period, or are a pack; a trial is a sign-up of its own kind.
 fn granted(kind: GrantKind, credits: Credits, at: Timestamp) -> Option<What> {
     let whole = u32::try_from(credits.micros() / 1_000_000).unwrap_or(u32::MAX);
-    let paid =
-        |kind| What::Paid(Payment { kind, succeeded: true, card: 0, country_matches: true, credits: whole });
+    let paid = |kind| {
+        What::Paid(Payment {
+            kind,
+            succeeded: true,
+            card: 0,
+            country_matches: true,
+            opinion: Opinion::Normal,
+            credits: whole,
+        })
+    };
     match kind {
         GrantKind::Trial => Some(What::SignedUp(SignUp {
             signed_up_at: millis(at),
@@ -109,6 +124,14 @@ pub(super) fn of_customer(wallet: WalletId, email: &str, at: Timestamp) -> Recor
 pub(super) fn of_delivery(wallet: WalletId, (made_by, receipt): (Seq, Seq), at: Timestamp) -> Record {
     let what = What::Fetched { output: prints::output(made_by) };
     record((wallet, Source::Deliveries), (at.micros(), receipt), what)
+}
+
+/// A gateway told something of a payment. It is known from the moment when it was told.
+fn of_payment(payment: &PaymentSignal) -> Record {
+    // Rows of payments have no number; the gateway's id is one of its kind.
+    let name = format!("{}/{}", payment.gateway, payment.id);
+    let number = i64::from(short_hash(name.as_bytes()));
+    record((payment.wallet, Source::Payments), (payment.recorded_at.micros(), number), payment.what())
 }
 
 fn record((wallet, source): (WalletId, Source), (at, number): (i64, i64), what: What) -> Record {

@@ -10,19 +10,24 @@ use store::cold::risk::{pages, snapshots};
 use super::follow::Ticker;
 use crate::{App, AppError};
 
-/// How often one is taken.
+/// How often one is taken at most.
 const EVERY_SECONDS: i64 = 300;
+/// However little happened, after so long: pages of the log are kept for some days only.
+const AT_LEAST_EVERY_SECONDS: i64 = 6 * 3_600;
 /// A snapshot waits for so long before it is written: a page that comes late would make it wrong.
 const SETTLED_SECONDS: i64 = 60;
 /// Older ones are forgotten.
-const KEPT_SECONDS: i64 = 24 * 3_600;
+const KEPT: u64 = 6;
 /// Snapshots that are tried at a start.
 const TRIES: u64 = 16;
 
-/// The last snapshot that was taken, until it is settled.
+/// Snapshots that were taken, until they are settled.
 #[derive(Default)]
 pub(super) struct Held {
-    taken_at: i64,
+    /// The watermark of the newest, or of that which this process began with.
+    pub taken_at: i64,
+    /// Signals that were in the state then.
+    applied: u64,
     waiting: VecDeque<(i64, Vec<u8>)>,
 }
 
@@ -31,25 +36,47 @@ impl Held {
     pub fn drop_held(&mut self) {
         self.waiting.clear();
     }
+
+    /// Writing a snapshot costs by the wallets, doing without one by the signals that are taken in again: it is
+    /// time when there are as many of these.
+    fn is_due(&self, watermark: i64, applied: u64, wallets: usize) -> bool {
+        let is_after = |seconds: i64| watermark >= self.taken_at + seconds * 1_000_000;
+        let is_worth_it = applied.saturating_sub(self.applied) >= wallets as u64;
+        is_after(EVERY_SECONDS) && (is_worth_it || is_after(AT_LEAST_EVERY_SECONDS))
+    }
 }
 
 /// Takes one when it is time, and writes one that is settled.
 pub(super) async fn keep(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
-    let (watermark, micros) = (ticker.watermark, 1_000_000);
-    if ticker.late.is_none() && watermark >= ticker.snapshot.taken_at + EVERY_SECONDS * micros {
+    let (watermark, wallets) = (ticker.watermark, app.inner.risk.watch().book().wallets());
+    if ticker.late.is_none() && ticker.snapshot.is_due(watermark, ticker.applied, wallets) {
         let bytes = bytes_of(app)?;
-        ticker.snapshot.taken_at = watermark;
+        (ticker.snapshot.taken_at, ticker.snapshot.applied) = (watermark, ticker.applied);
         ticker.snapshot.waiting.push_back((watermark, bytes));
     }
     while let Some((taken_at, bytes)) = ticker.snapshot.waiting.front() {
-        if watermark < taken_at + SETTLED_SECONDS * micros {
+        if watermark < taken_at + SETTLED_SECONDS * 1_000_000 {
             break;
         }
-        snapshots::save(app.store(), *taken_at, app.now().micros(), bytes).await?;
-        snapshots::forget(app.store(), taken_at - KEPT_SECONDS * micros).await?;
+        if !is_kept_by_another(app, *taken_at).await? {
+            snapshots::save(app.store(), *taken_at, app.now().micros(), bytes).await?;
+            forget(app).await?;
+        }
         ticker.snapshot.waiting.pop_front();
     }
     Ok(())
+}
+
+/// All processes have the same state; one of them writes it.
+async fn is_kept_by_another(app: &App, taken_at: i64) -> Result<bool, AppError> {
+    let newest = snapshots::watermarks(app.store(), i64::MAX, 1).await?;
+    Ok(newest.first().is_some_and(|newest| *newest > taken_at - EVERY_SECONDS * 1_000_000))
+}
+
+async fn forget(app: &App) -> Result<(), AppError> {
+    let kept = snapshots::watermarks(app.store(), i64::MAX, KEPT).await?;
+    let Some(oldest) = kept.last() else { return Ok(()) };
+    Ok(snapshots::forget(app.store(), *oldest).await?)
 }
 
 /// Writes the state as it is.

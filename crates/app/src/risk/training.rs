@@ -9,16 +9,15 @@ use risk::drift::{NOTICE, REFIT};
 use risk::features::{COUNT, Features};
 use risk::model::Ensemble;
 use risk::score::Assessment;
-use risk::stored::{LoadError, model_from_bytes, model_to_bytes, taught_to_bytes};
-use risk::training::{Judged, MAX_ROWS, Row, average_precision, drift, fit, spread, teach};
+use risk::stored::{LoadError, model_from_bytes, model_to_bytes};
+use risk::training::{MAX_ROWS, Row, average_precision, drift, fit, spread};
 use store::StoreError;
-use store::cold::risk::cases::{self, CONFIRMED};
 use store::cold::risk::models::{self as rows, ACTIVE, RETIRED, SHADOW};
 use store::cold::risk::{days, watchers};
 use store::cold::schedules;
 
-use super::models::{ENSEMBLE, FEEDBACK, Metrics, promote};
-use super::{alerts, follow};
+use super::models::{ENSEMBLE, Metrics, promote};
+use super::{alerts, follow, lessons};
 use crate::about::{from_json, to_json};
 use crate::{App, AppError};
 
@@ -40,9 +39,7 @@ const TOLERANCE: f64 = 0.02;
 const LEAST_SPREAD: f64 = 0.01;
 /// Fewer rows of a day say nothing about drift.
 const FEWEST_ROWS: usize = 100;
-/// Verdicts that are learnt from, and for how long a model that retired can be gone back to.
-const VERDICTS_MAX: u64 = 5_000;
-const VERDICT_DAYS: i64 = 365;
+/// How long a model that retired can be gone back to.
 const RETIRED_KEPT_DAYS: i64 = 60;
 /// Features that a report names.
 const NAMED_MAX: usize = 5;
@@ -58,8 +55,8 @@ pub(crate) async fn nightly(app: &App) -> Result<String, AppError> {
     said.push(fit_candidate(app).await?);
     progress(app, "measuring drift").await?;
     said.push(measure_drift(app).await?);
-    progress(app, "learning from verdicts").await?;
-    said.push(learn(app).await?);
+    progress(app, "learning from verdicts and disputes").await?;
+    said.push(lessons::learn(app).await?);
     let now = app.now();
     rows::forget(app.store().writer(), days_before(now, RETIRED_KEPT_DAYS)).await?;
     days::forget(app.store(), today(now) - KEPT_DAYS).await?;
@@ -225,56 +222,6 @@ async fn measure_drift(app: &App) -> Result<String, AppError> {
     Ok(if shown.is_empty() { "no drift".to_owned() } else { format!("drift: {}", shown.join(", ")) })
 }
 
-/// From 200 decided cases on, what reviewers decided is learnt from. A dispute counts as confirmed.
-async fn learn(app: &App) -> Result<String, AppError> {
-    let now = app.now();
-    let since = days_before(now, VERDICT_DAYS);
-    let mut decided = cases::closed_since(app.store().reader(), since, VERDICTS_MAX).await?;
-    decided.sort_by_key(|case| case.id);
-    let verdicts: Vec<Judged> = decided.iter().filter_map(judged).collect();
-    let id = format!("feedback-{}", today(now));
-    let count = verdicts.len();
-    let taught = match tokio::task::spawn_blocking(move || teach(&verdicts)).await {
-        Ok(Ok(taught)) => taught,
-        Ok(Err(error)) => return Ok(format!("nothing learnt: {error}")),
-        Err(panicked) => return Ok(format!("nothing learnt: the fit panicked: {panicked}")),
-    };
-    let Some(taught) = taught else { return Ok(format!("{count} verdicts are too few to learn from")) };
-    let metrics = Metrics {
-        rows: count,
-        precision: Some(taught.precision),
-        precision_before: Some(taught.precision_without),
-        weight: Some(taught.weight),
-        ..Metrics::default()
-    };
-    let row = rows::Model {
-        id: id.clone(),
-        kind: FEEDBACK.to_owned(),
-        state: SHADOW.to_owned(),
-        metrics: to_json(&metrics)?,
-        created_at: now.micros(),
-        promoted_at: None,
-        bytes: taught_to_bytes(&taught).map_err(|error| unreadable(&error))?,
-        rows: Vec::new(),
-    };
-    let txn = app.store().write().await?;
-    if rows::insert(&txn, row).await? {
-        promote(&txn, (FEEDBACK, &id), now).await?;
-    }
-    txn.commit().await.map_err(StoreError::from)?;
-    Ok(format!("{id} learnt from {count} verdicts, weight {}", taught.weight))
-}
-
-fn judged(case: &cases::Model) -> Option<Judged> {
-    let features: std::collections::BTreeMap<String, f64> = from_json(&case.features).ok()?;
-    let mut row = [0.0; COUNT];
-    for (value, name) in row.iter_mut().zip(risk::features::NAMES) {
-        *value = features.get(name).copied()?;
-    }
-    let is_confirmed = case.decision.as_deref() == Some(CONFIRMED);
-    Some(Judged { row, score: case.score, is_confirmed })
-}
-
 struct Loaded {
     row: rows::Model,
     model: Ensemble,
@@ -295,11 +242,11 @@ async fn stored(app: &App, since: i64) -> Result<Vec<Row>, AppError> {
     Ok(found.iter().filter_map(|row| row_of(&row.features)).collect())
 }
 
-fn today(now: Timestamp) -> i64 {
+pub(super) fn today(now: Timestamp) -> i64 {
     now.unix_seconds() / DAY_SECONDS
 }
 
-fn days_before(now: Timestamp, days: i64) -> i64 {
+pub(super) fn days_before(now: Timestamp, days: i64) -> i64 {
     now.plus_seconds(-days * DAY_SECONDS).micros()
 }
 
@@ -314,6 +261,6 @@ pub(super) fn row_of(bytes: &[u8]) -> Option<Row> {
     Row::try_from(values).ok().filter(|_| rest.is_empty())
 }
 
-fn unreadable(error: &LoadError) -> StoreError {
+pub(super) fn unreadable(error: &LoadError) -> StoreError {
     StoreError::Corrupt(format!("risk model: {error}"))
 }

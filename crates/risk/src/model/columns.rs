@@ -69,9 +69,10 @@ impl Columns {
     #[must_use]
     pub fn clean_all(&self, rows: ArrayView2<f64>) -> Array2<f64> {
         let mut clean = Array2::zeros((rows.nrows(), self.kept.len()));
-        for (j, column) in self.kept.iter().enumerate() {
-            for (out, value) in clean.column_mut(j).iter_mut().zip(rows.column(column.at)) {
-                *out = column.clean(*value);
+        // Row by row, as they lie in memory.
+        for (mut out, row) in clean.rows_mut().into_iter().zip(rows.rows()) {
+            for (out, column) in out.iter_mut().zip(&self.kept) {
+                *out = column.clean(row[column.at]);
             }
         }
         clean

@@ -44,8 +44,19 @@ impl Tails {
     #[allow(clippy::cast_precision_loss)]
     fn surprise(&self, value: f64) -> f64 {
         let count = self.sorted.len() as f64;
-        let up_to = self.sorted.partition_point(|v| *v <= value) as f64;
-        let from = count - self.sorted.partition_point(|v| *v < value) as f64;
+        let below = self.sorted.partition_point(|v| *v < value);
+        let up_to = (below + equal(&self.sorted[below..], value)) as f64;
+        let from = count - below as f64;
         -(up_to.min(from).max(0.5) / count).ln()
     }
+}
+
+/// How many values at the beginning of these are not above `value`. Hardly any as a rule: looked for in steps that
+/// double.
+fn equal(sorted: &[f64], value: f64) -> usize {
+    let mut reach = 1;
+    while reach <= sorted.len() && sorted[reach - 1] <= value {
+        reach *= 2;
+    }
+    sorted[..reach.min(sorted.len())].partition_point(|v| *v <= value)
 }

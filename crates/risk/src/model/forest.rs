@@ -19,7 +19,7 @@ pub struct Forest {
 
 /// A cut when `children` is not 0: values up to `value` go to `children`, others to the node after it.
 /// Otherwise a leaf whose `value` is the depth it stands for. Eight bytes, so that a forest stays in the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Node {
     value: f32,
     column: u16,
@@ -27,15 +27,29 @@ struct Node {
     children: u16,
 }
 
-/// The rows of one tree, gathered so that they lie side by side; in single precision like the cuts.
+/// The rows of one tree, gathered so that the values of a column lie side by side; in single precision like the
+/// cuts.
 struct Sample {
     values: Vec<f32>,
     width: usize,
+    size: usize,
+    /// [`mean_depth`] of so many rows.
+    depths: Vec<f64>,
 }
 
 impl Sample {
-    fn value(&self, row: u16, column: usize) -> f32 {
-        self.values[usize::from(row) * self.width + column]
+    fn gather(&mut self, rows: ArrayView2<f64>, chosen: &[usize]) {
+        for (place, row) in chosen.iter().enumerate() {
+            for (column, value) in rows.row(*row).iter().enumerate() {
+                #[allow(clippy::cast_possible_truncation, reason = "single precision is meant")]
+                let value = *value as f32;
+                self.values[column * self.size + place] = value;
+            }
+        }
+    }
+
+    fn column(&self, column: usize) -> &[f32] {
+        &self.values[column * self.size..][..self.size]
     }
 }
 
@@ -43,6 +57,10 @@ const TREES: usize = 100;
 const ROWS_PER_TREE: usize = 256;
 /// Widest row that is scored without an allocation.
 const NARROW: usize = 64;
+/// Cuts on the way to a leaf: the depth at which so many rows would be apart in a balanced tree.
+const MOST_CUTS: u32 = (ROWS_PER_TREE - 1).ilog2() + 1;
+/// Trees that are walked side by side.
+const ABREAST: usize = 10;
 const CHOSEN_CUTS: f64 = 1.0 / 3.0;
 const CUTS_TO_CHOOSE_FROM: usize = 6;
 
@@ -58,16 +76,18 @@ impl Forest {
             usual_depth: mean_depth(size),
         };
         let mut order: Vec<usize> = (0..rows.nrows()).collect();
-        let mut sample = Sample { values: Vec::with_capacity(size * rows.ncols()), width: rows.ncols() };
+        let mut sample = Sample {
+            values: vec![0.0; size * rows.ncols()],
+            width: rows.ncols(),
+            size,
+            depths: (0..=size).map(mean_depth).collect(),
+        };
         for _ in 0..TREES {
             for i in 0..size {
                 let j = i + seed.below(order.len() - i);
                 order.swap(i, j);
             }
-            sample.values.clear();
-            for row in &order[..size] {
-                sample.values.extend(rows.row(*row).iter().map(|v| *v as f32));
-            }
+            sample.gather(rows, &order[..size]);
             forest.roots.push(forest.nodes.len() as u32);
             forest.grow(&sample, size as u16, &mut seed);
         }
@@ -87,38 +107,46 @@ impl Forest {
             wide = row.iter().map(|v| *v as f32).collect();
             &wide
         };
-        let depth: f32 = self.roots.iter().map(|root| self.depth(*root as usize, row)).sum();
+        let depth = self.roots.chunks(ABREAST).fold(0.0, |depth, roots| self.deeper(depth, roots, row));
         let mean = f64::from(depth) / self.roots.len().max(1) as f64;
         (-mean / self.usual_depth).exp2()
     }
 
-    fn depth(&self, root: usize, row: &[f32]) -> f32 {
-        let tree = &self.nodes[root..];
-        let mut node = &tree[0];
-        while node.children != 0 {
-            let is_above = row[usize::from(node.column)] > node.value;
-            node = &tree[usize::from(node.children) + usize::from(is_above)];
+    /// Adds the depths of several trees, one after the other. They are walked side by side and without a branch that depends on the row: a
+    /// processor that waits for one tree goes on with the next.
+    fn deeper(&self, depth: f32, roots: &[u32], row: &[f32]) -> f32 {
+        let mut places = [0_u32; ABREAST];
+        let places = &mut places[..roots.len()];
+        places.copy_from_slice(roots);
+        for _ in 0..MOST_CUTS {
+            for (place, root) in places.iter_mut().zip(roots) {
+                let node = self.nodes[*place as usize];
+                let is_above = row[usize::from(node.column)] > node.value;
+                let child = root + u32::from(node.children) + u32::from(is_above);
+                *place = if node.children == 0 { *place } else { child };
+            }
         }
-        node.value
+        places.iter().fold(depth, |depth, place| depth + self.nodes[*place as usize].value)
     }
 
     #[allow(clippy::cast_possible_truncation)]
     fn grow(&mut self, sample: &Sample, size: u16, seed: &mut Seed) {
         let root = self.nodes.len();
-        self.nodes.push(Node::leaf(0, 0));
+        self.nodes.push(Node::default());
         let limit = u16::BITS - (size.max(2) - 1).leading_zeros();
         let mut rows: Vec<u16> = (0..size).collect();
         let mut waiting: Vec<(usize, u32, &mut [u16])> = vec![(root, 0, &mut rows)];
         while let Some((at, depth, rows)) = waiting.pop() {
             let cut = if depth < limit && rows.len() > 1 { next_cut(sample, rows, seed) } else { None };
             let Some((column, value)) = cut else {
-                self.nodes[at] = Node::leaf(depth, rows.len());
+                self.nodes[at] = Node::leaf(depth, sample.depths[rows.len()]);
                 continue;
             };
-            let middle = partition(rows, |row| sample.value(row, column) <= value);
+            let values = sample.column(column);
+            let middle = partition(rows, |row| values[usize::from(row)] <= value);
             let children = self.nodes.len();
             self.nodes[at] = Node { value, column: column as u16, children: (children - root) as u16 };
-            self.nodes.extend([Node::leaf(0, 0); 2]);
+            self.nodes.extend([Node::default(); 2]);
             let (low, high) = rows.split_at_mut(middle);
             waiting.push((children, depth + 1, low));
             waiting.push((children + 1, depth + 1, high));
@@ -128,8 +156,8 @@ impl Forest {
 
 impl Node {
     #[allow(clippy::cast_possible_truncation, reason = "single precision is meant")]
-    fn leaf(depth: u32, rows: usize) -> Node {
-        Node { value: (f64::from(depth) + mean_depth(rows)) as f32, column: 0, children: 0 }
+    fn leaf(cuts: u32, rest: f64) -> Node {
+        Node { value: (f64::from(cuts) + rest) as f32, column: 0, children: 0 }
     }
 }
 
@@ -154,8 +182,9 @@ fn next_cut(data: &Sample, rows: &[u16], seed: &mut Seed) -> Option<(usize, f32)
 fn gain(data: &Sample, rows: &[u16], (column, value): (usize, f32)) -> f64 {
     // Count, sum and sum of squares of the low side and of the high side.
     let mut sides = [[0.0_f64; 3]; 2];
+    let values = data.column(column);
     for row in rows {
-        let v = data.value(*row, column);
+        let v = values[usize::from(*row)];
         let side = &mut sides[usize::from(v > value)];
         let v = f64::from(v);
         side[0] += 1.0;
@@ -176,7 +205,8 @@ fn cut(data: &Sample, rows: &[u16], seed: &mut Seed) -> Option<(usize, f32)> {
     let width = data.width;
     let first = seed.below(width);
     (first..first + width).map(|column| column % width).find_map(|column| {
-        let values = rows.iter().map(|row| data.value(*row, column));
+        let column_values = data.column(column);
+        let values = rows.iter().map(|row| column_values[usize::from(*row)]);
         let (low, high) =
             values.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         // Between the two ends, below the upper one even after rounding: both sides get a row.

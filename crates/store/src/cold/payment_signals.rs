@@ -45,6 +45,21 @@ pub async fn insert_once(txn: &DatabaseTransaction, row: Model) -> Result<bool, 
     }
 }
 
+/// Of these kinds, recorded at `since` (microseconds) or later, the newest first.
+pub async fn of_kinds(
+    db: &impl ConnectionTrait,
+    kinds: &[&str],
+    since: i64,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let found = Entity::find()
+        .filter(Column::RecordedAt.gte(since))
+        .filter(Column::Kind.is_in(kinds.iter().copied()))
+        .order_by_desc(Column::RecordedAt)
+        .limit(limit);
+    Ok(found.all(db).await?)
+}
+
 /// In the order (`recorded_at`, wallet, id), later than `after` and before `end` (microseconds, exclusive), at
 /// most `limit`. One index, which the rows are read from in order.
 pub async fn since(

@@ -89,7 +89,7 @@ pub async fn fill(
 /// Does the work while `services` answer on `listener`.
 async fn beside<T>(listener: TcpListener, services: Router, work: impl Future<Output = T>) -> T {
     let (done, is_done) = oneshot::channel::<()>();
-    let serving = server::run(listener, services, async {
+    let serving = server::run(listener, services.into(), async {
         let _ = is_done.await;
     });
     let working = async {

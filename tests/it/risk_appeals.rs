@@ -1,0 +1,131 @@
+//! What customers on hold write, and what is answered; also when a person put the hold.
+
+use serde_json::json;
+use tests::shop::{Shop, in_each_shop};
+
+use crate::portal::{Browser, between};
+use crate::risk_pages::{OPERATOR, acts, desk, may_work, path_in, share};
+
+const WORDS: &str = "It was <i>our own</i> script.";
+const ANSWER: &str = "Thank you, <b>we see</b> it now.";
+
+/// Subjects of the mails to an address.
+fn mails(shop: &Shop, to: &str) -> Vec<(String, String)> {
+    let sent = shop.sent.lock().expect("no panic holds it");
+    let of = sent.iter().filter(|mail| mail.recipient == to);
+    of.map(|mail| (mail.letter.subject.clone(), mail.letter.text.clone())).collect()
+}
+
+#[tokio::test]
+async fn an_operator_answers_and_the_customer_reads_it_by_mail_and_on_the_page() {
+    in_each_shop(async |shop| {
+        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        ada.sign_up("Ada", "ada@example.com").await;
+        share(shop, &ada.customer().await).await;
+        let case = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        assert!(!desk.get(&case).await.html.contains("/answer\""), "nobody has written");
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &[("text", WORDS)]).await.status, 303);
+
+        let to = format!("{case}/answer");
+        let empty = desk.send(&case, &to, &[("text", "  ")]).await;
+        assert_eq!(empty.status, 400, "{}", shop.name);
+        let answered = desk.send(&case, &to, &[("text", ANSWER)]).await;
+        assert_eq!((answered.status, &answered.location), (303, &case), "{}", shop.name);
+        let page = desk.get(&case).await.html;
+        assert!(page.contains("&#60;b&#62;we see") && page.contains(OPERATOR.0), "{page}");
+        assert!(!page.contains("/answer\""), "once a case");
+        shop.settle().await;
+        let found = mails(shop, "ada@example.com");
+        let of_it: Vec<_> =
+            found.iter().filter(|(subject, _)| subject.starts_with("Our answer to what you wrote")).collect();
+        assert_eq!(of_it.len(), 1, "{}: {found:?}", shop.name);
+        assert!(of_it[0].1.contains(ANSWER) && of_it[0].1.contains(WORDS), "{of_it:?}");
+        let page = ada.get("/on-hold").await.body;
+        assert!(page.contains("What we answered") && page.contains("&#60;b&#62;we see"), "{page}");
+        let told = acts(shop).await;
+        let act = ("case.answer".to_owned(), OPERATOR.0.to_owned());
+        assert_eq!(told.iter().filter(|row| **row == act).count(), 1, "{told:?}");
+        assert_eq!(may_work(shop, &ada.customer().await).await, 403, "an answer decides nothing");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_held_by_a_person_can_write_and_the_case_of_it_is_decided_like_others() {
+    in_each_shop(async |shop| {
+        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        let grant = json!({"customer": customer, "credits": "1000", "kind": "promo"});
+        assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
+        let page = format!("/console/customers/{customer}");
+        let hold = [("hours", ""), ("reason", "a call from the bank")];
+        assert_eq!(desk.send(&page, &format!("{page}/restriction"), &hold).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 403, "{}", shop.name);
+
+        let shown = ada.get("/on-hold").await.body;
+        assert!(shown.contains("We paused new work") && shown.contains("/on-hold/appeal\""), "{shown}");
+        assert!(!shown.contains("bank") && !shown.contains("/on-hold/link\""), "{shown}");
+        assert!(desk.get("/console/review").await.html.contains("Nothing waits"));
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &[("text", WORDS)]).await.status, 303);
+        assert_eq!(ada.submit("/settings", "/on-hold/appeal", &[("text", "again")]).await.status, 400);
+        let shown = ada.get("/on-hold").await.body;
+        assert!(shown.contains("What you wrote") && !shown.contains("bank"), "{shown}");
+
+        let case = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        let seen = desk.get(&case).await.html;
+        assert!(seen.contains("Put on hold by olga@example.com: a call from the bank"), "{seen}");
+        let decided = [("decision", "dismissed"), ("note", "the bank was wrong")];
+        assert_eq!(desk.send(&case, &format!("{case}/decision"), &decided).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 201, "{}: they go on", shop.name);
+        shop.settle().await;
+        let found = mails(shop, "ada@example.com");
+        assert!(found.iter().any(|(subject, _)| subject.starts_with("You can go on")), "{found:?}");
+        let queue = desk.get("/console/review").await.html;
+        assert!(queue.contains("No case was decided"), "a person's hold says nothing of rules: {queue}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_merchants_hold_that_a_mail_may_lift_is_lifted_by_it_and_no_other_one() {
+    in_each_shop(async |shop| {
+        let mut ada = Browser::of(shop);
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        let grant = json!({"customer": customer, "credits": "1000", "kind": "promo"});
+        assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
+        let hold = json!({"step_up": "verify_mail", "reason": "a key was found in public"});
+        let path = format!("/v1/customers/{customer}/restrict");
+        assert_eq!(shop.post(&path, &hold).await.status, 200, "{}", shop.name);
+
+        assert_eq!(ada.submit("/on-hold", "/on-hold/link", &[]).await.status, 303);
+        shop.settle().await;
+        let link = |shop: &Shop| {
+            let found = mails(shop, "ada@example.com");
+            let of_it = found.iter().rev().find(|(_, text)| text.contains("/verify?token="));
+            format!("/verify?token={}", between(&of_it.expect("a link").1, "/verify?token=", "\n"))
+        };
+        let first = link(shop);
+        // Meanwhile the merchant holds the customer for another reason: the mail must not end that.
+        let other = json!({"step_up": "review", "reason": "a call from the bank"});
+        assert_eq!(shop.post(&path, &other).await.status, 200, "{}", shop.name);
+        assert_eq!(ada.get(&first).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 403, "{}: still held", shop.name);
+        let free = format!("/v1/customers/{customer}/release");
+        assert_eq!(shop.post(&free, &json!({"reason": "in order"})).await.status, 200);
+
+        shop.clock.advance_seconds(3_600);
+        assert_eq!(shop.post(&path, &hold).await.status, 200, "{}", shop.name);
+        assert_eq!(ada.submit("/on-hold", "/on-hold/link", &[]).await.status, 303);
+        shop.settle().await;
+        assert_eq!(ada.get(&link(shop)).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 201, "{}: they go on", shop.name);
+        let told = acts(shop).await;
+        assert!(
+            told.iter().any(|(action, actor)| action == "customer.release" && *actor == customer),
+            "{told:?}"
+        );
+    })
+    .await;
+}

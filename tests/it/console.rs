@@ -468,7 +468,7 @@ async fn the_overview_draws_what_the_check_of_each_day_found() {
         let shown = browser.get("/console").await.html;
         for ends in [
             "Credits outstanding at the last check of each day, {days}: {none}500, none, 1,380, 1,300</title>",
-            "Credits used until the last check of each day, {days}: {none}0, none, 120, 200</title>",
+            "Credits used from check to check, {days}: {none}none, none, 120, 80</title>",
             "New customers a day, {days}: {zero}1, 0, 0, 0</title>",
         ] {
             let told = ends.replace("{days}", "19 Feb 2026 to 4 Mar 2026");

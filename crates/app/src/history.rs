@@ -25,6 +25,8 @@ pub struct History {
     pub failed_mails: Vec<u64>,
     /// The last check of each day; `None` where none ran.
     pub checks: Vec<Option<Verification>>,
+    /// The last check of the day before the first.
+    pub check_before: Option<Verification>,
 }
 
 pub async fn history(app: &App, by: &Principal) -> Result<History, AppError> {
@@ -39,7 +41,7 @@ pub async fn history(app: &App, by: &Principal) -> Result<History, AppError> {
         Ok(days.iter().map(on).collect())
     };
     let mut checks: BTreeMap<i64, Verification> = BTreeMap::new();
-    for run in verification::since(app, by, since).await? {
+    for run in verification::since(app, by, since.plus_seconds(-DAY_SECONDS)).await? {
         checks.insert(day_of(run.finished_at), run);
     }
     Ok(History {
@@ -48,6 +50,7 @@ pub async fn history(app: &App, by: &Principal) -> Result<History, AppError> {
         failed_events: counted(Counted::FailedEvents).await?,
         failed_work: counted(Counted::FailedWork).await?,
         failed_mails: counted(Counted::FailedMails).await?,
+        check_before: checks.remove(&day_of(since.plus_seconds(-1))),
         checks: days.iter().map(|day| checks.remove(day)).collect(),
         days: days.into_iter().map(midnight).collect(),
     })

@@ -2,7 +2,7 @@
 //! for operators. A scan may run at any time and any number of times: a mail's key lets it out once.
 
 use kernel::{GrantId, Timestamp, WalletId};
-use ledger::Wallet;
+use ledger::{GrantKind, Wallet};
 use mail::{Digest, Expiring, Fact, LowBalance, MailError};
 use store::StoreError;
 use store::cold::{customers, mails};
@@ -103,7 +103,7 @@ async fn tell_of_expiry(
         sender: app.config().mail_from.name().to_owned(),
         name: customer.name,
         credits: state.remaining,
-        kind: state.terms.kind.to_string(),
+        kind: in_words(state.terms.kind).to_owned(),
         expires_at: lot.expires_at,
         days_left: days_left(&lot, now),
         available: wallet.available,
@@ -112,6 +112,19 @@ async fn tell_of_expiry(
     let letter = message.letter().map_err(unrendered)?;
     found.expiring += u64::from(tell(app, NewMail { key, recipient: customer.email, letter }, found).await?);
     Ok(())
+}
+
+/// As the customer's pages call it.
+fn in_words(kind: GrantKind) -> &'static str {
+    match kind {
+        GrantKind::Purchase => "purchase",
+        GrantKind::Allotment => "plan allotment",
+        GrantKind::Trial => "trial",
+        GrantKind::Promo => "promotion",
+        GrantKind::Rollover => "rollover",
+        GrantKind::Refund => "refund",
+        GrantKind::Adjustment => "adjustment",
+    }
 }
 
 async fn tell_of_low_balance(

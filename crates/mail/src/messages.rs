@@ -46,7 +46,7 @@ pub struct Expiring {
     pub sender: String,
     pub name: String,
     pub credits: Credits,
-    /// What they came from: `purchase`, `promo`, …
+    /// What they came from: `purchase`, `promotion`, …
     pub kind: String,
     pub expires_at: Timestamp,
     /// Whole days left, rounded up.

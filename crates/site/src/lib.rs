@@ -9,6 +9,7 @@ mod cookies;
 mod failure;
 mod form;
 mod frame;
+mod resets;
 mod shell;
 mod spark;
 mod visitor;
@@ -24,6 +25,7 @@ pub use failure::Failure;
 pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
+pub use resets::{Forgot, ForgotPage, NewPassword, ResetLink, ResetPage, Resets};
 pub use shell::{Banner, Flash, NavItem, Shell, Tone, render};
 pub use spark::{Spark, SparkBar};
 pub use visitor::{Member, Visitor, local_path};
@@ -75,6 +77,10 @@ impl Site {
 
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    fn role(&self) -> Role {
+        self.inner.role
     }
 
     fn is_secure(&self) -> bool {

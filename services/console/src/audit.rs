@@ -2,8 +2,9 @@ use app::audit::{self, AuditRow};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use kernel::{Credits, Timestamp};
 use serde_json::{Map, Value};
-use site::{Failure, Member, Shell, credits, render};
+use site::{Failure, Member, Shell, credits, instant, render};
 
 use crate::customer::{AuditLine, audit_line};
 use crate::list::ListQuery;
@@ -82,10 +83,18 @@ fn members(json: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(json).ok()
 }
 
-/// Credits as on every page; other values as they are.
+/// Credits and instants as on every page; other values as they are.
 fn text(value: &Value) -> String {
-    let Value::String(text) = value else { return value.to_string() };
-    text.parse().map_or_else(|_| text.clone(), credits)
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => match (text.parse::<Credits>(), text.parse::<Timestamp>()) {
+            (Ok(amount), _) => credits(amount),
+            (_, Ok(at)) => instant(at),
+            _ => text.clone(),
+        },
+        Value::Object(members) => format!("({})", words(members)),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -100,5 +109,13 @@ mod tests {
         assert_eq!(changes(Some(before), Some("the wallet is short")), ["the wallet is short"]);
         assert_eq!(changes(Some(before), None), ["before: available 10, held 2"]);
         assert_eq!(changes(None, None), Vec::<String>::new());
+        let (before, after) = (
+            r#"{"restriction":null}"#,
+            r#"{"restriction":{"since":"2026-11-23T02:13:35.6Z","step_up":"review"}}"#,
+        );
+        assert_eq!(
+            changes(Some(before), Some(after)),
+            ["restriction none \u{2192} (since 23 Nov 2026, 02:13 UTC, step up review)"]
+        );
     }
 }

@@ -58,7 +58,7 @@ fn pages(site: Site) -> Router {
         .route(SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route(resets::FORGOT, get(resets::forgot_form).post(resets::forgot))
-        .route("/console/reset", get(resets::reset_form).post(resets::reset))
+        .route(resets::RESET, get(resets::reset_form).post(resets::reset))
         .route("/console/problems", get(problems::list))
         .route("/console/problems/{id}/closure", post(problems::close))
         .route(review::PATH, get(review::list))

@@ -15,6 +15,7 @@ use site::{Failure, Flash, Form, Member, Shell, Tone, credits, instant, render};
 
 use crate::acts::explain;
 use crate::charts::{Chart, day_charts};
+use crate::risk_form::step_up_words;
 use crate::{Console, by, shell};
 
 pub const PATH: &str = "/console/review";
@@ -221,7 +222,9 @@ async fn next(app: &App, member: &Member, id: CaseId) -> Result<Option<String>, 
 pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage {
     let case = &evidence.case;
     let until = match (case.is_restricted, case.restricted_until) {
-        (true, Some(until)) => format!("on hold until {}, {}", instant(until), case.step_up),
+        (true, Some(until)) => {
+            format!("on hold until {}, lifted by {}", instant(until), step_up_words(&case.step_up))
+        }
         (true, None) => "on hold until somebody releases it".to_owned(),
         (false, Some(_)) => "released".to_owned(),
         (false, None) => "never held".to_owned(),

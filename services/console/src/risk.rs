@@ -174,7 +174,7 @@ pub fn panel(of: &Standing, wallet: &WalletView) -> Panel {
             .until
             .map_or_else(|| "until it is released".to_owned(), |at| format!("until {}", instant(at)));
         let (reason, actor) = of.decided.clone().unwrap_or_default();
-        HoldFacts { sentence: format!("Since {} {until}, by {actor}.", instant(restriction.since)), reason }
+        HoldFacts { sentence: format!("Since {} {until}, by {actor}:", instant(restriction.since)), reason }
     });
     let snooze = |snooze: &Snooze| SnoozeRow {
         rule: snooze.rule.clone(),

@@ -6,12 +6,19 @@ use app::AppError;
 use app::risk::settings::{RuleState, Settings, StepUp, Velocity};
 use kernel::Credits;
 
-pub const STEP_UPS: [(StepUp, &str); 4] = [
-    (StepUp::VerifyMail, "verify_mail"),
-    (StepUp::ConfirmCard, "confirm_card"),
-    (StepUp::Wait, "wait"),
-    (StepUp::Review, "review"),
+/// What lifts a hold: as it is stored, and in words.
+const STEP_UPS: [(StepUp, &str, &str); 4] = [
+    (StepUp::VerifyMail, "verify_mail", "confirming the mail address"),
+    (StepUp::ConfirmCard, "confirm_card", "confirming a card"),
+    (StepUp::Wait, "wait", "waiting"),
+    (StepUp::Review, "review", "a reviewer"),
 ];
+
+pub struct Choice {
+    pub value: &'static str,
+    pub label: &'static str,
+    pub is_chosen: bool,
+}
 
 pub struct Field {
     pub name: &'static str,
@@ -22,6 +29,15 @@ pub struct Field {
 
 /// As the browser sends it: every field by its name.
 pub type Sent = BTreeMap<String, String>;
+
+/// What lifts a hold, in words.
+pub fn step_up_words(stored: &str) -> &str {
+    STEP_UPS.iter().find(|(_, name, _)| *name == stored).map_or(stored, |(_, _, words)| words)
+}
+
+pub fn step_ups(chosen: StepUp) -> Vec<Choice> {
+    STEP_UPS.map(|(of, value, label)| Choice { value, label, is_chosen: of == chosen }).into()
+}
 
 pub fn fields(of: &Settings) -> Vec<Field> {
     let field = |name, label, hint, value| Field { name, label, hint, value };
@@ -34,37 +50,37 @@ pub fn fields(of: &Settings) -> Vec<Field> {
         field(
             "release",
             "Calm below",
-            "Part of a threshold below which its verdict is left.",
+            "A verdict ends when the score falls below this part of its threshold.",
             of.release.to_string(),
         ),
         field(
             "restrict_minutes",
-            "Hold for minutes",
+            "Minutes of a hold",
             "1 to 43200; then it ends by itself.",
             of.restrict_minutes.to_string(),
         ),
         field(
             "credits_per_hour",
-            "Most credits an hour",
-            "Whoever it is. Empty: no limit.",
+            "Most credits in an hour",
+            "For everybody. Empty: no limit.",
             velocity.credits_per_hour.map(|c| c.to_string()).unwrap_or_default(),
         ),
         field(
             "times_usual_hour",
             "Most times the usual hour",
-            "After seven days of history. Empty: no limit.",
+            "50: fifty times a usual hour. From the eighth day on. Empty: no limit.",
             times.unwrap_or_default(),
         ),
         field(
             "least_credits",
-            "Never below credits",
-            "The limit before is silent below this.",
+            "Allowed in any hour",
+            "Credits; the limit of the usual hour begins above this.",
             velocity.least_credits.to_string(),
         ),
         field(
             "mail_above",
-            "Mail at once above credits",
-            "Smaller holds come with the daily digest.",
+            "Mail at once above",
+            "Credits at stake; smaller ones come with the daily digest.",
             of.mail_above.to_string(),
         ),
     ]
@@ -84,7 +100,7 @@ pub fn parsed(sent: &Sent) -> Result<Settings, AppError> {
             Some(times.parse().map_err(|_| AppError::invalid("times_usual_hour", "must be a whole number"))?)
         }
     };
-    let step_up = STEP_UPS.into_iter().find(|(_, name)| *name == text("step_up"));
+    let step_up = STEP_UPS.into_iter().find(|(_, name, _)| *name == text("step_up"));
     let rules = sent.iter().filter_map(|(name, state)| Some((name.strip_prefix("rule_")?, state)));
     let rule = |(name, state): (&str, &String)| {
         let known = RuleState::ALL.into_iter().find(|known| known.as_str() == state);

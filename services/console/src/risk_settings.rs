@@ -11,7 +11,7 @@ use site::{Failure, Flash, Form, Member, Shell, Tone, date, instant, render};
 
 use crate::acts::{ReasonFields, explain};
 use crate::customer::new_act;
-use crate::risk_form::{Field, STEP_UPS, Sent, fields, parsed};
+use crate::risk_form::{Choice, Field, Sent, fields, parsed, step_ups};
 use crate::risk_versions::{VersionRow, version_rows};
 use crate::{Console, by, shell};
 
@@ -24,7 +24,7 @@ pub struct RiskPage {
     pub shell: Shell,
     pub version: String,
     pub fields: Vec<Field>,
-    pub step_ups: Vec<(&'static str, bool)>,
+    pub step_ups: Vec<Choice>,
     pub rules: Vec<RuleRow>,
     pub about: String,
     pub suggested: String,
@@ -126,26 +126,24 @@ pub fn view(
         alone: rule.alone,
         judged: format!("{} confirmed, {} dismissed", rule.confirmed, rule.dismissed),
     };
-    let since = current.created_at.map_or_else(|| "before anybody made one".to_owned(), instant);
     RiskPage {
         shell,
-        version: format!(
-            "Version {} is in force, {since}, by {}: {}",
-            current.version, current.author, current.reason
-        ),
+        version: match current.created_at {
+            None => "Version 0 is in force: the defaults, which nobody has changed.".to_owned(),
+            Some(at) => format!(
+                "Version {} is in force since {}, by {}: {}",
+                current.version,
+                instant(at),
+                current.author,
+                current.reason
+            ),
+        },
         fields: fields(settings),
-        step_ups: STEP_UPS.map(|(step_up, name)| (name, step_up == settings.step_up)).to_vec(),
+        step_ups: step_ups(settings.step_up),
         rules: report.rules.iter().map(rule).collect(),
-        about: format!(
-            "{} wallets on {} days from {} to {}. The rules that count would have brought {} of them to a reviewer.",
-            report.wallets,
-            report.days,
-            date(report.from),
-            date(report.until),
-            report.flagged
-        ),
+        about: about(report),
         suggested: format!(
-            "So that 1 % of the wallets of the last week come to review and 0.2 % are held: review {:.2}, restrict {:.2}.",
+            "By the scores of the last week, {:.2} would bring 1 % of the wallets to review and {:.2} would hold 0.2 %.",
             report.suggested.review, report.suggested.restrict
         ),
         versions: version_rows(versions),
@@ -153,6 +151,18 @@ pub fn view(
         act: new_act(),
         reason: String::new(),
     }
+}
+
+fn about(report: &Report) -> String {
+    let days = format!("{} to {}", date(report.from), date(report.until));
+    if report.wallets == 0 {
+        return format!("No use was summed up from {days}; that happens each midnight.");
+    }
+    format!(
+        "{} wallets used something from {days}, on {} days together. The rules that count would have brought {} \
+         of them to a reviewer.",
+        report.wallets, report.days, report.flagged
+    )
 }
 
 fn model_row(model: &Model) -> ModelRow {
@@ -185,8 +195,8 @@ impl RiskPage {
         for field in &mut self.fields {
             field.value = sent.get(field.name).cloned().unwrap_or_default();
         }
-        for (name, is_chosen) in &mut self.step_ups {
-            *is_chosen = sent.get("step_up").is_some_and(|sent| sent == name);
+        for choice in &mut self.step_ups {
+            choice.is_chosen = sent.get("step_up").is_some_and(|sent| sent == choice.value);
         }
         for rule in &mut self.rules {
             let state = sent.get(&format!("rule_{}", rule.name));

@@ -33,9 +33,12 @@ pub fn now(overview: &Overview) -> Vec<Tile> {
             value: credits(overview.outstanding),
             path: "/console/customers",
             is_alarming: false,
-            spark: checks(history, "Credits outstanding at the last check of each day", total, |run| {
-                run.outstanding()
-            }),
+            spark: Spark::new(
+                "Credits outstanding at the last check of each day",
+                &history.days,
+                &found(history, |run| run.outstanding()),
+                total,
+            ),
         },
         Tile {
             label: "Customers",
@@ -75,7 +78,7 @@ pub fn checked(run: &Verification, history: &History) -> Vec<Tile> {
         value: total(of(run)),
         path,
         is_alarming: false,
-        spark: checks(history, &format!("{label} until the last check of each day"), total, of),
+        spark: gains(history, label, of, total),
     };
     let account =
         |account| move |run: &Verification| run.found.totals.get(&account).copied().unwrap_or_default();
@@ -84,12 +87,7 @@ pub fn checked(run: &Verification, history: &History) -> Vec<Tile> {
         value: of(run).to_string(),
         path: "/console/unpaid",
         is_alarming: of(run) > 0,
-        spark: checks(
-            history,
-            &format!("{label} until the last check of each day"),
-            |count| count.to_string(),
-            |run| of(run).into(),
-        ),
+        spark: gains(history, label, |run| of(run).into(), |count| count.to_string()),
     };
     vec![
         sum("Credits sold", "/console/customers", &|run| run.found.sold),
@@ -119,12 +117,24 @@ fn counts(history: &History, what: &str, by_day: &[u64]) -> Option<Spark> {
     Spark::new(what, &history.days, &values, |count| count.to_string())
 }
 
-fn checks(
+/// What came from one day's check to the next.
+fn gains(
     history: &History,
-    what: &str,
-    write: impl Fn(i128) -> String,
+    label: &str,
     of: impl Fn(&Verification) -> i128,
+    write: impl Fn(i128) -> String,
 ) -> Option<Spark> {
-    let values: Vec<Option<i128>> = history.checks.iter().map(|run| run.as_ref().map(&of)).collect();
-    Spark::new(what, &history.days, &values, write)
+    let mut before = history.check_before.as_ref().map(&of);
+    let gain = |found: Option<i128>| {
+        let found = found?;
+        let gain = before.map(|before| found - before);
+        before = Some(found);
+        gain
+    };
+    let values: Vec<Option<i128>> = found(history, &of).into_iter().map(gain).collect();
+    Spark::new(&format!("{label} from check to check"), &history.days, &values, write)
+}
+
+fn found(history: &History, of: impl Fn(&Verification) -> i128) -> Vec<Option<i128>> {
+    history.checks.iter().map(|run| run.as_ref().map(&of)).collect()
 }

@@ -1,73 +1,26 @@
-//! A forgotten password: who asks, the link of the mail, the new password.
+//! A customer's forgotten password.
 
-use app::accounts::{self, PASSWORD_MIN_CHARS, Role};
-use app::{AppError, FieldError};
-use askama::Template;
 use axum::extract::{Query, State};
-use serde::Deserialize;
-use site::{Form, Shell, Site, Visitor, render};
+use site::{Forgot, Form, NewPassword, ResetLink, Resets, Site, Visitor};
 
 use crate::frame::open_shell;
 use crate::{Answer, SIGN_IN};
 
-#[derive(Template)]
-#[template(path = "portal/forgot.html")]
-pub struct ForgotPage {
-    pub shell: Shell,
-}
-
-#[derive(Template)]
-#[template(path = "portal/reset.html")]
-pub struct ResetPage {
-    pub shell: Shell,
-    pub token: String,
-    pub errors: Vec<FieldError>,
-    pub password_min: usize,
-}
-
-#[derive(Deserialize)]
-pub struct Forgot {
-    email: String,
-}
-
-#[derive(Deserialize)]
-pub struct Link {
-    token: String,
-}
-
-#[derive(Deserialize)]
-pub struct Chosen {
-    token: String,
-    password: String,
-}
+pub const PAGES: Resets =
+    Resets { sign_in_path: SIGN_IN, forgot_path: "/forgot", reset_path: "/reset", shell: open_shell };
 
 pub async fn forgot_form(visitor: Visitor) -> Answer {
-    Ok(visitor.page(render(&ForgotPage { shell: open_shell(&visitor, "Forgotten password") })?))
+    PAGES.forgot_form(&visitor)
 }
 
 pub async fn forgot(State(site): State<Site>, form: Form<Forgot>) -> Answer {
-    accounts::forgot_password(site.app(), Role::Customer, &form.fields.email).await?;
-    Ok(form.visitor.redirect(SIGN_IN, Some("reset-sent")))
+    PAGES.forgot(&site, form).await
 }
 
-pub async fn reset_form(visitor: Visitor, Query(link): Query<Link>) -> Answer {
-    let page = page(open_shell(&visitor, "New password"), link.token);
-    Ok(visitor.page(render(&page)?))
+pub async fn reset_form(visitor: Visitor, Query(link): Query<ResetLink>) -> Answer {
+    PAGES.reset_form(&visitor, link)
 }
 
-pub async fn reset(State(site): State<Site>, form: Form<Chosen>) -> Answer {
-    let Form { visitor, fields } = form;
-    match accounts::reset_password(site.app(), Role::Customer, &fields.token, &fields.password).await {
-        Ok(()) => Ok(visitor.redirect(SIGN_IN, Some("reset-done"))),
-        Err(AppError::NotFound { .. }) => Ok(visitor.redirect("/forgot", Some("reset-unknown"))),
-        Err(AppError::Invalid { errors }) => {
-            let page = ResetPage { errors, ..page(open_shell(&visitor, "New password"), fields.token) };
-            Ok(visitor.refused_page(render(&page)?))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub fn page(shell: Shell, token: String) -> ResetPage {
-    ResetPage { shell, token, errors: Vec::new(), password_min: PASSWORD_MIN_CHARS }
+pub async fn reset(State(site): State<Site>, form: Form<NewPassword>) -> Answer {
+    PAGES.reset(&site, form).await
 }

@@ -255,9 +255,8 @@ fn a_checkout(state: CheckoutState) -> Checkout {
 fn pages_for_strangers() {
     check(&balance::LandingPage { shell: shell("Credits") }, "Credits");
     check(&sign::SignInPage { shell: shell("Sign in"), email: hostile(), next: hostile() }, "Sign in");
-    check(&resets::ForgotPage { shell: shell("Forgotten password") }, "Forgotten password");
-    let page = resets::page(shell("New password"), hostile());
-    check(&resets::ResetPage { errors: errors("password"), ..page }, "New password");
+    check(&resets::PAGES.forgot_page(shell("Forgotten password")), "Forgotten password");
+    check(&resets::PAGES.reset_page(shell("New password"), hostile(), errors("password")), "New password");
     let page = sign::sign_up_page(shell("Sign up"));
     check(
         &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use billing::{Cause, Effect};
 use engine::{Answer, EngineCommand, EngineError, KeyedInput, Request};
 use jobs::Outcome;
-use kernel::{CheckoutId, Credits, CustomerId, IdempotencyKey, Money, Seq, Timestamp, WalletId};
+use kernel::{CheckoutId, Credits, CustomerId, IdempotencyKey, Money, Seq, Timestamp, WalletId, text};
 use ledger::{Account, Command, DEFAULT_PRIORITY, GrantKind, LotTerms, Refusal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -82,10 +82,13 @@ impl Moving<'_> {
     }
 
     fn bought(&self) -> String {
+        let credits = text::credits(Credits::from_micros(self.row.credits));
         match &self.row.pack {
-            Some(pack) if self.row.quantity > 1 => format!("Purchase of {} × {pack}", self.row.quantity),
-            Some(pack) => format!("Purchase of {pack}"),
-            None => format!("Purchase of {} credits", Credits::from_micros(self.row.credits)),
+            Some(pack) if self.row.quantity > 1 => {
+                format!("Purchase of {credits} credits ({} × {pack})", self.row.quantity)
+            }
+            Some(pack) => format!("Purchase of {credits} credits ({pack})"),
+            None => format!("Purchase of {credits} credits"),
         }
     }
 

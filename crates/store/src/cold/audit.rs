@@ -2,9 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
+use sea_orm::{DatabaseTransaction, QueryTrait};
 
 use crate::StoreError;
+use crate::cold::newest_of;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit")]
@@ -73,12 +74,6 @@ pub async fn page(
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut query = Entity::find();
-    if let Some(customer) = customer {
-        query = query.filter(Column::Customer.eq(customer));
-    }
-    if let Some(before) = before {
-        query = query.filter(Column::Id.lt(before));
-    }
-    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+    let found = Entity::find().apply_if(customer, |query, of| query.filter(Column::Customer.eq(of)));
+    newest_of(db, found, (Column::Id, before), limit).await
 }

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::StoreError;
+use crate::cold::newest_of;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "checkouts")]
@@ -87,11 +88,8 @@ pub async fn of_customer(
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut query = Entity::find().filter(Column::Customer.eq(customer));
-    if let Some(before) = before {
-        query = query.filter(Column::Id.lt(before));
-    }
-    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+    let own = Entity::find().filter(Column::Customer.eq(customer));
+    newest_of(db, own, (Column::Id, before), limit).await
 }
 
 /// What was made at `since` or later and may still be paid or is on its way, oldest first.

@@ -6,6 +6,7 @@ use sea_orm::sea_query::{ExprTrait, Func, LikeExpr};
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::StoreError;
+use crate::cold::newest_of;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "customers")]
@@ -78,9 +79,5 @@ pub async fn page(
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut query = Entity::find();
-    if let Some(before) = before {
-        query = query.filter(Column::Id.lt(before));
-    }
-    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+    newest_of(db, Entity::find(), (Column::Id, before), limit).await
 }

@@ -2,8 +2,10 @@
 //! beside its queries. Instants are in microseconds, credits in micro-credits, UTC and integer only.
 //! Every finder takes the owner first: the wallet, the key's owner, or the unique name itself.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use uuid::Uuid;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    Value,
+};
 
 use crate::StoreError;
 
@@ -36,16 +38,21 @@ pub mod verify_runs;
 /// Newest first by an id that grows with time, older than `before`, of one state or of all.
 async fn newest<E: EntityTrait>(
     db: &impl ConnectionTrait,
-    (id, before): (E::Column, Option<Uuid>),
+    id: (E::Column, Option<impl Into<Value>>),
     (column, state): (E::Column, Option<&str>),
     limit: u64,
 ) -> Result<Vec<E::Model>, StoreError> {
-    let mut query = E::find();
-    if let Some(state) = state {
-        query = query.filter(column.eq(state));
-    }
-    if let Some(before) = before {
-        query = query.filter(id.lt(before));
-    }
-    Ok(query.order_by_desc(id).limit(limit).all(db).await?)
+    let of_state = E::find().apply_if(state, |query, state| query.filter(column.eq(state)));
+    newest_of(db, of_state, id, limit).await
+}
+
+/// The same of what `query` finds.
+async fn newest_of<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    query: Select<E>,
+    (id, before): (E::Column, Option<impl Into<Value>>),
+    limit: u64,
+) -> Result<Vec<E::Model>, StoreError> {
+    let older = query.apply_if(before, |query, before| query.filter(id.lt(before)));
+    Ok(older.order_by_desc(id).limit(limit).all(db).await?)
 }

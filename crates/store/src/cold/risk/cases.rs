@@ -5,6 +5,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder, QuerySelect};
 
 use crate::StoreError;
+use crate::cold::newest;
 
 pub const OPEN: &str = "open";
 pub const CLOSED: &str = "closed";
@@ -111,14 +112,7 @@ pub async fn page(
     before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut query = Entity::find();
-    if let Some(state) = state {
-        query = query.filter(Column::State.eq(state));
-    }
-    if let Some(before) = before {
-        query = query.filter(Column::Id.lt(before));
-    }
-    Ok(query.order_by_desc(Column::Id).limit(limit).all(db).await?)
+    newest::<Entity>(db, (Column::Id, before), (Column::State, state), limit).await
 }
 
 /// All that are open, at most `limit`.

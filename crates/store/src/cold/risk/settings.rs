@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::StoreError;
+use crate::cold::newest_of;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "risk_settings")]
@@ -38,9 +39,5 @@ pub async fn page(
     before: Option<i64>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    let mut query = Entity::find();
-    if let Some(before) = before {
-        query = query.filter(Column::Version.lt(before));
-    }
-    Ok(query.order_by_desc(Column::Version).limit(limit).all(db).await?)
+    newest_of(db, Entity::find(), (Column::Version, before), limit).await
 }

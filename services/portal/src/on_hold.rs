@@ -88,14 +88,17 @@ pub fn view(shell: Shell, hold: Option<HoldView>) -> OnHoldPage {
 }
 
 pub fn shown(hold: OnHold) -> HoldView {
+    let has_written = hold.appeal.is_some();
     let what_to_do = match hold.step_up {
         StepUp::VerifyMail => {
             "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
         }
+        StepUp::ConfirmCard if has_written => "A payment needs a second look. You need not do anything more.",
         StepUp::ConfirmCard => {
             "A payment needs a second look. Write to us below what you know of it; your bank may have asked you, too."
         }
         StepUp::Wait => "You need not do anything. It ends by itself.",
+        StepUp::Review if has_written => "Somebody looks at it and reads what you wrote.",
         StepUp::Review => "Somebody looks at it. If there is something that we should know, write it below.",
     };
     HoldView {
@@ -103,7 +106,7 @@ pub fn shown(hold: OnHold) -> HoldView {
         what_to_do,
         by_mail: hold.step_up == StepUp::VerifyMail,
         until: ends(hold.until),
-        may_write: hold.appeal.is_none(),
+        may_write: !has_written,
         written: hold.appeal.map(|text| (text, hold.appealed_at.map(instant).unwrap_or_default())),
         answer: hold.answer.map(|answer| (answer.text, instant(answer.at))),
     }

@@ -305,6 +305,49 @@ fn card_after_card_is_found_and_one_card_tried_again_is_not() {
     leaves_alone(pays(|_| 100), 1);
 }
 
+/// The gateway's opinion alone is about many honest payments; with one more sign a reviewer looks.
+#[test]
+fn a_payment_that_the_gateway_doubts_needs_one_more_sign_to_be_looked_at() {
+    let buys = |opinion, country_matches, burns: bool| {
+        let mut story = Story::default();
+        story.signs_up(1, START - HOUR, 7, Mail::Corporate, false, 0);
+        let payment = Payment {
+            kind: PaymentKind::Pack,
+            succeeded: true,
+            card: 100,
+            country_matches,
+            opinion,
+            credits: 500,
+        };
+        story.signals.push(Signal { wallet: 1, at: START, what: What::Paid(payment) });
+        for i in 0..if burns { 40 } else { 2 } {
+            let at = START + (1 + i as Millis) * MINUTE;
+            story.makes(1, at, &prompt(i), 10.0, (address(7, 1), "studio"), true);
+        }
+        story
+    };
+    for (opinion, country_matches, burns) in [
+        (Opinion::Elevated, false, false),
+        (Opinion::Elevated, true, true),
+        (Opinion::Highest, false, false),
+        (Opinion::Highest, true, true),
+    ] {
+        let (strengths, score) = buys(opinion, country_matches, burns).watch(1);
+        let of_card = strength(&strengths, Detector::StolenCard);
+        let thresholds = Thresholds::default();
+        assert!(of_card > 0.5 && score < thresholds.restrict, "{opinion:?} {burns}: {score} {strengths:?}");
+        assert!(score >= thresholds.review, "{opinion:?} {burns}: {score}");
+    }
+    for (opinion, country_matches, burns) in [
+        (Opinion::Elevated, true, false),
+        (Opinion::Highest, true, false),
+        (Opinion::Normal, false, false),
+        (Opinion::Normal, true, true),
+    ] {
+        leaves_alone(buys(opinion, country_matches, burns), 1);
+    }
+}
+
 #[test]
 fn a_disputed_payment_is_a_reason() {
     let mut story = customer(1);

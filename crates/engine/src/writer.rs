@@ -78,7 +78,8 @@ impl Writer {
                 match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
                     Ok(taken) => taken,
                     Err(_) => {
-                        self.project(Behind::Any).await;
+                        // On and on: what is idle has nothing better to do, until somebody calls.
+                        while self.project(Behind::Any).await && waiting.is_empty() {}
                         projected = Instant::now();
                         continue;
                     }

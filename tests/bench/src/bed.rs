@@ -106,7 +106,8 @@ impl Bed {
         match &self.cluster {
             Some(cluster) => {
                 let (new, loaded) = (database_name(schema, name), database_name(schema, "loaded"));
-                // Through the buffer pool, PostgreSQL 15's default, such a copy fails now and then on a pinned buffer.
+                // Through the buffer pool, PostgreSQL 15's default, such a copy once failed on a pinned buffer while the
+                // disk was nearly full.
                 cluster
                     .sql("postgres", &format!("CREATE DATABASE {new} TEMPLATE {loaded} STRATEGY FILE_COPY"));
             }

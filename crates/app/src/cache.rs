@@ -1,4 +1,5 @@
-//! The three caches that rules.md allows: rate cards (immutable), customer → wallet, API keys (≤ 1 s).
+//! What a process remembers, as rules.md allows: rate cards and what holds were authorized with (immutable),
+//! customer → wallet, API keys (≤ 1 s).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,38 +14,66 @@ use crate::catalogue::Version;
 
 /// How long another process may not notice a revoked key or a newly published card.
 const STALE_AFTER: Duration = Duration::from_secs(1);
-/// Entries of one map; a full one starts over, which costs a read each.
-const ENTRIES_MAX: usize = 100_000;
+/// Of most maps. An entry of the directory has about 150 bytes.
+const ROOM: usize = 200_000;
 
-/// A bounded map behind a lock that is never held over an await.
+/// A bounded map behind a lock that is never held over an await. Bounded by two generations: when the newer
+/// is full the older one goes, and what is asked for moves to the newer.
 pub(crate) struct Map<K, V> {
-    entries: RwLock<HashMap<K, V>>,
+    generations: RwLock<Generations<K, V>>,
+    room: usize,
+}
+
+struct Generations<K, V> {
+    newer: HashMap<K, V>,
+    older: HashMap<K, V>,
 }
 
 impl<K, V> Default for Map<K, V> {
     fn default() -> Map<K, V> {
-        Map { entries: RwLock::default() }
+        Map::holding(ROOM)
+    }
+}
+
+impl<K, V> Map<K, V> {
+    /// At most `room` entries in each generation.
+    pub fn holding(room: usize) -> Map<K, V> {
+        let generations = Generations { newer: HashMap::new(), older: HashMap::new() };
+        Map { generations: RwLock::new(generations), room }
     }
 }
 
 impl<K: Eq + Hash, V: Clone> Map<K, V> {
-    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
         K: std::borrow::Borrow<Q>,
     {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        let (value, is_old) = {
+            let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+            match generations.newer.get(key) {
+                Some(value) => (value.clone(), false),
+                None => (generations.older.get(key)?.clone(), true),
+            }
+        };
+        if is_old {
+            self.set(key.to_owned(), value.clone());
+        }
+        Some(value)
     }
 
     pub fn set(&self, key: K, value: V) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= ENTRIES_MAX {
-            entries.clear();
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        if generations.newer.len() >= self.room {
+            generations.older = std::mem::take(&mut generations.newer);
         }
-        entries.insert(key, value);
+        generations.newer.insert(key, value);
     }
 
     pub fn forget(&self) {
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        generations.newer.clear();
+        generations.older.clear();
     }
 }
 
@@ -104,4 +133,20 @@ impl Catalogues {
 
 fn is_fresh(read_at: Instant) -> bool {
     read_at.elapsed() < STALE_AFTER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entries_last_asked_for_stay_and_the_number_of_all_is_bounded() {
+        let map: Map<u32, u32> = Map::holding(10);
+        for n in 0..1_000 {
+            map.set(n, n * n);
+            assert_eq!(map.get(&7), (n >= 7).then_some(49), "asked for all the time, after {n}");
+        }
+        assert!((992..1_000).all(|n| map.get(&n) == Some(n * n)), "the newest");
+        assert!((0..1_000).filter(|n| map.get(n).is_some()).count() <= 20);
+    }
 }

@@ -55,7 +55,7 @@ pub mod work;
 use std::sync::Arc;
 
 use engine::Engine;
-use kernel::{Clock, Timestamp};
+use kernel::{Clock, HoldId, Timestamp};
 use metering::Mapping;
 use store::Store;
 
@@ -102,6 +102,7 @@ struct Inner {
     catalogues: cache::Catalogues,
     directory: cache::Directory,
     keys: cache::Keys,
+    holds: cache::Map<HoldId, Arc<holds::Seen>>,
     capture_turns: turns::Turns,
     crowd: crowd::Crowd,
     passwords: accounts::Workplaces,
@@ -123,6 +124,7 @@ impl App {
             catalogues: cache::Catalogues::default(),
             directory: cache::Directory::default(),
             keys: cache::Keys::default(),
+            holds: cache::Map::holding(holds::SEEN_ROOM),
             capture_turns: turns::Turns::default(),
             crowd: crowd::Crowd::default(),
             passwords: accounts::Workplaces::default(),

@@ -103,7 +103,7 @@ impl LaneTx {
                 after.held.micros().into(),
                 after.debt.micros().into(),
                 rows::to_json(&after.calls)?.into(),
-                rows::restriction(after)?.into(),
+                rows::restriction(after)?.unwrap_or_default().into(),
             ]);
         }
         let moved = self
@@ -111,7 +111,8 @@ impl LaneTx {
                 &COLUMNS,
                 &values,
                 "UPDATE wallets AS t SET seq = v.seq, recorded_at = v.recorded_at, posting_rows = v.posting_rows, \
-                 available = v.available, held = v.held, debt = v.debt, calls = v.calls, restriction = v.restriction \
+                 available = v.available, held = v.held, debt = v.debt, calls = v.calls, \
+                 restriction = nullif(v.restriction, '') \
                  FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.old_seq",
             )
             .await?;
@@ -161,25 +162,31 @@ impl LaneTx {
         let (mut new, mut changed) = (Vec::new(), Vec::new());
         for Known { wallet, ahead } in wallets {
             for (seq, hold) in &ahead.holds {
-                if *seq > ahead.projected_seq {
-                    new.push(rows::hold_row(wallet.id, *seq, hold)?.into_active_model());
-                } else {
-                    changed.push(changed_hold(wallet.id, *seq, hold)?);
-                }
+                let rows = if *seq > ahead.projected_seq { &mut new } else { &mut changed };
+                rows.push(hold_values(wallet.id, *seq, hold)?);
             }
         }
-        self.insert(new, 10).await?;
-        let expected = changed.len() as u64;
+        let inserted = self
+            .update(
+                &COLUMNS,
+                &new,
+                "INSERT INTO holds (bucket, wallet, seq, state, authorized, captured, captures, expires_at, \
+                 progress, lots) SELECT v.bucket, v.wallet, v.seq, v.state, v.authorized, v.captured, \
+                 v.captures, v.expires_at, nullif(v.progress, ''), v.lots FROM v",
+            )
+            .await?;
+        all_there("holds", new.len() as u64, inserted)?;
         let done = self
             .update(
                 &COLUMNS,
                 &changed,
                 "UPDATE holds AS t SET state = v.state, authorized = v.authorized, captured = v.captured, \
-                 captures = v.captures, expires_at = v.expires_at, progress = v.progress, lots = v.lots \
+                 captures = v.captures, expires_at = v.expires_at, progress = nullif(v.progress, ''), \
+                 lots = v.lots \
                  FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq",
             )
             .await?;
-        all_there("holds", expected, done)
+        all_there("holds", changed.len() as u64, done)
     }
 
     async fn add_snapshots(&self, wallets: &[&Known]) -> Result<(), StoreError> {
@@ -231,7 +238,7 @@ fn changed_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> Vec<Value> {
     ]
 }
 
-fn changed_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, StoreError> {
+fn hold_values(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, StoreError> {
     let micros = Credits::micros;
     Ok(vec![
         bucket_of(wallet).into(),
@@ -242,7 +249,7 @@ fn changed_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, S
         micros(hold.terms.captured).into(),
         i64::from(hold.terms.captures).into(),
         hold.terms.expires_at.micros().into(),
-        hold.terms.progress.clone().into(),
+        hold.terms.progress.clone().unwrap_or_default().into(),
         rows::hold_lots(hold)?.into(),
     ])
 }

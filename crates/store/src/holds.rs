@@ -21,7 +21,7 @@ pub async fn read(store: &Store, wallet_id: WalletId, seq: Seq) -> Result<Option
         let (seq, hold) = rows::hold(&row)?;
         wallet.holds.insert(seq, hold);
     }
-    let newer = wallets::newer(&txn, wallet_id, wallet.seq).await?;
+    let newer = wallets::newer(store, &txn, wallet_id, wallet.seq).await?;
     wallets::fold_all(&mut wallet, newer)?;
     let Some(hold) = wallet.holds.remove(&seq) else { return Ok(None) };
     let authorized = journal::entry_in(&txn, wallet_id, seq).await?;

@@ -18,6 +18,7 @@ use crate::known::Known;
 use crate::lanes::Lane;
 use crate::postings;
 use crate::sql::{rows_per_statement, statement, with_rows};
+use crate::wallets::FOLDED;
 use crate::{Store, StoreError, rows};
 
 /// How long a lane waits for its own connection's answer.
@@ -183,9 +184,11 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         let at: Vec<Vec<Value>> = wallets.values().map(|k| seq_key(k.wallet.id, k.wallet.seq)).collect();
         let mut newer: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
         for chunk in at.chunks(rows_per_statement(3)) {
-            let rest = "SELECT t.* FROM v JOIN postings t \
-                        ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq > v.seq";
-            let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], chunk, rest);
+            let rest = format!(
+                "SELECT {FOLDED} FROM v JOIN postings t \
+                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq > v.seq"
+            );
+            let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], chunk, &rest);
             for row in posting::Entity::find().from_raw_sql(found).all(self.db).await? {
                 newer.entry(WalletId::from_uuid(row.wallet)).or_default().push(row);
             }

@@ -1,7 +1,8 @@
-//! Row lists in statements: the portable shape on SQLite and the PostgreSQL family is a CTE of VALUES.
+//! Row lists in statements: a CTE of VALUES, or of arrays where the database has them.
 
 use std::fmt::Write as _;
 
+use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::connect::Dialect;
@@ -31,11 +32,53 @@ pub(crate) fn rows_per_statement(columns: usize) -> usize {
     (MAX_VALUES / columns.max(1)).max(1)
 }
 
-/// `WITH v(columns) AS (VALUES …) rest`, one row of values each.
+/// `WITH v(columns) AS (rows) rest`. On PostgreSQL the rows are arrays, one a column, so that the text is the
+/// same for any number of rows and a connection plans it once. An empty text is no null: `rest` says
+/// `nullif(v.name, '')` where a column may lack a value.
 pub(crate) fn with_rows(dialect: Dialect, columns: &[&str], rows: &[Vec<Value>], rest: &str) -> Statement {
+    let names = columns.join(", ");
+    let arrays = match dialect {
+        Dialect::Sqlite => None,
+        Dialect::Postgres => arrays(columns.len(), rows),
+    };
+    if let Some((types, arrays)) = arrays {
+        let placeholders: Vec<String> =
+            types.iter().enumerate().map(|(n, kind)| format!("${}::{kind}[]", n + 1)).collect();
+        let sql = format!("WITH v({names}) AS (SELECT * FROM unnest({})) {rest}", placeholders.join(", "));
+        return Statement::from_sql_and_values(dialect.backend(), sql, arrays);
+    }
     let values = values(dialect, columns.len(), rows.len());
-    let sql = format!("WITH v({}) AS ({values}) {rest}", columns.join(", "));
+    let sql = format!("WITH v({names}) AS ({values}) {rest}");
     Statement::from_sql_and_values(dialect.backend(), sql, rows.iter().flatten().cloned())
+}
+
+/// The rows by columns, with PostgreSQL's names of their types. `None` when a column has a null or values of
+/// two types, which an array cannot hold.
+fn arrays(columns: usize, rows: &[Vec<Value>]) -> Option<(Vec<&'static str>, Vec<Value>)> {
+    let mut types = Vec::with_capacity(columns);
+    let mut arrays = Vec::with_capacity(columns);
+    for column in 0..columns {
+        let (kind, name) = element(rows.first()?.get(column)?)?;
+        let mut elements = Vec::with_capacity(rows.len());
+        for row in rows {
+            let value = row.get(column).filter(|value| element(value).is_some_and(|of| of.1 == name))?;
+            elements.push(value.clone());
+        }
+        types.push(name);
+        arrays.push(Value::Array(kind, Some(Box::new(elements))));
+    }
+    Some((types, arrays))
+}
+
+fn element(value: &Value) -> Option<(ArrayType, &'static str)> {
+    match value {
+        Value::Bool(Some(_)) => Some((ArrayType::Bool, "boolean")),
+        Value::SmallInt(Some(_)) => Some((ArrayType::SmallInt, "smallint")),
+        Value::BigInt(Some(_)) => Some((ArrayType::BigInt, "bigint")),
+        Value::String(Some(_)) => Some((ArrayType::String, "text")),
+        Value::Uuid(Some(_)) => Some((ArrayType::Uuid, "uuid")),
+        _ => None,
+    }
 }
 
 /// `VALUES (…), (…)` with a placeholder for each value. On SQLite they have no numbers: it would look up

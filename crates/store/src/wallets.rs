@@ -6,6 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::entities::{hold, lot, posting, snapshot, wallet};
+use crate::sql::statement;
 use crate::{Store, StoreError, journal, rows};
 
 /// Makes the wallet's row. Wallets are only ever made here and then updated, never upserted.
@@ -32,24 +33,30 @@ pub async fn create(txn: &DatabaseTransaction, id: WalletId) -> Result<(), Store
 pub async fn read(store: &Store, id: WalletId) -> Result<Option<Wallet>, StoreError> {
     let txn = store.read().await?;
     let Some(mut wallet) = projection(&txn, id).await? else { return Ok(None) };
-    let newer = newer(&txn, id, wallet.seq).await?;
+    let newer = newer(store, &txn, id, wallet.seq).await?;
     fold_all(&mut wallet, newer)?;
     wallet.compact();
     Ok(Some(wallet))
 }
 
+/// What folding takes of a row `t` of the journal: neither its key nor its facts, which are most of its bytes.
+pub(crate) const FOLDED: &str = "t.bucket, t.wallet, t.seq, t.line, t.kind, t.recorded_at, t.effective_at, \
+     t.from_account, t.to_account, t.amount, t.lot, t.lot_remaining, t.balance_after, t.held_after, \
+     t.debt_after, t.hold, t.terms, CAST(NULL AS text) AS idempotency_key, CAST(NULL AS bytea) AS input_hash, \
+     CAST(NULL AS text) AS about, CAST(NULL AS bigint) AS digest";
+
 pub(crate) async fn newer(
+    store: &Store,
     db: &impl ConnectionTrait,
     id: WalletId,
     seq: Seq,
 ) -> Result<Vec<posting::Model>, StoreError> {
-    let newer = posting::Entity::find()
-        .filter(posting::Column::Bucket.eq(bucket_of(id)))
-        .filter(posting::Column::Wallet.eq(id.uuid()))
-        .filter(posting::Column::Seq.gt(seq))
-        .order_by_asc(posting::Column::Seq)
-        .order_by_asc(posting::Column::Line);
-    Ok(newer.all(db).await?)
+    let sql = format!(
+        "SELECT {FOLDED} FROM postings t WHERE t.bucket = $1 AND t.wallet = $2 AND t.seq > $3 \
+         ORDER BY t.seq, t.line"
+    );
+    let values = vec![bucket_of(id).into(), id.uuid().into(), seq.into()];
+    Ok(posting::Entity::find().from_raw_sql(statement(store.dialect(), &sql, values)).all(db).await?)
 }
 
 /// The wallet as it was known at `at`: the journal up to then, from the last snapshot on.
@@ -93,7 +100,7 @@ pub async fn lot(store: &Store, id: WalletId, seq: Seq) -> Result<Option<Lot>, S
         let (seq, lot) = rows::lot(&row)?;
         wallet.lots.insert(seq, lot);
     }
-    let newer = newer(&txn, id, wallet.seq).await?;
+    let newer = newer(store, &txn, id, wallet.seq).await?;
     fold_all(&mut wallet, newer)?;
     Ok(wallet.lots.remove(&seq))
 }

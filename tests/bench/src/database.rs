@@ -15,7 +15,7 @@ use store::{Dialect, Store, cold};
 pub const DEMO_CUSTOMER: &str = "demo";
 const ROWS_PER_STATEMENT: usize = 5_000;
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What the benchmark needs to know of a loaded database.
 pub struct Loaded {

@@ -1,10 +1,11 @@
+use std::sync::Arc;
+
 use catalog::Overage;
 use engine::{EngineCommand, Request};
 use kernel::{Credits, HoldId, Quantities};
-use ledger::{CaptureCharge, Command, Refusal, WhenShort};
-use store::holds::HoldRecord;
+use ledger::{CaptureCharge, Command, HoldTerms, Refusal, WhenShort};
 
-use super::{later_facts, may_change, read};
+use super::{Seen, last_seen, may_change, note, read};
 use crate::about::{ChargeFacts, HoldFacts, from_json, to_json};
 use crate::charge::{Receipt, receipt};
 use crate::submit::{request, submit_or_first};
@@ -50,12 +51,14 @@ pub async fn capture(
     check(&capture)?;
     by.may_vouch("vendor_transaction", capture.vendor_transaction.is_some())?;
     let keyed = &by.named(keyed)?;
-    if let Some(done) = attempt(app, id, &capture, keyed).await? {
+    let first = prepare(app, id, last_seen(app, id).await, &capture, keyed).await;
+    if let Some(done) = attempt(app, id, first, keyed).await? {
         return Ok(done);
     }
     let _turn = app.inner.capture_turns.wait(id).await;
     for _ in 1..PRICING_TRIES {
-        if let Some(done) = attempt(app, id, &capture, keyed).await? {
+        let again = prepare(app, id, read(app, id).await, &capture, keyed).await;
+        if let Some(done) = attempt(app, id, again, keyed).await? {
             return Ok(done);
         }
     }
@@ -66,14 +69,14 @@ pub async fn capture(
 async fn attempt(
     app: &App,
     id: HoldId,
-    capture: &Capture,
+    prepared: Result<Request, AppError>,
     keyed: &Keyed,
 ) -> Result<Option<Done<Receipt>>, AppError> {
-    let prepared = prepare(app, id, capture, keyed).await;
     match submit_or_first(app, id.wallet, keyed, prepared).await {
         Err(AppError::Refused(Refusal::HoldMoved)) => Ok(None),
         Err(error) => Err(error),
         Ok(answer) => {
+            note(app, id, &answer.entry);
             let value = receipt(id.wallet, &answer.entry)?;
             Ok(Some(Done { value, replayed: answer.replayed }))
         }
@@ -90,13 +93,19 @@ fn check(capture: &Capture) -> Result<(), AppError> {
     checks.done()
 }
 
-/// Reads the hold as it is now and prices the capture on top of it.
-async fn prepare(app: &App, id: HoldId, capture: &Capture, keyed: &Keyed) -> Result<Request, AppError> {
-    let record = read(app, id).await?;
-    let hold = later_facts(&record)?;
+/// Prices the capture on top of the hold as it was seen.
+async fn prepare(
+    app: &App,
+    id: HoldId,
+    seen: Result<Arc<Seen>, AppError>,
+    capture: &Capture,
+    keyed: &Keyed,
+) -> Result<Request, AppError> {
+    let seen = seen?;
+    let hold = seen.later_facts()?;
     let decided = match &capture.charge {
         Charge::Credits(credits) => in_credits(app, &hold, *credits).await?,
-        Charge::Quantities(quantities) => by_price(app, &record, &hold, quantities).await?,
+        Charge::Quantities(quantities) => by_price(app, &seen.terms, &hold, quantities).await?,
     };
     let command = Command::Capture {
         hold: id.seq,
@@ -131,7 +140,7 @@ async fn in_credits(app: &App, hold: &HoldFacts, credits: Credits) -> Result<Dec
 
 async fn by_price(
     app: &App,
-    record: &HoldRecord,
+    terms: &HoldTerms,
     hold: &HoldFacts,
     quantities: &Quantities,
 ) -> Result<Decided, AppError> {
@@ -139,7 +148,6 @@ async fn by_price(
         || AppError::invalid("quantities", "cannot be priced: the hold is of plain credits; capture credits");
     let frozen = hold.priced.as_ref().ok_or_else(plain)?;
     let version = catalogue::version(app, frozen.rate_card.version).await?;
-    let terms = &record.hold.terms;
     let so_far: Quantities = match &terms.progress {
         Some(progress) => from_json(progress)?,
         None => Quantities::default(),

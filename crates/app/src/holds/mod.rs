@@ -1,13 +1,13 @@
 //! Holds: authorize, extend, capture, void; lapse comes by time.
 
 mod capture;
+mod seen;
 
 use engine::{EngineCommand, Request};
 use kernel::{Credits, CustomerId, HoldId, QuoteId, Seq, Timestamp, WalletId};
 use ledger::{Command, Entry, Gate, HoldState, HoldTerms, Terms};
 use serde::{Deserialize, Serialize};
 use store::StoreError;
-use store::holds::HoldRecord;
 
 use crate::about::{HoldFacts, facts};
 use crate::customers::Known;
@@ -21,6 +21,8 @@ use crate::{
 };
 
 pub use capture::{Capture, Charge, capture};
+pub(crate) use seen::{SEEN_ROOM, Seen};
+use seen::{last_seen, note, read};
 
 pub const DEFAULT_TTL_SECONDS: i64 = 900;
 pub const MAX_TTL_SECONDS: i64 = 86_400;
@@ -96,7 +98,9 @@ pub async fn authorize(
     let keyed = &by.named(keyed)?;
     let prepared = prepare(app, by, known, new, keyed).await;
     let answer = submit_or_first(app, known.wallet, keyed, prepared).await?;
-    Ok(Done { value: answered(known.wallet, &answer.entry)?, replayed: answer.replayed })
+    let hold = answered(known.wallet, &answer.entry)?;
+    note(app, hold.id, &answer.entry);
+    Ok(Done { value: hold, replayed: answer.replayed })
 }
 
 async fn prepare(
@@ -125,22 +129,22 @@ async fn prepare(
 pub async fn get(app: &App, by: &Principal, id: HoldId) -> Result<Hold, AppError> {
     by.require_own(Scope::Read)?;
     by.may_see_wallet(app, id.wallet, "hold").await?;
-    let record = read(app, id).await?;
-    let facts = later_facts(&record)?;
-    let mut terms = record.hold.terms.clone();
+    let now = read(app, id).await?;
+    let facts = now.later_facts()?;
+    let mut terms = now.terms.clone();
     // A lapse is a fact of time, whether or not it was posted.
     if terms.state == HoldState::Open && terms.expires_at <= app.now() {
         terms.state = HoldState::Lapsed;
         terms.remaining = Credits::ZERO;
     }
-    Ok(hold(id, &terms, facts, record.authorized.recorded_at))
+    Ok(hold(id, &terms, facts, now.authorized.recorded_at))
 }
 
 /// What happened to the hold so far, oldest first, the entry `until` included however late it came.
 pub async fn steps(app: &App, by: &Principal, id: HoldId, until: Seq) -> Result<Vec<Row>, AppError> {
     by.require_own(Scope::Read)?;
     by.may_see_wallet(app, id.wallet, "hold").await?;
-    let expires_at = read(app, id).await?.hold.terms.expires_at;
+    let expires_at = read(app, id).await?.terms.expires_at;
     statements::of_hold(app, id, (expires_at, until)).await
 }
 
@@ -171,7 +175,7 @@ pub async fn extend(
 ) -> Result<Done<Hold>, AppError> {
     may_change(app, by, id).await?;
     check_extension(&extension)?;
-    let facts = later_facts(&read(app, id).await?)?;
+    let facts = last_seen(app, id).await?.later_facts()?;
     let credits = extension.credits.unwrap_or(Credits::ZERO);
     let command = Command::Extend { hold: id.seq, credits, ttl_seconds: extension.ttl_seconds };
     apply(app, id.wallet, &by.named(keyed)?, command, &facts).await
@@ -180,7 +184,7 @@ pub async fn extend(
 /// Gives a hold back to its very lots.
 pub async fn void(app: &App, by: &Principal, id: HoldId, keyed: &Keyed) -> Result<Done<Hold>, AppError> {
     may_change(app, by, id).await?;
-    let facts = later_facts(&read(app, id).await?)?;
+    let facts = last_seen(app, id).await?.later_facts()?;
     apply(app, id.wallet, &by.named(keyed)?, Command::VoidHold { hold: id.seq }, &facts).await
 }
 
@@ -192,15 +196,10 @@ pub(crate) async fn may_change(app: &App, by: &Principal, id: HoldId) -> Result<
         return Ok(());
     }
     by.may_see_wallet(app, id.wallet, "hold").await?;
-    if later_facts(&read(app, id).await?)?.is_customers {
+    if last_seen(app, id).await?.later_facts()?.is_customers {
         return Ok(());
     }
     Err(AppError::Forbidden { needs: "a merchant's key (sk_…), as the one that began this job" })
-}
-
-pub(crate) async fn read(app: &App, id: HoldId) -> Result<HoldRecord, AppError> {
-    let record = store::holds::read(app.store(), id.wallet, id.seq).await?;
-    record.ok_or(AppError::not_found("hold"))
 }
 
 async fn plan(app: &App, known: Known, new: &NewHold) -> Result<Planned, AppError> {
@@ -278,12 +277,6 @@ async fn apply(
     let request = request(wallet, keyed, EngineCommand::Ledger(command), facts)?;
     let answer = submit(app, request).await?;
     Ok(Done { value: answered(wallet, &answer.entry)?, replayed: answer.replayed })
-}
-
-/// The facts that a later entry of the hold carries on.
-pub(crate) fn later_facts(record: &HoldRecord) -> Result<HoldFacts, AppError> {
-    let authorized: HoldFacts = facts(&record.authorized)?;
-    Ok(HoldFacts { created_at: Some(record.authorized.recorded_at), print: None, ..authorized })
 }
 
 /// The hold right after one of its entries.

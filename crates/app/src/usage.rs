@@ -53,7 +53,7 @@ pub async fn report(
     by.require_own(Scope::Usage)?;
     let keyed = &by.named(keyed)?;
     let known = customer_of(app, by, &new).await?;
-    let _place = app.inner.crowd.enter(known.wallet)?;
+    let _place = app.inner.crowd.enter(known.wallet).await?;
     risk::before_work(app, known.wallet).await;
     let (prepared, facts) = apart(prepare(app, known, new, keyed).await);
     done(known.wallet, submit_or_first(app, known.wallet, keyed, prepared).await?, facts)

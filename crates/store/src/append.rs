@@ -162,20 +162,14 @@ impl LaneTx {
         let (mut new, mut changed) = (Vec::new(), Vec::new());
         for Known { wallet, ahead } in wallets {
             for (seq, hold) in &ahead.holds {
-                let rows = if *seq > ahead.projected_seq { &mut new } else { &mut changed };
-                rows.push(hold_values(wallet.id, *seq, hold)?);
+                if *seq > ahead.projected_seq {
+                    new.push(rows::hold_row(wallet.id, *seq, hold)?.into_active_model());
+                } else {
+                    changed.push(changed_hold(wallet.id, *seq, hold)?);
+                }
             }
         }
-        let inserted = self
-            .update(
-                &COLUMNS,
-                &new,
-                "INSERT INTO holds (bucket, wallet, seq, state, authorized, captured, captures, expires_at, \
-                 progress, lots) SELECT v.bucket, v.wallet, v.seq, v.state, v.authorized, v.captured, \
-                 v.captures, v.expires_at, nullif(v.progress, ''), v.lots FROM v",
-            )
-            .await?;
-        all_there("holds", new.len() as u64, inserted)?;
+        self.insert(new, 10).await?;
         let done = self
             .update(
                 &COLUMNS,
@@ -238,7 +232,7 @@ fn changed_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> Vec<Value> {
     ]
 }
 
-fn hold_values(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, StoreError> {
+fn changed_hold(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<Vec<Value>, StoreError> {
     let micros = Credits::micros;
     Ok(vec![
         bucket_of(wallet).into(),

@@ -24,6 +24,19 @@ use crate::{Store, StoreError, rows};
 /// How long a lane waits for its own connection's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The projections of wallets with their open lots, one row a lot, and what else there is to read of them.
+const WALLETS_WITH_LOTS: &str = "SELECT t.*, \
+     EXISTS (SELECT 1 FROM holds h WHERE h.bucket = t.bucket AND h.wallet = t.wallet AND h.state = 'open') \
+     AS is_holding, \
+     EXISTS (SELECT 1 FROM postings p WHERE p.bucket = t.bucket AND p.wallet = t.wallet AND p.seq > t.seq) \
+     AS is_behind, \
+     l.bucket AS lot_bucket, l.wallet AS lot_wallet, l.seq AS lot_seq, l.kind AS lot_kind, \
+     l.granted AS lot_granted, l.priority AS lot_priority, l.expires_at AS lot_expires_at, \
+     l.paid_minor AS lot_paid_minor, l.currency AS lot_currency, l.clawed_back AS lot_clawed_back, \
+     l.voided AS lot_voided, l.remaining AS lot_remaining, l.held AS lot_held, l.is_open AS lot_is_open \
+     FROM v JOIN wallets t ON t.bucket = v.bucket AND t.wallet = v.wallet \
+     LEFT JOIN lots l ON l.bucket = t.bucket AND l.wallet = t.wallet AND l.is_open";
+
 /// An open transaction on one lane. Dropped without commit, it changes nothing.
 pub struct LaneTx {
     pub(crate) dialect: Dialect,
@@ -162,28 +175,46 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
     /// The wallets at their heads with their open lots and holds; unknown ids are absent.
     pub async fn wallets(&self, ids: &[WalletId]) -> Result<HashMap<WalletId, Known>, StoreError> {
         let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
-        let mut wallets = HashMap::new();
-        for chunk in keys.chunks(rows_per_statement(3)) {
-            for row in self.all::<wallet::Entity>(chunk, "wallets", "").await? {
-                let wallet = rows::wallet(&row)?;
-                wallets.insert(wallet.id, Known::projected(wallet));
+        let (mut wallets, mut holding, mut behind) = (HashMap::new(), Vec::new(), Vec::new());
+        for chunk in keys.chunks(rows_per_statement(2)) {
+            let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, WALLETS_WITH_LOTS);
+            for row in self.db.query_all_raw(found).await? {
+                let known = Known::projected(rows::wallet(&wallet::Model::from_query_result(&row, "")?)?);
+                let id = known.wallet.id;
+                if !wallets.contains_key(&id) {
+                    if row.try_get("", "is_holding")? {
+                        holding.push(wallet_key(id));
+                    }
+                    if row.try_get("", "is_behind")? {
+                        behind.push(seq_key(id, known.wallet.seq));
+                    }
+                    wallets.insert(id, known);
+                }
+                if let Some(lot) = lot::Model::from_query_result_optional(&row, "lot_")? {
+                    put_lot(&mut wallets, &lot)?;
+                }
             }
-            for row in self.all::<lot::Entity>(chunk, "lots", "AND t.is_open").await? {
-                put_lot(&mut wallets, &row)?;
-            }
-            for row in self.all::<hold::Entity>(chunk, "holds", "AND t.state = 'open'").await? {
+        }
+        for chunk in holding.chunks(rows_per_statement(2)) {
+            let rest = "SELECT t.* FROM v JOIN holds t \
+                        ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.state = 'open'";
+            let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, rest);
+            for row in hold::Entity::find().from_raw_sql(found).all(self.db).await? {
                 put_hold(&mut wallets, &row)?;
             }
         }
-        self.fold_newer(&mut wallets).await?;
+        self.fold_newer(&mut wallets, &behind).await?;
         Ok(wallets)
     }
 
-    /// Folds what the journal has beyond each projection.
-    async fn fold_newer(&self, wallets: &mut HashMap<WalletId, Known>) -> Result<(), StoreError> {
-        let at: Vec<Vec<Value>> = wallets.values().map(|k| seq_key(k.wallet.id, k.wallet.seq)).collect();
+    /// Folds what the journal has beyond these projections (bucket, wallet, seq).
+    async fn fold_newer(
+        &self,
+        wallets: &mut HashMap<WalletId, Known>,
+        projections: &[Vec<Value>],
+    ) -> Result<(), StoreError> {
         let mut newer: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
-        for chunk in at.chunks(rows_per_statement(3)) {
+        for chunk in projections.chunks(rows_per_statement(3)) {
             let rest = format!(
                 "SELECT {FOLDED} FROM v JOIN postings t \
                  ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq > v.seq"
@@ -323,19 +354,6 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
             reversed.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.seq)));
         }
         Ok(reversed)
-    }
-
-    async fn all<E: EntityTrait>(
-        &self,
-        keys: &[Vec<Value>],
-        table: &str,
-        filter: &str,
-    ) -> Result<Vec<E::Model>, StoreError> {
-        let rest = format!(
-            "SELECT t.* FROM v JOIN {table} t ON t.bucket = v.bucket AND t.wallet = v.wallet {filter}"
-        );
-        let found = with_rows(self.dialect, &["bucket", "wallet"], keys, &rest);
-        Ok(E::find().from_raw_sql(found).all(self.db).await?)
     }
 
     async fn at_seq<E: EntityTrait>(

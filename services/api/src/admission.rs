@@ -1,17 +1,22 @@
-//! How much is worked on at once. What comes on top is refused before any work, so that the rest is
-//! answered in time; health checks and documents are always answered.
+//! How much is worked on at once. What comes on top waits a moment for its turn and is refused before any
+//! work, so that the rest is answered in time; health checks and documents are always answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
-/// Two full batches of the engine: enough to keep its writers busy, little enough to wait for.
-const CALLS_AT_ONCE: usize = 2_048;
+/// A full batch of the engine: enough to keep its writers busy, little enough to wait for.
+const CALLS_AT_ONCE: usize = 1_024;
+/// For a place; and, without one, before a caller is told to come back later: many of them come back at once,
+/// and telling them so must not take the time of those who are served.
+const WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub(crate) struct Places(Arc<Semaphore>);
@@ -23,12 +28,21 @@ impl Default for Places {
 }
 
 pub(crate) async fn admit(State(Places(places)): State<Places>, request: Request, next: Next) -> Response {
-    let Ok(_place) = places.try_acquire() else {
+    let place = match places.try_acquire() {
+        Ok(place) => Some(place),
+        Err(_) => tokio::time::timeout(WAIT, places.acquire()).await.ok().and_then(Result::ok),
+    };
+    let Some(place) = place else {
         metrics::counter!("scrip_api_refused_busy_total").increment(1);
         return Problem::unavailable("The server works on as much as it can. Nothing was decided.")
             .into_response();
     };
-    next.run(request).await
+    let response = next.run(request).await;
+    drop(place);
+    if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        tokio::time::sleep(WAIT).await;
+    }
+    response
 }
 
 #[cfg(test)]
@@ -45,7 +59,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_beyond_all_places_is_refused_at_once_and_the_one_before_it_is_done() {
+    async fn a_call_beyond_all_places_waits_a_moment_and_is_refused_and_the_one_before_it_is_done() {
         let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (tells, waits) = (begun.clone(), go_on.clone());
         let work = move || async move {
@@ -60,8 +74,14 @@ mod tests {
         let second = call().await.expect("an answer");
         assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(second.headers().get(RETRY_AFTER).map(|value| value.as_bytes()), Some(&b"1"[..]));
+        let third = tokio::spawn(call());
+        tokio::task::yield_now().await;
         go_on.notify_one();
         let first = first.await.expect("no panic").expect("an answer");
         assert_eq!(first.status(), StatusCode::OK);
+        begun.notified().await;
+        go_on.notify_one();
+        let third = third.await.expect("no panic").expect("an answer");
+        assert_eq!(third.status(), StatusCode::OK, "it got the first one's place");
     }
 }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{Engine, EngineCommand, KeyedInput, Request};
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use kernel::{Credits, IdempotencyKey, WalletId};
 use ledger::{Command, Gate, WhenShort};
 
+use crate::bed::Bed;
 use crate::naive::Naive;
 use crate::spread::Chooser;
 use crate::tally::{Counted, Tally, Window};
 
+/// Touched at a time.
+const AT_ONCE: usize = 1_000;
 const ONE: Counted = Counted { operations: 1, commands: 1 };
 
 /// What the engine's callers share.
@@ -88,6 +91,18 @@ where
 }
 
 impl Debits {
+    pub fn of(bed: &Bed, engine: Engine) -> Debits {
+        Debits { engine, wallets: bed.wallets.clone(), about: bed.about.clone() }
+    }
+
+    /// Debits every wallet once: the engine then knows them all, as one that runs for a while does.
+    pub async fn touch_all(&self) {
+        for first in (0..self.wallets.len()).step_by(AT_ONCE) {
+            let wallets = first..self.wallets.len().min(first + AT_ONCE);
+            join_all(wallets.map(|wallet| self.one(wallet, format!("touch-{wallet}")))).await;
+        }
+    }
+
     async fn one(&self, wallet: usize, key: String) {
         let key = IdempotencyKey::new(key).expect("a valid key");
         let command =

@@ -42,6 +42,7 @@ pub fn full(seed: u64, wallets: usize, rounds: usize, measured: Duration) {
             for case in cases {
                 measure(&mut stage, case, measured, &mut results);
             }
+            results.add_first_debits(bed.is_sqlite(), stage.first_debits());
             proofs.extend(stage.prove());
         }
         say(&format!("round {round} of {rounds} is verified after {:.0} s", begin.elapsed().as_secs_f64()));

@@ -1,6 +1,6 @@
 //! One round's databases and servers, started when a case first needs them, proven when the round ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::tests::process::{Server, ServerOptions};
 use engine::{Engine, EngineConfig};
@@ -38,6 +38,8 @@ struct ScripSide {
     server: Server,
     store: Store,
     target: Target,
+    /// Per second, of wallets that the server did not know: in bulk, by one caller.
+    first_debits: f64,
 }
 
 struct EngineSide {
@@ -83,6 +85,11 @@ impl<'a> Stage<'a> {
                 self.scrip(case, chooser, measured, &tag)
             }
         }
+    }
+
+    /// How fast wallets were debited that the server did not know, if it was asked.
+    pub fn first_debits(&self) -> Option<f64> {
+        self.scrip.as_ref().map(|side| side.first_debits)
     }
 
     /// Stops everything and lets `scrip verify` recompute what Scrip wrote; answers what it printed.
@@ -160,7 +167,7 @@ impl<'a> Stage<'a> {
         let bed = self.bed;
         let side = self.engine.get_or_insert_with(|| EngineSide::start(bed, &bed.copy(Schema::Scrip, &name)));
         let (store, engine) = (side.store.clone(), side.engine.clone());
-        let debits = Debits { engine, wallets: bed.wallets.clone(), about: bed.about.clone() };
+        let debits = Debits::of(bed, engine);
         let was = bed.runtime.block_on(database::commands(&store));
         let before = self.spent("");
         let calls = in_process::engine(debits, chooser, case.callers, measured, tag);
@@ -207,10 +214,12 @@ impl ScripSide {
         let options = bed.options(url);
         let server = Server::start(&options);
         let target = Target { port: server.port(), api_key: bed.api_key.clone() };
-        http::touch_all(&target, bed.wallets.len(), "touch");
+        let begin = Instant::now();
+        let touched = http::touch_all(&target, bed.wallets.len(), "touch");
+        let first_debits = touched as f64 / begin.elapsed().as_secs_f64();
         let store = bed.runtime.block_on(Store::connect(url)).expect("the database opens");
         bed.runtime.block_on(database::settle(&store));
-        ScripSide { options, server, store, target }
+        ScripSide { options, server, store, target, first_debits }
     }
 }
 
@@ -219,7 +228,10 @@ impl EngineSide {
         let (store, engine) = bed.runtime.block_on(async {
             let store = Store::connect(url).await.expect("the database opens");
             let engine = Engine::start(store.clone(), Clock::System, EngineConfig::default()).await;
-            (store, engine.expect("the engine starts"))
+            let engine = engine.expect("the engine starts");
+            Debits::of(bed, engine.clone()).touch_all().await;
+            database::settle(&store).await;
+            (store, engine)
         });
         EngineSide { options: bed.options(url), store, engine }
     }

@@ -93,7 +93,7 @@ pub async fn authorize(
     by.require_own(Scope::Usage)?;
     check(&new)?;
     let known = customers::in_body(app, by, &new.customer).await?;
-    let _place = app.inner.crowd.enter(known.wallet)?;
+    let _place = app.inner.crowd.enter(known.wallet).await?;
     risk::before_work(app, known.wallet).await;
     let keyed = &by.named(keyed)?;
     let prepared = prepare(app, by, known, new, keyed).await;

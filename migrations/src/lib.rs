@@ -20,6 +20,8 @@ mod m0031_risk;
 mod m0032_prints;
 mod m0034_payment_signals;
 mod m0035_risk_answers;
+mod m0040_mailed_links;
+mod m0041_problem_answers;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -49,6 +51,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0032_prints::Migration),
             Box::new(m0034_payment_signals::Migration),
             Box::new(m0035_risk_answers::Migration),
+            Box::new(m0040_mailed_links::Migration),
+            Box::new(m0041_problem_answers::Migration),
         ]
     }
 }

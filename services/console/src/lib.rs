@@ -60,7 +60,8 @@ fn pages(site: Site) -> Router {
         .route(resets::FORGOT, get(resets::forgot_form).post(resets::forgot))
         .route(resets::RESET, get(resets::reset_form).post(resets::reset))
         .route("/console/problems", get(problems::list))
-        .route("/console/problems/{id}/closure", post(problems::close))
+        .route("/console/problems/{id}", get(problems::one))
+        .route("/console/problems/{id}/answer", post(problems::answer))
         .route(review::PATH, get(review::list))
         .route("/console/review/{id}", get(review::show))
         .route("/console/review/{id}/decision", post(review::decide))
@@ -156,7 +157,6 @@ fn flash(code: &str) -> Option<Flash> {
         "awake" => (Tone::Good, "The rule counts for this customer again."),
         "risk-saved" => (Tone::Good, "The new version is in force; every process follows within seconds."),
         "model-used" => (Tone::Good, "This model speaks now; the one before has retired."),
-        "closed" => (Tone::Good, "The problem is closed."),
         "reset-sent" => (
             Tone::Good,
             "If there is an operator with this address, a link to a new password is on its way. It works for \

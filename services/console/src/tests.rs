@@ -447,9 +447,21 @@ fn lists_show_what_they_list() {
         created_at: at(),
         closed_at: None,
         closed_by: None,
+        answer: None,
     };
-    let closed =
-        Problem { is_open: false, closed_at: Some(at()), closed_by: Some(text()), ..problem.clone() };
+    let closed = Problem {
+        is_open: false,
+        closed_at: Some(at()),
+        closed_by: Some(text()),
+        answer: Some(text()),
+        ..problem.clone()
+    };
+    for (problem, is_open) in [(&problem, true), (&closed, false)] {
+        let errors = vec![FieldError::new("answer", text())];
+        let page = problems::ProblemPage { answer: text(), errors, ..problems::view(shell(), problem) };
+        let html = check("problem", &page);
+        assert_eq!(html.contains("name=\"answer\""), is_open, "{html}");
+    }
     let rows = vec![problems::row(&problem), problems::row(&closed)];
     check("problems", &problems::ProblemsPage { shell: shell(), filters: Vec::new(), rows, next: None });
     let rows = vec![audit::row(&audit_row())];

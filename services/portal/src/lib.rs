@@ -81,7 +81,6 @@ pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Ro
         .route("/settings", get(settings::page))
         .route("/settings/name", post(settings::rename))
         .route("/settings/password", post(settings::change_password))
-        .route("/settings/verification", post(settings::send_verification))
         .route("/settings/sessions/end-others", post(settings::end_others))
         .route("/settings/sessions/end-all", post(settings::end_all))
         .route("/settings/sessions/{id}/end", post(settings::end))

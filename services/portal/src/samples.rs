@@ -332,7 +332,9 @@ fn a_receipt_with_everything() {
         Some(&(hold(), EntryKind::ALL.iter().map(|kind| row(*kind)).collect())),
         &Names::of(None),
     );
-    let problem = receipt::ProblemForm { text: hostile(), errors: errors("text"), ..Default::default() };
+    let answer = Some(hostile());
+    let problem =
+        receipt::ProblemForm { text: hostile(), answer, errors: errors("text"), ..Default::default() };
     check(&receipt::ReceiptPage { problem, ..page }, "Receipt");
     let undone = Receipt { kind: EntryKind::Reverse, priced: None, ..a_receipt() };
     check(&receipt::view(shell("Receipt"), &undone, None, &Names::of(None)), "Receipt");

@@ -1,6 +1,6 @@
 //! Sign-up, sign-in, sign-out, and the link of the welcome mail.
 
-use app::accounts::{self, Credentials, NewUser, PASSWORD_MIN_CHARS, Role, SignUp};
+use app::accounts::{self, Credentials, NewUser, PASSWORD_MIN_CHARS, Proven, Role, SignUp};
 use app::{AppError, FieldError};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use site::{Flash, Form, Nothing, Shell, Site, Tone, Visitor, local_path, render};
 
-use crate::frame::open_shell;
+use crate::frame::{ON_HOLD, open_shell};
 use crate::{Answer, SIGN_IN};
 
 #[derive(Template)]
@@ -132,8 +132,9 @@ pub async fn out(State(site): State<Site>, form: Form<Nothing>) -> Answer {
 
 pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Query<Link>) -> Answer {
     match accounts::verify(site.app(), &link.token).await {
-        Ok(()) if visitor.session.is_some() => Ok(visitor.redirect("/", Some("verified"))),
-        Ok(()) => Ok(visitor.redirect(SIGN_IN, Some("opened"))),
+        Ok(Proven::HoldLifted) => Ok(visitor.redirect(ON_HOLD, Some("hold-lifted"))),
+        Ok(Proven::Account) if visitor.session.is_some() => Ok(visitor.redirect("/", Some("verified"))),
+        Ok(Proven::Account) => Ok(visitor.redirect(SIGN_IN, Some("opened"))),
         Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
         Err(error) => Err(error.into()),
     }

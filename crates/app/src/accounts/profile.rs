@@ -1,7 +1,8 @@
 use kernel::CustomerId;
 use store::StoreError;
-use store::cold::{password_resets, sessions as session_rows, users};
+use store::cold::{sessions as session_rows, users};
 
+use super::links::{self, Purpose};
 use super::sessions::{NewSession, Session, begin};
 use super::sign_in::{count_try, refused};
 use super::{SignedIn, User, passwords, user};
@@ -46,7 +47,7 @@ pub async fn change_password(app: &App, by: &Session, change: PasswordChange) ->
     users::set_password(&txn, by.user.id, &password_hash).await?;
     users::forget_tries(&txn, by.user.id).await?;
     session_rows::end_all(&txn, by.user.id, None).await?;
-    password_resets::forget(&txn, by.user.id).await?;
+    links::end(&txn, by.user.id, Purpose::ChoosePassword).await?;
     let new = NewSession { user: by.user.clone(), user_agent: change.user_agent };
     let signed_in = begin(app, &txn, new).await?;
     txn.commit().await.map_err(StoreError::from)?;

@@ -31,8 +31,7 @@ use crate::acts::{AdjustFields, ConfirmPage, GrantFields, ReasonFields};
 use crate::list::ListQuery;
 use crate::risk::Standing;
 use crate::{
-    audit, customer, customers, mails, overview, problems, queues, resets, review, risk_settings, sign_in,
-    unpaid,
+    audit, customer, customers, door, mails, overview, problems, queues, review, risk_settings, unpaid,
 };
 
 const SCRIPT: &str = "<script>alert(\"x\")</script>";
@@ -554,11 +553,11 @@ fn small_forms_have_their_tokens() {
         fields: ReasonFields { act: String::new(), reason: text() },
     };
     check("confirm", &confirm);
-    let page = sign_in::SignInPage { shell: shell(), email: text(), next: text() };
+    let page = door::DOOR.sign_in_page(shell(), text(), text());
     check("sign-in", &page);
-    check("forgot", &resets::PAGES.forgot_page(shell()));
+    check("forgot", &door::DOOR.forgot_page(shell()));
     let errors = vec![FieldError::new("password", text())];
-    check("reset", &resets::PAGES.reset_page(shell(), text(), errors));
+    check("reset", &door::DOOR.reset_page(shell(), text(), errors));
 }
 
 #[test]

@@ -181,7 +181,7 @@ pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
     match keys {
         Keys::List => {
             for key in app::keys::list(&app, &Principal::system()).await.map_err(|e| chain(&e))? {
-                let state = if key.revoked { "revoked" } else { "valid" };
+                let state = if key.revoked_at.is_some() { "revoked" } else { "valid" };
                 out!(
                     "{}  {state:<7}  {}  {}  {}",
                     key.key.id,

@@ -71,7 +71,7 @@ impl User {
             Role::Customer => Default::default(),
             Role::Operator => Scope::ALL.into_iter().collect(),
         };
-        Principal { owner: format!("user:{}", self.id), scopes, customer: self.customer, livemode: false }
+        Principal { owner: format!("user:{}", self.id), scopes, customer: self.customer }
     }
 }
 

@@ -570,6 +570,34 @@ async fn an_account_opens_with_the_link_that_was_mailed() {
 }
 
 #[tokio::test]
+async fn who_buys_for_themselves_is_greeted_by_their_new_name_and_an_organisation_keeps_its_own() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let ada = browser.customer().await;
+        let works = json!({
+            "external_id": "works", "kind": "organisation", "name": "Pixel Works", "email": "works@example.com",
+        });
+        let made = shop.post("/v1/customers", &works).await.document();
+        let works = made["id"].as_str().expect("an id").to_owned();
+        let id = works.parse().expect("an id");
+        let bea = ("bea@example.com", "Bea");
+        app::accounts::ensure_user(&shop.app, bea.0, bea.1, PASSWORD, Some(id)).await.expect("a user");
+        let mut member = Browser::of(shop);
+        assert!(member.sign_in(bea.0, PASSWORD).await.leads_to("/"));
+        for (browser, customer, name) in
+            [(&mut browser, &ada, "Ada Lovelace"), (&mut member, &works, "Pixel Works")]
+        {
+            let renamed = browser.post("/settings", "/settings/name", &[("name", "Ada Lovelace")]).await;
+            assert!(renamed.leads_to("/settings"), "{renamed:?}");
+            let of = shop.get(&format!("/v1/customers/{customer}")).await.document();
+            assert_eq!(of["name"], name, "{}", shop.name);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_hold_is_lifted_by_the_link_that_was_mailed_for_it_within_the_hour() {
     in_each_shop(async |shop| {
         let mut browser = Browser::of(shop);

@@ -89,7 +89,7 @@ fn message(code: &str) -> Option<Flash> {
         "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),
         "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
         "verified" => (Tone::Good, "Your e-mail address is proven."),
-        "hold-lifted" => (Tone::Good, "Thank you. Nothing waits for your address any more: go on."),
+        "hold-lifted" => (Tone::Good, "Thank you. Your address is confirmed once more."),
         "link-unknown" => {
             (Tone::Bad, "This link is not valid any more. Ask for another: for a new account sign up again.")
         }

@@ -54,7 +54,7 @@ fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_k
     browser.until_at("New work is on hold");
     browser.goto(&visit.mailed_link("/verify?token="));
     browser.until_at("Nothing is on hold");
-    browser.see("go on.");
+    browser.see("Your address is confirmed");
     post(&mut merchant, "/v1/holds", &json!({"customer": customer, "credits": "1"}));
 
     visit.sign_in_as_operator();

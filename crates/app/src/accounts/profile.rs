@@ -1,11 +1,12 @@
 use kernel::CustomerId;
 use store::StoreError;
-use store::cold::{sessions as session_rows, users};
+use store::cold::{customers, sessions as session_rows, users};
 
 use super::links::{self, Purpose};
 use super::sessions::{NewSession, Session, begin};
 use super::sign_in::{count_try, refused};
 use super::{SignedIn, User, passwords, user};
+use crate::customers::CustomerKind;
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError};
 
@@ -19,12 +20,19 @@ pub struct PasswordChange {
     pub user_agent: String,
 }
 
+/// A person who buys for themselves is the customer, and is greeted by the new name from then on.
 pub async fn rename(app: &App, by: &Session, name: &str) -> Result<(), AppError> {
     let mut checks = Checks::default();
     checks.text("name", name, NAME_MAX_CHARS);
     checks.done()?;
     let txn = app.store().write().await?;
     users::set_name(&txn, by.user.id, name).await?;
+    if let Some(customer) = by.user.customer.map(CustomerId::uuid) {
+        let row = customers::by_id(&txn, customer).await?;
+        if row.is_some_and(|row| row.kind == CustomerKind::Individual.as_str()) {
+            customers::set_name(&txn, customer, name).await?;
+        }
+    }
     txn.commit().await.map_err(StoreError::from)?;
     Ok(())
 }

@@ -19,7 +19,7 @@ const PATH: &str = "verify?token=";
 pub enum Proven {
     /// Its user may sign in.
     Account,
-    /// A hold that waited for the proof is over.
+    /// No hold waits for the proof any more.
     HoldLifted,
 }
 

@@ -21,6 +21,8 @@ mod m0032_prints;
 mod m0034_payment_signals;
 mod m0035_risk_answers;
 mod m0036_room_for_updates;
+mod m0040_mailed_links;
+mod m0041_problem_answers;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -51,6 +53,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0034_payment_signals::Migration),
             Box::new(m0035_risk_answers::Migration),
             Box::new(m0036_room_for_updates::Migration),
+            Box::new(m0040_mailed_links::Migration),
+            Box::new(m0041_problem_answers::Migration),
         ]
     }
 }

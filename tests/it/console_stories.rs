@@ -71,6 +71,13 @@ async fn a_refund_of_the_console_reaches_gateway_journal_and_the_customers_page(
         let amounts: Vec<&str> = clawed.iter().filter_map(|row| row["amount"].as_str()).collect();
         assert!(amounts.contains(&"380") && amounts.contains(&"120"), "{}: {clawed:?}", shop.name);
 
+        let mails = mailed(shop, "ada@example.com", "$45.00 given back");
+        assert_eq!(mails.len(), 1, "{}: one for each refund", shop.name);
+        for part in ["took 500 of its credits back", "have 0 credits, and you owe 120", id] {
+            let text = mails[0].text.replace('\n', " ");
+            assert!(text.contains(part), "{part} in {text}");
+        }
+
         let audit = desk.get("/console/audit").await.html;
         assert_eq!(
             audit.matches("purchase.refund").count(),
@@ -165,6 +172,66 @@ async fn a_reset_link_opens_the_door_that_it_was_made_for_and_no_other() {
 
 fn borrowed<'a>(fields: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
     fields.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+/// What was mailed to somebody with this beginning of a subject.
+fn mailed(shop: &Shop, to: &str, subject: &str) -> Vec<mail::Letter> {
+    let sent = shop.sent.lock().expect("no panic holds it").clone();
+    let found =
+        sent.into_iter().filter(|mail| mail.recipient == to && mail.letter.subject.starts_with(subject));
+    found.map(|mail| mail.letter).collect()
+}
+
+#[tokio::test]
+async fn a_reported_problem_is_answered_once_by_mail_and_on_the_receipts_page() {
+    in_each_shop(async |shop| {
+        let mut desk = desk(shop).await;
+        let mut ada = Browser::of(shop);
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        let gift = json!({"customer": customer, "credits": "90", "kind": "promo"});
+        assert_eq!(shop.post("/v1/grants", &gift).await.status, 201);
+        let charge = shop.post("/v1/usage", &images(&customer, 1, "poster")).await.document();
+        let receipt = format!("/receipts/{}", charge["id"].as_str().expect("an id"));
+        let report = format!("{receipt}/problem");
+        let told = [("text", "It is <b>black</b>.")];
+        assert_eq!(ada.submit(&receipt, &report, &told).await.status, 303);
+        shop.settle().await;
+        let alarm = mailed(shop, OPERATOR.0, "Ada reports a problem").pop().expect("a mail to operators");
+        let page = format!("/console{}", between(&alarm.text, "/console", "\n").trim());
+        let form = format!("{page}/answer");
+
+        let shown = desk.get(&page).await.html;
+        assert!(shown.contains("It is &#60;b&#62;black&#60;/b&#62;.") && shown.contains(&form), "{shown}");
+        let refused = desk.send(&page, &form, &[("answer", " ")]).await;
+        assert!(refused.status == 400 && refused.html.contains("must say in 1 to 2,000"), "{}", refused.html);
+        let said = [("answer", "You are right.\r\nThe charge is <undone>.")];
+        let mut twin = Desk::of_operator(console(shop), OPERATOR).await;
+        let open = twin.get(&page).await.html;
+        let token = between(&open, "name=\"form_token\" value=\"", "\"").to_owned();
+        let late = [("form_token", token), ("answer", "It looks fine to me.".to_owned())];
+        let late = late.map(|(name, value)| (name.to_owned(), value));
+        let done = desk.send(&page, &form, &said).await;
+        assert_eq!((done.status, &done.location), (303, &page), "{}", shop.name);
+        // Another operator who had the page open is too late.
+        assert_eq!(twin.post(&form, &late).await.status, 303);
+        shop.settle().await;
+
+        let answers = mailed(shop, "ada@example.com", "Our answer about a charge of 5 credits");
+        assert_eq!(answers.len(), 1, "{}: once", shop.name);
+        for part in ["Hello Ada,", "The charge is <undone>.", "> It is <b>black</b>.", &receipt] {
+            assert!(answers[0].text.contains(part), "{part} in {}", answers[0].text);
+        }
+        let read = ada.get(&receipt).await.body;
+        assert!(read.contains("The charge is &#60;undone&#62;.") && read.contains("we answered"), "{read}");
+        assert!(!read.contains("fine to me") && read.contains(&report), "it can be reported again: {read}");
+        let audit = desk.get("/console/audit").await.html;
+        assert_eq!(audit.matches("problem.answer").count(), 1, "{}: {audit}", shop.name);
+        let nobody = format!("/console/problems/{}", kernel::new_uuid());
+        assert_eq!(desk.get(&nobody).await.status, 404);
+        assert_eq!(twin.post(&format!("{nobody}/answer"), &late).await.status, 404);
+    })
+    .await;
 }
 
 #[tokio::test]

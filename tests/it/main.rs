@@ -61,6 +61,7 @@ mod rules_who;
 mod schemathesis;
 mod sealed;
 mod smtp;
+mod starting;
 mod statements;
 mod stopping;
 mod stripe_python;

@@ -243,7 +243,7 @@ async fn no_form_works_without_its_token() {
     in_each_shop(async |shop| {
         let mut browser = Browser::of(shop);
         browser.sign_up("Ada", "ada@example.com").await;
-        let forms: [(&str, &[(&str, &str)]); 9] = [
+        let forms: [(&str, &[(&str, &str)]); 8] = [
             ("/sign-in", &[("email", "ada@example.com"), ("password", PASSWORD)]),
             ("/sign-up", &[("name", "B"), ("email", "b@example.com"), ("password", PASSWORD)]),
             ("/sign-out", &[]),
@@ -252,7 +252,6 @@ async fn no_form_works_without_its_token() {
             ("/settings/name", &[("name", "Eve")]),
             ("/settings/password", &[("current", PASSWORD), ("password", "another password")]),
             ("/settings/sessions/end-others", &[]),
-            ("/settings/verification", &[]),
         ];
         let mut stranger = Browser::of(shop);
         let foreign = stranger.get("/sign-in").await;
@@ -564,8 +563,71 @@ async fn an_account_opens_with_the_link_that_was_mailed() {
         assert!(browser.get("/sign-in").await.body.contains("Your account is open."));
         assert!(!browser.get("/sign-in").await.body.contains("Your account is open."), "shown once");
         assert!(browser.sign_in("ada@example.com", PASSWORD).await.leads_to("/"));
-        assert!(browser.get("/settings").await.body.contains("class=\"tag good\">proven"));
         assert!(browser.get(&path).await.leads_to("/"), "a link may be followed twice");
+        assert!(browser.get("/").await.body.contains("Your e-mail address is proven."));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_buys_for_themselves_is_greeted_by_their_new_name_and_an_organisation_keeps_its_own() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let ada = browser.customer().await;
+        let works = json!({
+            "external_id": "works", "kind": "organisation", "name": "Pixel Works", "email": "works@example.com",
+        });
+        let made = shop.post("/v1/customers", &works).await.document();
+        let works = made["id"].as_str().expect("an id").to_owned();
+        let id = works.parse().expect("an id");
+        let bea = ("bea@example.com", "Bea");
+        app::accounts::ensure_user(&shop.app, bea.0, bea.1, PASSWORD, Some(id)).await.expect("a user");
+        let mut member = Browser::of(shop);
+        assert!(member.sign_in(bea.0, PASSWORD).await.leads_to("/"));
+        for (browser, customer, name) in
+            [(&mut browser, &ada, "Ada Lovelace"), (&mut member, &works, "Pixel Works")]
+        {
+            let renamed = browser.post("/settings", "/settings/name", &[("name", "Ada Lovelace")]).await;
+            assert!(renamed.leads_to("/settings"), "{renamed:?}");
+            let of = shop.get(&format!("/v1/customers/{customer}")).await.document();
+            assert_eq!(of["name"], name, "{}", shop.name);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hold_is_lifted_by_the_link_that_was_mailed_for_it_within_the_hour() {
+    in_each_shop(async |shop| {
+        let mut browser = Browser::of(shop);
+        browser.sign_up("Ada", "ada@example.com").await;
+        let customer = browser.customer().await;
+        let welcome = browser.mailed_to("ada@example.com").await;
+        let hold = json!({"reason": "a look at the address", "step_up": "verify_mail"});
+        assert_eq!(shop.post(&format!("/v1/customers/{customer}/restrict"), &hold).await.status, 200);
+        assert!(browser.get(&welcome).await.leads_to("/"));
+        let held = browser.get("/on-hold").await.body;
+        assert!(held.contains("New work is on hold"), "{}: it was proven before: {held}", shop.name);
+
+        for is_in_time in [false, true] {
+            shop.clock.advance_seconds(3_600);
+            assert!(browser.post("/on-hold", "/on-hold/link", &[]).await.leads_to("/on-hold"));
+            shop.settle().await;
+            let sent = shop.sent.lock().expect("no panic holds it").clone();
+            let mail = sent.iter().rev().find(|mail| mail.letter.subject.starts_with("Go on at Scrip"));
+            let text = &mail.expect("a mail of its own").letter.text;
+            assert!(text.starts_with("Hello Ada,\n\nYou asked for the link") && !text.contains("Welcome"));
+            let link = format!("/verify?token={}", between(text, "/verify?token=", "\n"));
+            if !is_in_time {
+                shop.clock.advance_seconds(3_600);
+            }
+            let path = if is_in_time { "/on-hold" } else { "/sign-in" };
+            assert!(browser.get(&link).await.leads_to(path), "{}: {is_in_time}", shop.name);
+            let shown = browser.get("/on-hold").await.body;
+            assert_eq!(shown.contains("Nothing is on hold"), is_in_time, "{}: {shown}", shop.name);
+        }
+        assert!(browser.get("/").await.body.contains("Balance"));
     })
     .await;
 }

@@ -4,7 +4,7 @@ use app::accounts;
 use app::work;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
-use store::cold::{outbox, password_resets, quotes, requests, sessions, verifications};
+use store::cold::{mailed_links, outbox, quotes, requests, sessions};
 use tests::shop::{Answer, Shop, in_each_shop};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -16,7 +16,7 @@ async fn kept(shop: &Shop) -> [u64; 4] {
         requests::Entity::find().count(db).await.unwrap(),
         quotes::Entity::find().count(db).await.unwrap(),
         sessions::Entity::find().count(db).await.unwrap(),
-        verifications::Entity::find().count(db).await.unwrap(),
+        mailed_links::Entity::find().count(db).await.unwrap(),
     ]
 }
 
@@ -84,7 +84,8 @@ async fn who_forgot_a_password_is_forgotten_in_days() {
         let kept = async || {
             let db = shop.app.store().reader();
             let asked = outbox::Entity::find().filter(outbox::Column::Kind.eq("password_reset"));
-            let links = password_resets::Entity::find();
+            let links = mailed_links::Entity::find()
+                .filter(mailed_links::Column::Purpose.eq(mailed_links::CHOOSE_PASSWORD));
             [asked.count(db).await.unwrap(), links.count(db).await.unwrap()]
         };
         sign_up(shop, "ada").await;

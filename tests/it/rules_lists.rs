@@ -72,9 +72,13 @@ async fn every_list_is_read_page_by_page() {
         for i in 0..5 {
             app.customer(&format!("c{i}")).await;
         }
+        for name in ["backend", "jobs", "reports"] {
+            app.post("/v1/api-keys", &json!({"name": name, "scopes": ["read"]})).await.success(201);
+        }
         app.publish(OVERAGE).await;
         app.publish(catalog::DEMO).await;
         for (path, count) in [
+            ("/v1/api-keys", 4),
             ("/v1/customers", 6),
             ("/v1/rate-cards", 3),
             ("/v1/features", 6),

@@ -370,6 +370,9 @@ async fn a_revoked_key_is_refused_at_once_and_in_other_processes_within_a_second
             done.success(204);
         }
         app.call("GET", "/v1/packs").by(&secret).send().await.problem(401, "unauthenticated");
+        let listed = app.get("/v1/api-keys?limit=1").await.success(200);
+        assert_eq!(text(&listed, "/data/0/id"), id);
+        assert!(listed["data"][0]["revoked_at"].is_string() && !listed.to_string().contains(&secret));
         while elsewhere.call("GET", "/v1/packs").by(&secret).send().await.status != 401 {
             let took = revoked.elapsed();
             assert!(took.as_secs_f64() < 1.1, "{}: still taken after {took:?}", app.name);
@@ -418,6 +421,7 @@ impl Owned {
             self.reads().into_iter().map(|path| ("GET", path, Value::Null, "read")).collect();
         calls.extend([
             ("GET", "/v1/rate-cards/card_1".to_owned(), Value::Null, "read"),
+            ("GET", "/v1/api-keys".to_owned(), Value::Null, "read"),
             ("GET", "/v1/gateway-events".to_owned(), Value::Null, "read"),
             ("POST", "/v1/gateway-events/evt_none/replay".to_owned(), json!({}), "admin"),
             ("POST", "/v1/checkouts".to_owned(), order(customer), "usage"),

@@ -186,13 +186,28 @@ impl Server {
 
     /// For a server that was told to kill itself: waits until it has done so.
     pub fn wait_until_killed_by_itself(&mut self) {
+        let status = self.wait_until_ended();
+        assert_eq!(status.signal(), Some(9), "it ended with {status}:\n{}", self.output());
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_until_ended(&mut self) -> ExitStatus {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.ended() {
-                assert_eq!(status.signal(), Some(9), "it ended with {status}:\n{}", self.output());
-                return;
+                return status;
             }
-            assert!(begin.elapsed() < READY_WITHIN, "the server does not die:\n{}", self.output());
+            assert!(begin.elapsed() < READY_WITHIN, "the server does not end:\n{}", self.output());
+            std::thread::sleep(LOOK_AGAIN_AFTER);
+        }
+    }
+
+    /// Waits until it has said `text`.
+    pub fn wait_until_printed(&mut self, text: &str) {
+        let begin = Instant::now();
+        while !self.output().contains(text) {
+            let is_in_time = begin.elapsed() < READY_WITHIN;
+            assert!(self.ended().is_none() && is_in_time, "never said {text:?}:\n{}", self.output());
             std::thread::sleep(LOOK_AGAIN_AFTER);
         }
     }

@@ -9,7 +9,9 @@ use store::cold::api_keys;
 
 use crate::cold::{Route, once};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, CustomerRef, Done, Keyed, Principal, Scope, customers, secret};
+use crate::{
+    App, AppError, CustomerRef, Done, Keyed, Page, PageRequest, Principal, Scope, customers, secret,
+};
 
 const CREATE: Route = Route { name: "POST /v1/api-keys", status: 201 };
 /// Longer texts are no key of ours and are not even hashed.
@@ -101,21 +103,31 @@ pub async fn create(
     Ok(Done { value: CreatedApiKey { key: done.value, secret }, replayed: done.replayed })
 }
 
-/// A key in the list of all.
+/// A key in a list.
 #[derive(Clone, Debug)]
 pub struct ListedApiKey {
     pub key: ApiKey,
-    pub revoked: bool,
+    /// `None` while it works.
+    pub revoked_at: Option<Timestamp>,
 }
 
 /// Every key, oldest first.
 pub async fn list(app: &App, by: &Principal) -> Result<Vec<ListedApiKey>, AppError> {
     by.require(Scope::Admin)?;
-    let rows = api_keys::all(app.store().reader()).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ListedApiKey { revoked: row.revoked_at.is_some(), key: api_key(row) })
-        .collect())
+    Ok(api_keys::all(app.store().reader()).await?.into_iter().map(listed).collect())
+}
+
+/// Newest first, revoked ones too.
+pub async fn page(app: &App, by: &Principal, page: &PageRequest) -> Result<Page<ListedApiKey>, AppError> {
+    by.require(Scope::Read)?;
+    let limit = page.limit()?;
+    let before = page.after(|cursor| cursor.parse::<ApiKeyId>().ok())?;
+    let rows = api_keys::page(app.store().reader(), before.map(ApiKeyId::uuid), limit + 1).await?;
+    Ok(Page::cut(rows.into_iter().map(listed).collect(), limit, |listed| listed.key.id.to_string()))
+}
+
+fn listed(row: api_keys::Model) -> ListedApiKey {
+    ListedApiKey { revoked_at: row.revoked_at.map(Timestamp::from_micros_saturating), key: api_key(row) }
 }
 
 /// Takes effect in this process at once, in others within a second. Revoking twice is one revocation.
@@ -154,7 +166,7 @@ fn principal(row: &api_keys::Model) -> Principal {
     // A scope that this version does not know gives no right.
     let scopes = row.scopes.split_whitespace().filter_map(|name| Scope::from_str(name).ok()).collect();
     let customer = row.customer.map(CustomerId::from_uuid);
-    Principal::of_key(ApiKeyId::from_uuid(row.id), scopes, customer, row.livemode)
+    Principal::of_key(ApiKeyId::from_uuid(row.id), scopes, customer)
 }
 
 fn row(key: &ApiKey, secret: &str) -> api_keys::Model {

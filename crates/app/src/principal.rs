@@ -19,7 +19,6 @@ pub struct Principal {
     pub scopes: BTreeSet<Scope>,
     /// Set for `ck_` keys: they see this customer only.
     pub customer: Option<CustomerId>,
-    pub livemode: bool,
 }
 
 /// What a merchant's key may do. None includes another.
@@ -38,21 +37,11 @@ pub enum Scope {
 impl Principal {
     /// The installation itself: demo data, the command line. Every scope.
     pub fn system() -> Principal {
-        Principal {
-            owner: "system".to_owned(),
-            scopes: Scope::ALL.into_iter().collect(),
-            customer: None,
-            livemode: false,
-        }
+        Principal { owner: "system".to_owned(), scopes: Scope::ALL.into_iter().collect(), customer: None }
     }
 
-    pub(crate) fn of_key(
-        id: ApiKeyId,
-        scopes: BTreeSet<Scope>,
-        customer: Option<CustomerId>,
-        livemode: bool,
-    ) -> Principal {
-        Principal { owner: id.to_string(), scopes, customer, livemode }
+    pub(crate) fn of_key(id: ApiKeyId, scopes: BTreeSet<Scope>, customer: Option<CustomerId>) -> Principal {
+        Principal { owner: id.to_string(), scopes, customer }
     }
 
     /// For what only the merchant does.

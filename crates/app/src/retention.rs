@@ -26,8 +26,7 @@ pub(crate) async fn run(app: &App) -> Result<String, AppError> {
         (Passing::Requests, "first answers", days_ago(app.config().idempotency_days)),
         (Passing::Quotes, "quotes", days_ago(QUOTE_KEPT_DAYS)),
         (Passing::Sessions, "sessions", days_ago(0)),
-        (Passing::Verifications, "verification links", days_ago(0)),
-        (Passing::PasswordResets, "reset links", days_ago(0)),
+        (Passing::MailedLinks, "mailed links", days_ago(0)),
         (Passing::RiskPages, "pages of risk signals", days_ago(RISK_PAGES_KEPT_DAYS)),
         (Passing::Work(PASSWORD_RESET), "asked resets", days_ago(ASKED_RESET_KEPT_DAYS)),
     ] {

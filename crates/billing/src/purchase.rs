@@ -144,7 +144,7 @@ impl Purchase {
 
     /// The bank holds money back at this moment, or has taken it.
     pub fn is_disputed(&self) -> bool {
-        self.disputes.values().any(|(_, state)| matches!(state, DisputeState::Open | DisputeState::Lost))
+        self.disputes.values().copied().any(is_taken)
     }
 
     /// The bank has decided this dispute, named by the gateway's id, for us.
@@ -155,13 +155,20 @@ impl Purchase {
         self.disputes.iter().any(won)
     }
 
+    /// What the refunds among `causes` gave back, at most all that was paid.
+    pub fn refunded_minor(&self, causes: &[Cause]) -> i64 {
+        let given = |cause: &Cause| match cause {
+            Cause::Refund(id) => self.refunds.get(id).copied().filter(|fact| is_refunded(*fact)),
+            Cause::Dispute(_) => None,
+        };
+        let sum = causes.iter().filter_map(given).map(|fact| fact.0).fold(0i64, i64::saturating_add);
+        sum.clamp(0, self.terms.price.amount)
+    }
+
     /// Money that is no longer with us, at most all of it.
     pub fn returned_minor(&self) -> i64 {
-        let refunded = self.refunds.values().filter(|(_, state)| *state != RefundState::Failed);
-        let disputed = self
-            .disputes
-            .values()
-            .filter(|(_, state)| matches!(state, DisputeState::Open | DisputeState::Lost));
+        let refunded = self.refunds.values().copied().filter(|fact| is_refunded(*fact));
+        let disputed = self.disputes.values().copied().filter(|fact| is_taken(*fact));
         let sum = refunded.map(|r| r.0).chain(disputed.map(|d| d.0)).fold(0i64, i64::saturating_add);
         sum.clamp(0, self.terms.price.amount)
     }
@@ -218,27 +225,41 @@ fn learn_payment(next: &mut Purchase, told: &Payment) -> Result<(), BillingError
     Ok(())
 }
 
-/// Keeps what moved forward and answers what that was.
+/// Keeps what moved forward and answers what of it moved money.
 fn learn_returns(next: &mut Purchase, told: &Payment) -> Vec<Cause> {
     let mut causes = Vec::new();
     for refund in &told.refunds {
-        let fact = (refund.amount_minor, refund.state);
-        if moves(next.refunds.get(&refund.id), fact) {
+        let (known, fact) = (next.refunds.get(&refund.id).copied(), (refund.amount_minor, refund.state));
+        if moves(known, fact) {
             next.refunds.insert(refund.id.clone(), fact);
-            causes.push(Cause::Refund(refund.id.clone()));
+            if known.is_some_and(is_refunded) != is_refunded(fact) {
+                causes.push(Cause::Refund(refund.id.clone()));
+            }
         }
     }
     for dispute in &told.disputes {
-        let fact = (dispute.amount_minor, dispute.state);
-        if moves(next.disputes.get(&dispute.id), fact) {
+        let (known, fact) = (next.disputes.get(&dispute.id).copied(), (dispute.amount_minor, dispute.state));
+        if moves(known, fact) {
             next.disputes.insert(dispute.id.clone(), fact);
-            causes.push(Cause::Dispute(dispute.id.clone()));
+            if known.is_some_and(is_taken) != is_taken(fact) {
+                causes.push(Cause::Dispute(dispute.id.clone()));
+            }
         }
     }
     causes
 }
 
-fn moves<S: Ord + Copy>(known: Option<&(i64, S)>, told: (i64, S)) -> bool {
+/// A refund's money is on its way back until the gateway says that it failed.
+fn is_refunded((_, state): (i64, RefundState)) -> bool {
+    state != RefundState::Failed
+}
+
+/// The bank holds a dispute's money back, or has taken it.
+fn is_taken((_, state): (i64, DisputeState)) -> bool {
+    matches!(state, DisputeState::Open | DisputeState::Lost)
+}
+
+fn moves<S: Ord>(known: Option<(i64, S)>, told: (i64, S)) -> bool {
     known.is_none_or(|known| told.1 > known.1)
 }
 

@@ -10,7 +10,7 @@ const WITHOUT_DECIMALS: [&str; 16] = [
 ];
 const WITH_THREE: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
-/// `1,234.5`
+/// `1,234.5`, `−3`
 pub fn credits(credits: Credits) -> String {
     grouped(&credits.to_string())
 }
@@ -19,8 +19,7 @@ pub fn credits(credits: Credits) -> String {
 pub fn signed_credits(credits: Credits) -> String {
     match credits {
         c if c.is_positive() => format!("+{}", grouped(&c.to_string())),
-        c if c.is_negative() => grouped(&c.to_string()).replace('-', "\u{2212}"),
-        _ => "0".to_owned(),
+        c => grouped(&c.to_string()),
     }
 }
 
@@ -60,9 +59,9 @@ fn utc(at: Timestamp) -> DateTime<Utc> {
     at.to_utc()
 }
 
-/// Commas between thousands, in front of the point only.
+/// Commas between thousands, in front of the point only; the sign is a minus, not a hyphen.
 fn grouped(number: &str) -> String {
-    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
+    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("\u{2212}", rest));
     let (whole, part) = digits.split_once('.').map_or((digits, None), |(whole, part)| (whole, Some(part)));
     let mut text = sign.to_owned();
     for (i, digit) in whole.chars().enumerate() {
@@ -87,6 +86,7 @@ mod tests {
         for (text, shown) in [("0", "0"), ("999.5", "999.5"), ("1234567.000001", "1,234,567.000001")] {
             assert_eq!(credits(text.parse().unwrap()), shown);
         }
+        assert_eq!(credits(Credits::whole(-1234)), "\u{2212}1,234");
         assert_eq!(signed_credits(Credits::whole(-1234)), "\u{2212}1,234");
         assert_eq!(signed_credits(Credits::whole(5)), "+5");
         assert_eq!(signed_credits(Credits::ZERO), "0");

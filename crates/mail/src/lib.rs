@@ -4,6 +4,7 @@
 //! message, a [`Mail`] is a letter with its id, sender and recipient, a [`Transport`] sends it.
 
 mod error;
+mod fold;
 mod letter;
 mod messages;
 mod transport;
@@ -11,7 +12,7 @@ mod transport;
 pub use error::MailError;
 pub use letter::{Letter, Mail, Sender, check_recipient};
 pub use messages::{
-    Answered, Appeal, CaseAlert, Digest, Expiring, Fact, Held, KnownAddress, LowBalance, PasswordReset,
-    Problem, Receipt, ReceiptLine, Released, Welcome,
+    Answered, Appeal, CaseAlert, Digest, Expiring, Fact, Held, HoldLink, KnownAddress, LowBalance,
+    PasswordReset, Problem, ProblemAnswer, Receipt, ReceiptLine, Refunded, Released, Welcome,
 };
 pub use transport::Transport;

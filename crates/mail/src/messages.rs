@@ -5,6 +5,7 @@ use askama::Template;
 use kernel::text::{credits, instant, money};
 use kernel::{Credits, Money, Timestamp};
 
+use crate::fold::{folded, quoted};
 use crate::{Letter, MailError};
 
 /// The first mail: proves that the address is the reader's.
@@ -15,6 +16,17 @@ pub struct Welcome {
     pub name: String,
     pub verify_url: String,
     pub link_expires_at: Timestamp,
+}
+
+/// A link that lifts a hold.
+#[derive(Clone, Debug)]
+pub struct HoldLink {
+    pub sender: String,
+    pub name: String,
+    pub confirm_url: String,
+    pub link_expires_at: Timestamp,
+    /// Where a password is changed.
+    pub settings_url: String,
 }
 
 /// Proof of a purchase, sent once the credits are in the wallet.
@@ -38,6 +50,23 @@ pub struct Receipt {
 pub struct ReceiptLine {
     pub what: String,
     pub amount: Money,
+}
+
+/// Money was given back, and credits were taken back in return.
+#[derive(Clone, Debug)]
+pub struct Refunded {
+    pub sender: String,
+    pub name: String,
+    pub amount: Money,
+    pub bought_at: Timestamp,
+    /// What was taken back, spent or not.
+    pub credits: Credits,
+    pub available: Credits,
+    /// What was spent and is owed now.
+    pub debt: Credits,
+    /// The purchase's id.
+    pub reference: String,
+    pub activity_url: String,
 }
 
 /// Credits of one lot run out of time.
@@ -99,6 +128,19 @@ pub struct Problem {
     pub console_url: String,
 }
 
+/// What an operator says to a report about a receipt.
+#[derive(Clone, Debug)]
+pub struct ProblemAnswer {
+    pub sender: String,
+    pub name: String,
+    /// Of the receipt.
+    pub credits: Credits,
+    /// What the customer wrote.
+    pub text: String,
+    pub answer: String,
+    pub receipt_url: String,
+}
+
 /// New work is on hold; what to do about it.
 #[derive(Clone, Debug)]
 pub struct Held {
@@ -106,7 +148,7 @@ pub struct Held {
     pub name: String,
     /// In plain words, accusing nobody.
     pub why: String,
-    /// What lifts it.
+    /// What lifts it; may speak of "that page", which is `page_url`.
     pub step_up: String,
     /// When it ends by itself.
     pub until: Timestamp,
@@ -197,7 +239,7 @@ macro_rules! message {
             impl $message {
                 pub fn letter(&self) -> Result<Letter, MailError> {
                     let subject = self.subject();
-                    let text = Text { mail: self }.render()? + "\n";
+                    let text = folded(&Text { mail: self }.render()?);
                     let html = Html { mail: self, subject: &subject }.render()?;
                     Ok(Letter { subject, text, html })
                 }
@@ -207,12 +249,15 @@ macro_rules! message {
 }
 
 message!(Welcome, "mail/welcome.txt", "mail/welcome.html");
+message!(HoldLink, "mail/hold_link.txt", "mail/hold_link.html");
 message!(Receipt, "mail/receipt.txt", "mail/receipt.html");
+message!(Refunded, "mail/refunded.txt", "mail/refunded.html");
 message!(Expiring, "mail/expiring.txt", "mail/expiring.html");
 message!(LowBalance, "mail/low_balance.txt", "mail/low_balance.html");
 message!(PasswordReset, "mail/password_reset.txt", "mail/password_reset.html");
 message!(KnownAddress, "mail/known_address.txt", "mail/known_address.html");
 message!(Problem, "mail/problem.txt", "mail/problem.html");
+message!(ProblemAnswer, "mail/problem_answer.txt", "mail/problem_answer.html");
 message!(Held, "mail/held.txt", "mail/held.html");
 message!(Released, "mail/released.txt", "mail/released.html");
 message!(Answered, "mail/answered.txt", "mail/answered.html");
@@ -226,9 +271,21 @@ impl Welcome {
     }
 }
 
+impl HoldLink {
+    fn subject(&self) -> String {
+        format!("Go on at {}: confirm your address", self.sender)
+    }
+}
+
 impl Receipt {
     fn subject(&self) -> String {
         format!("Receipt: {} credits for {}", credits(self.credits), money(self.paid))
+    }
+}
+
+impl Refunded {
+    fn subject(&self) -> String {
+        format!("{} given back", money(self.amount))
     }
 }
 
@@ -269,6 +326,12 @@ impl Problem {
     }
 }
 
+impl ProblemAnswer {
+    fn subject(&self) -> String {
+        format!("Our answer about a charge of {} credits", credits(self.credits))
+    }
+}
+
 impl Held {
     fn subject(&self) -> String {
         format!("New work on your account at {} is on hold", self.sender)
@@ -289,8 +352,11 @@ impl Answered {
 
 impl CaseAlert {
     fn subject(&self) -> String {
-        let what = if self.verdict == "block" { "blocked" } else { "put on hold" };
-        format!("{} was {what}: {} credits at stake", self.customer, credits(self.at_risk))
+        format!("{} was {}: {} credits at stake", self.customer, self.what(), credits(self.at_risk))
+    }
+
+    fn what(&self) -> &'static str {
+        if self.verdict == "block" { "blocked" } else { "put on hold" }
     }
 }
 
@@ -311,199 +377,4 @@ impl Digest {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAYLOAD: &str = "<script>alert(\"x\")</script>";
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    /// Every message, with `name` wherever text comes from outside.
-    fn samples(name: &str) -> Vec<(&'static str, Letter)> {
-        let sender = || "Pixel Works".to_owned();
-        let name = || name.to_owned();
-        let welcome = Welcome {
-            sender: sender(),
-            name: name(),
-            verify_url: "https://credits.example.com/verify?token=3q2-7w".to_owned(),
-            link_expires_at: at("2026-03-02T12:00:00Z"),
-        };
-        let receipt = Receipt {
-            sender: sender(),
-            name: name(),
-            credits: Credits::whole(500),
-            paid: Money { amount: 4500, currency: kernel::Currency::USD },
-            bought_at: at("2026-03-01T12:00:00Z"),
-            expires_at: Some(at("2027-03-01T12:00:00Z")),
-            reference: "chk_01hx5zzkbkactav9wevgemmvrz".to_owned(),
-            lines: vec![ReceiptLine {
-                what: format!("500 credits {}", name()),
-                amount: Money { amount: 4500, currency: kernel::Currency::USD },
-            }],
-            available: Credits::from_micros(512_500_000),
-            receipt_url: "https://credits.example.com/activity".to_owned(),
-        };
-        let expiring = Expiring {
-            sender: sender(),
-            name: name(),
-            credits: Credits::from_micros(120_250_000),
-            kind: "purchase".to_owned(),
-            expires_at: at("2026-03-08T12:00:00Z"),
-            days_left: 7,
-            available: Credits::whole(300),
-            balance_url: "https://credits.example.com/".to_owned(),
-        };
-        let low = LowBalance {
-            sender: sender(),
-            name: name(),
-            available: Credits::whole(42),
-            last_purchase: Credits::whole(500),
-            buy_url: "https://credits.example.com/buy".to_owned(),
-        };
-        let fact = |label: &str, value: &str, needs_attention| Fact {
-            label: label.to_owned(),
-            value: value.to_owned(),
-            needs_attention,
-        };
-        let digest = Digest {
-            sender: sender(),
-            title: "Caught up after 3 hours".to_owned(),
-            from: at("2026-03-01T00:00:00Z"),
-            until: at("2026-03-02T00:00:00Z"),
-            facts: vec![
-                fact("Expiries posted", "1,204", false),
-                fact("Failed gateway events", "2", true),
-                fact(&name(), "0", false),
-            ],
-            console_url: "https://credits.example.com/console".to_owned(),
-        };
-        let reset = PasswordReset {
-            sender: sender(),
-            name: name(),
-            reset_url: "https://credits.example.com/reset?token=3q2-7w".to_owned(),
-            link_expires_at: at("2026-03-01T13:00:00Z"),
-        };
-        let known = KnownAddress {
-            sender: sender(),
-            name: name(),
-            sign_in_url: "https://credits.example.com/sign-in".to_owned(),
-            forgot_url: "https://credits.example.com/forgot".to_owned(),
-        };
-        let problem = Problem {
-            sender: sender(),
-            customer: name(),
-            reporter: "ada@example.com".to_owned(),
-            receipt: "rct_00t4150gq674qxpb8qnc09gvhpg00000000007h".to_owned(),
-            credits: Credits::whole(18),
-            text: format!("Both pictures are black. {}", name()),
-            console_url: "https://credits.example.com/console/problems".to_owned(),
-        };
-        let held = Held {
-            sender: sender(),
-            name: name(),
-            why: format!("Your credits were used much faster than usual. {}", name()),
-            step_up: "Confirm your mail address on that page.".to_owned(),
-            until: at("2026-03-02T12:00:00Z"),
-            page_url: "https://credits.example.com/on-hold".to_owned(),
-        };
-        let released = Released {
-            sender: sender(),
-            name: name(),
-            balance_url: "https://credits.example.com/".to_owned(),
-        };
-        let answered = Answered {
-            sender: sender(),
-            name: name(),
-            appeal: format!("It was my own batch. {}", name()),
-            text: format!("Thank you, we see it now. {}", name()),
-            page_url: "https://credits.example.com/on-hold".to_owned(),
-        };
-        let case = CaseAlert {
-            sender: sender(),
-            customer: name(),
-            verdict: "restrict".to_owned(),
-            reasons: vec![format!("About 40 requests follow one template. {}", name())],
-            at_risk: Credits::whole(1_200),
-            until: at("2026-03-02T12:00:00Z"),
-            console_url: "https://credits.example.com/console/risk/cas_1".to_owned(),
-        };
-        let appeal = Appeal {
-            sender: sender(),
-            customer: name(),
-            from: "ada@example.com".to_owned(),
-            text: format!("It was my own batch. {}", name()),
-            console_url: "https://credits.example.com/console/risk/cas_1".to_owned(),
-        };
-        vec![
-            ("held", held.letter().unwrap()),
-            ("released", released.letter().unwrap()),
-            ("answered", answered.letter().unwrap()),
-            ("case_alert", case.letter().unwrap()),
-            ("appeal", appeal.letter().unwrap()),
-            ("password_reset", reset.letter().unwrap()),
-            ("known_address", known.letter().unwrap()),
-            ("problem", problem.letter().unwrap()),
-            ("welcome", welcome.letter().unwrap()),
-            ("receipt", receipt.letter().unwrap()),
-            ("expiring", expiring.letter().unwrap()),
-            ("low_balance", low.letter().unwrap()),
-            ("digest", digest.letter().unwrap()),
-        ]
-    }
-
-    #[test]
-    fn every_message_says_the_same_in_text_and_html() {
-        for (name, letter) in samples("Ada") {
-            assert!(letter.text.contains("Ada") && letter.html.contains("Ada"), "{name}");
-            assert!(letter.text.contains("https://credits.example.com/"), "{name}");
-            assert!(letter.html.contains("href=\"https://credits.example.com/"), "{name}");
-            assert!(letter.html.starts_with("<!doctype html>"), "{name}");
-            assert!(!letter.subject.is_empty() && !letter.text.contains('<'), "{name}");
-            if let Some(folder) = std::env::var_os("SCRIP_TEST_MAIL_DIR") {
-                std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), &letter.html)
-                    .unwrap();
-                std::fs::write(std::path::Path::new(&folder).join(format!("{name}.txt")), &letter.text)
-                    .unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn a_script_in_a_name_is_shown_as_text() {
-        for (name, letter) in samples(PAYLOAD) {
-            assert!(!letter.html.contains("<script"), "{name}");
-            assert!(letter.html.contains("&#60;script&#62;"), "{name}");
-            assert!(letter.text.contains(PAYLOAD), "{name}: text is not HTML");
-        }
-    }
-
-    #[test]
-    fn no_mail_loads_anything() {
-        for (name, letter) in samples("Ada") {
-            for part in ["<img", "src=", "url(", "<link", "@import"] {
-                assert!(!letter.html.contains(part), "{name}: {part}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_last_day_is_named_as_such() {
-        let subject = |days_left| {
-            let mail = Expiring {
-                sender: String::new(),
-                name: String::new(),
-                credits: Credits::whole(5),
-                kind: String::new(),
-                expires_at: Timestamp::EPOCH,
-                days_left,
-                available: Credits::ZERO,
-                balance_url: String::new(),
-            };
-            mail.subject()
-        };
-        assert_eq!(subject(1), "5 credits expire within a day");
-        assert_eq!(subject(30), "5 credits expire in 30 days");
-    }
-}
+mod tests;

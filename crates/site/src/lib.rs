@@ -6,10 +6,10 @@
 mod assets;
 mod chart;
 mod cookies;
+mod door;
 mod failure;
 mod form;
 mod frame;
-mod resets;
 mod shell;
 mod spark;
 mod visitor;
@@ -21,11 +21,11 @@ use app::accounts::Role;
 
 pub use assets::{routes as asset_routes, style_path};
 pub use chart::{Bar, Bars, Meter, MeterPart, SERIES_MAX, Stack};
+pub use door::{Door, Forgot, ForgotPage, NewPassword, Next, ResetLink, ResetPage, SignInFields, SignInPage};
 pub use failure::Failure;
 pub use form::{Form, Nothing};
 pub use frame::{browsers_see_pages, frame};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
-pub use resets::{Forgot, ForgotPage, NewPassword, ResetLink, ResetPage, Resets};
 pub use shell::{Banner, Flash, NavItem, Shell, Tone, render};
 pub use spark::{Spark, SparkBar};
 pub use visitor::{Member, Visitor, local_path};

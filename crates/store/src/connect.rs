@@ -1,8 +1,10 @@
 use std::fmt;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{Connection, SqliteConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
@@ -55,7 +57,9 @@ pub(crate) const READ_CONNECTIONS: u32 = 8;
 const POSTGRES_WRITE_CONNECTIONS: u32 = 8;
 /// How long SQLite waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a connection is waited for, a database that is not there yet included.
+pub const CONNECT_SECONDS: u64 = 20;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(CONNECT_SECONDS);
 /// After a shorter pause a connection is used unasked; one that broke off meanwhile is an error.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// Pages between checkpoints; SQLite's default of 1,000 costs 40 % of the write rate.
@@ -70,7 +74,7 @@ impl Store {
         let dialect = match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("sqlite") => Dialect::Sqlite,
             Some("postgres" | "postgresql") => Dialect::Postgres,
-            _ => return Err(StoreError::UnknownUrl { url: redacted(url) }),
+            _ => return Err(StoreError::UnknownUrl { url: place(url) }),
         };
         let writes = match dialect {
             Dialect::Sqlite => 1,
@@ -199,11 +203,35 @@ fn has_no_transaction(connection: &mut SqliteConnection) -> BoxFuture<'_, Result
     })
 }
 
-/// The URL without its password, for errors and logs.
-fn redacted(url: &str) -> String {
-    let scheme = url.find("://").map_or("", |end| &url[..end + 3]);
-    match url.rfind('@') {
-        Some(at) => format!("{scheme}…{}", &url[at..]),
-        None => url.to_owned(),
+/// Where a database is, for errors and logs: no user, no password, no parameters.
+pub fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    match (scheme, PgConnectOptions::from_str(url)) {
+        ("sqlite", _) => format!("sqlite://{}", rest.split('?').next().unwrap_or_default()),
+        ("postgres" | "postgresql", Ok(server)) => {
+            let database = server.get_database().unwrap_or_default();
+            format!("postgres://{}:{}/{database}", server.get_host(), server.get_port())
+        }
+        _ => format!("{scheme}://…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn nothing_secret_of_a_url_is_shown() {
+        for (url, shown) in [
+            ("postgres://scrip:s3cr%40t@db.example:5433/scrip", "postgres://db.example:5433/scrip"),
+            ("postgresql://db.example/scrip?password=s3@cret", "postgres://db.example:5432/scrip"),
+            ("postgres://u:p@db/scrip?options=-c%20a%3D%40b", "postgres://db:5432/scrip"),
+            ("postgres://u:p?q@db:port/x", "postgres://…"),
+            ("sqlite://./scrip.db?mode=ro", "sqlite://./scrip.db"),
+            ("mysql://u:p@db/scrip", "mysql://…"),
+            ("u:p@db", "://…"),
+        ] {
+            assert_eq!(place(url), shown, "{url}");
+        }
     }
 }

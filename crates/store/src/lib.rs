@@ -31,7 +31,7 @@ pub mod wallets;
 
 pub use append::{Batch, ROWS_PER_SNAPSHOT};
 pub use cold::queue::Queue;
-pub use connect::{Dialect, Store};
+pub use connect::{CONNECT_SECONDS, Dialect, Store, place};
 pub use error::StoreError;
 pub use known::{Ahead, Known};
 pub use lane_tx::{Claimed, LaneConnection, LaneTx, Reads, UsedKey};

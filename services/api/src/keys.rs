@@ -14,9 +14,10 @@ use utoipa_axum::routes;
 
 use crate::Api;
 use crate::amount::Instant;
-use crate::answer::{Answer, created};
+use crate::answer::{Answer, created, ok};
 use crate::body::{Changing, Input, OptionalKey};
 use crate::caller::Caller;
+use crate::list::{List, Paging};
 use crate::path::Id;
 use crate::query::{NoQuery, Strict};
 use crate::text::{self, CustomerRef, DisplayName, named, one_of};
@@ -25,7 +26,7 @@ use crate::text::{self, CustomerRef, DisplayName, named, one_of};
 const SCOPES_MAX: usize = Scope::ALL.len();
 
 pub fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(create)).routes(routes!(revoke))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
 }
 
 /// An API key to be.
@@ -60,6 +61,33 @@ pub struct ApiKey {
     created_at: Timestamp,
     /// The key itself. Shown once: it is stored hashed, so a replay has null.
     secret: Option<String>,
+}
+
+/// An API key in a list: never with its secret.
+#[derive(Serialize, ToSchema)]
+pub struct ListedApiKey {
+    #[schema(value_type = text::ApiKeyId)]
+    id: kernel::ApiKeyId,
+    name: String,
+    scopes: Vec<String>,
+    /// Whose key it is; null for a merchant's.
+    #[schema(value_type = Option<text::CustomerId>)]
+    customer: Option<kernel::CustomerId>,
+    livemode: bool,
+    #[schema(value_type = Instant)]
+    created_at: Timestamp,
+    /// Null while it works.
+    #[schema(value_type = Option<Instant>)]
+    revoked_at: Option<Timestamp>,
+}
+
+/// List API keys
+///
+/// Newest first, revoked ones too.
+#[utoipa::path(get, path = "/v1/api-keys", tag = "API keys", operation_id = "list_api_keys",
+    params(Paging), responses((status = 200, description = "A page of keys.", body = List<ListedApiKey>)))]
+async fn list(caller: Caller, State(api): State<Api>, Strict(paging): Strict<Paging>) -> Answer {
+    ok(List::<ListedApiKey>::of(keys::page(&api.app, &caller.0, &paging.request()).await?))
 }
 
 /// Create an API key
@@ -133,6 +161,21 @@ impl From<keys::CreatedApiKey> for ApiKey {
             livemode: key.livemode,
             created_at: key.created_at,
             secret: created.secret,
+        }
+    }
+}
+
+impl From<keys::ListedApiKey> for ListedApiKey {
+    fn from(listed: keys::ListedApiKey) -> ListedApiKey {
+        let key = listed.key;
+        ListedApiKey {
+            id: key.id,
+            name: key.name,
+            scopes: key.scopes,
+            customer: key.customer,
+            livemode: key.livemode,
+            created_at: key.created_at,
+            revoked_at: listed.revoked_at,
         }
     }
 }

@@ -206,6 +206,7 @@ fn the_document_is_openapi_3_1_and_names_every_route() {
     let named: BTreeSet<String> = operations(&document).into_iter().map(|(name, _)| name).collect();
     let expected = [
         "DELETE /v1/api-keys/{id}",
+        "GET /v1/api-keys",
         "GET /v1/checkouts/{id}",
         "GET /v1/customers",
         "GET /v1/customers/{id}",

@@ -6,19 +6,18 @@ mod audit;
 mod charts;
 mod customer;
 mod customers;
+mod door;
 mod list;
 mod mails;
 mod overview;
 mod problems;
 mod purchases;
 mod queues;
-mod resets;
 mod review;
 mod risk;
 mod risk_form;
 mod risk_settings;
 mod risk_versions;
-mod sign_in;
 mod tiles;
 mod unpaid;
 
@@ -55,12 +54,13 @@ fn pages(site: Site) -> Router {
     let pages = Router::new()
         .route("/console", get(overview::show))
         .route("/console/verification", post(overview::verify))
-        .route(SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
-        .route("/console/sign-out", post(sign_in::sign_out))
-        .route(resets::FORGOT, get(resets::forgot_form).post(resets::forgot))
-        .route(resets::RESET, get(resets::reset_form).post(resets::reset))
+        .route(SIGN_IN, get(door::sign_in_form).post(door::sign_in))
+        .route("/console/sign-out", post(door::sign_out))
+        .route(door::FORGOT, get(door::forgot_form).post(door::forgot))
+        .route(door::RESET, get(door::reset_form).post(door::reset))
         .route("/console/problems", get(problems::list))
-        .route("/console/problems/{id}/closure", post(problems::close))
+        .route("/console/problems/{id}", get(problems::one))
+        .route("/console/problems/{id}/answer", post(problems::answer))
         .route(review::PATH, get(review::list))
         .route("/console/review/{id}", get(review::show))
         .route("/console/review/{id}/decision", post(review::decide))
@@ -156,7 +156,6 @@ fn flash(code: &str) -> Option<Flash> {
         "awake" => (Tone::Good, "The rule counts for this customer again."),
         "risk-saved" => (Tone::Good, "The new version is in force; every process follows within seconds."),
         "model-used" => (Tone::Good, "This model speaks now; the one before has retired."),
-        "closed" => (Tone::Good, "The problem is closed."),
         "reset-sent" => (
             Tone::Good,
             "If there is an operator with this address, a link to a new password is on its way. It works for \

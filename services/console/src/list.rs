@@ -19,10 +19,6 @@ pub struct ListQuery {
     pub q: Option<String>,
 }
 
-/// Of a form that says everything by being sent.
-#[derive(Deserialize)]
-pub struct Nothing {}
-
 /// A link that narrows a list.
 pub struct Filter {
     pub label: &'static str,

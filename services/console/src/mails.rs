@@ -2,9 +2,9 @@ use app::mails::{self, MailState, SentMail};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use site::{Failure, Form, Member, Shell, instant, render};
+use site::{Failure, Form, Member, Nothing, Shell, instant, render};
 
-use crate::list::{Filter, ListQuery, Nothing};
+use crate::list::{Filter, ListQuery};
 use crate::queues::said;
 use crate::{Console, by, shell};
 

@@ -3,9 +3,8 @@ use app::verification::{self, Verification};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use site::{Failure, Form, Member, Shell, instant, render};
+use site::{Failure, Form, Member, Nothing, Shell, instant, render};
 
-use crate::list::Nothing;
 use crate::tiles::{self, Tile, whole};
 use crate::{Console, by, shell};
 

@@ -1,12 +1,15 @@
-//! What customers reported about their receipts.
+//! What customers reported about their receipts: the list, and one with its answer.
 
-use app::problems::{self, Problem, STATES};
+use app::problems::{self, Problem, STATES, TEXT_MAX_CHARS};
+use app::{AppError, FieldError};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use serde::Deserialize;
 use site::{Failure, Form, Member, Shell, instant, render};
+use uuid::Uuid;
 
-use crate::list::{Filter, ListQuery, Nothing};
+use crate::list::{Filter, ListQuery};
 use crate::{Console, by, shell};
 
 const PATH: &str = "/console/problems";
@@ -22,14 +25,36 @@ pub struct ProblemsPage {
 
 pub struct Row {
     pub at: String,
+    pub path: String,
+    pub customer: String,
+    pub reporter: String,
+    pub text: String,
+    pub state: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/problem.html")]
+pub struct ProblemPage {
+    pub shell: Shell,
     pub customer: String,
     pub customer_path: String,
-    pub reporter: String,
+    /// Finds the receipt on the customer's page.
+    pub receipt_path: String,
     pub receipt: String,
     pub text: String,
-    /// Who closed it, and when; `None` while it is open.
-    pub closed: Option<String>,
-    pub close_path: String,
+    pub told: String,
+    /// By whom and when, with the answer; `None` while it is open.
+    pub answered: Option<(String, String)>,
+    pub answer_path: String,
+    pub answer_max: usize,
+    /// What was not taken, and why.
+    pub answer: String,
+    pub errors: Vec<FieldError>,
+}
+
+#[derive(Deserialize)]
+pub struct Answering {
+    answer: String,
 }
 
 pub async fn list(
@@ -48,29 +73,70 @@ pub async fn list(
     Ok(member.visitor.page(render(&page)?))
 }
 
-pub async fn close(
+pub async fn one(
     State(console): State<Console>,
     member: Member,
     Path(id): Path<String>,
-    Form { .. }: Form<Nothing>,
 ) -> Result<Response, Failure> {
-    let id: uuid::Uuid = id.parse().map_err(|_| Failure::NotFound)?;
-    problems::close(console.site.app(), &member.session, id).await?;
-    Ok(member.visitor.redirect(PATH, Some("closed")))
+    let problem = problems::get(console.site.app(), &by(&member), known(&id)?).await?;
+    Ok(member.visitor.page(render(&view(shell("", PATH, &member), &problem))?))
+}
+
+pub async fn answer(
+    State(console): State<Console>,
+    member: Member,
+    Path(id): Path<String>,
+    form: Form<Answering>,
+) -> Result<Response, Failure> {
+    let (id, answer) = (known(&id)?, form.fields.answer);
+    let errors = match problems::answer(console.site.app(), &member.session, id, &answer).await {
+        Ok(()) => return Ok(member.visitor.redirect(&path(id), Some("answered"))),
+        Err(AppError::Invalid { errors }) => errors,
+        Err(error) => return Err(error.into()),
+    };
+    let problem = problems::get(console.site.app(), &by(&member), id).await?;
+    let page = ProblemPage { answer, errors, ..view(shell("", PATH, &member), &problem) };
+    Ok(member.visitor.refused_page(render(&page)?))
+}
+
+fn known(id: &str) -> Result<Uuid, Failure> {
+    id.parse().map_err(|_| Failure::NotFound)
+}
+
+fn path(id: Uuid) -> String {
+    format!("{PATH}/{id}")
 }
 
 pub fn row(problem: &Problem) -> Row {
-    let closed = problem.closed_at.map(|at| {
-        format!("closed {} by {}", instant(at), problem.closed_by.as_deref().unwrap_or("somebody"))
-    });
     Row {
         at: instant(problem.created_at),
+        path: path(problem.id),
         customer: problem.customer_name.clone(),
-        customer_path: format!("/console/customers/{}", problem.customer),
         reporter: problem.reporter.clone(),
+        text: problem.text.clone(),
+        state: answered(problem).unwrap_or_else(|| "open".to_owned()),
+    }
+}
+
+pub fn view(shell: Shell, problem: &Problem) -> ProblemPage {
+    let customer_path = format!("/console/customers/{}", problem.customer);
+    ProblemPage {
+        shell: Shell { title: format!("Problem of {}", problem.customer_name), ..shell },
+        customer: problem.customer_name.clone(),
+        receipt_path: format!("{customer_path}?q={}#statement", problem.receipt),
+        customer_path,
         receipt: problem.receipt.clone(),
         text: problem.text.clone(),
-        closed,
-        close_path: format!("{PATH}/{}/closure", problem.id),
+        told: format!("{}, {}", problem.reporter, instant(problem.created_at)),
+        answered: answered(problem).map(|by| (by, problem.answer.clone().unwrap_or_default())),
+        answer_path: format!("{}/answer", path(problem.id)),
+        answer_max: TEXT_MAX_CHARS,
+        answer: String::new(),
+        errors: Vec::new(),
     }
+}
+
+fn answered(problem: &Problem) -> Option<String> {
+    let by = problem.closed_by.as_deref().unwrap_or("somebody");
+    problem.closed_at.map(|at| format!("answered {} by {by}", instant(at)))
 }

@@ -5,9 +5,9 @@ use app::queues::{self, Event, Progress, Schedule, Work};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use site::{Failure, Form, Member, Shell, instant, render};
+use site::{Failure, Form, Member, Nothing, Shell, instant, render};
 
-use crate::list::{Filter, ListQuery, Nothing};
+use crate::list::{Filter, ListQuery};
 use crate::{Console, by, shell};
 
 const EVENTS: &str = "/console/webhooks";

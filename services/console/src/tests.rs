@@ -31,8 +31,7 @@ use crate::acts::{AdjustFields, ConfirmPage, GrantFields, ReasonFields};
 use crate::list::ListQuery;
 use crate::risk::Standing;
 use crate::{
-    audit, customer, customers, mails, overview, problems, queues, resets, review, risk_settings, sign_in,
-    unpaid,
+    audit, customer, customers, door, mails, overview, problems, queues, review, risk_settings, unpaid,
 };
 
 const SCRIPT: &str = "<script>alert(\"x\")</script>";
@@ -447,9 +446,21 @@ fn lists_show_what_they_list() {
         created_at: at(),
         closed_at: None,
         closed_by: None,
+        answer: None,
     };
-    let closed =
-        Problem { is_open: false, closed_at: Some(at()), closed_by: Some(text()), ..problem.clone() };
+    let closed = Problem {
+        is_open: false,
+        closed_at: Some(at()),
+        closed_by: Some(text()),
+        answer: Some(text()),
+        ..problem.clone()
+    };
+    for (problem, is_open) in [(&problem, true), (&closed, false)] {
+        let errors = vec![FieldError::new("answer", text())];
+        let page = problems::ProblemPage { answer: text(), errors, ..problems::view(shell(), problem) };
+        let html = check("problem", &page);
+        assert_eq!(html.contains("name=\"answer\""), is_open, "{html}");
+    }
     let rows = vec![problems::row(&problem), problems::row(&closed)];
     check("problems", &problems::ProblemsPage { shell: shell(), filters: Vec::new(), rows, next: None });
     let rows = vec![audit::row(&audit_row())];
@@ -542,11 +553,11 @@ fn small_forms_have_their_tokens() {
         fields: ReasonFields { act: String::new(), reason: text() },
     };
     check("confirm", &confirm);
-    let page = sign_in::SignInPage { shell: shell(), email: text(), next: text() };
+    let page = door::DOOR.sign_in_page(shell(), text(), text());
     check("sign-in", &page);
-    check("forgot", &resets::PAGES.forgot_page(shell()));
+    check("forgot", &door::DOOR.forgot_page(shell()));
     let errors = vec![FieldError::new("password", text())];
-    check("reset", &resets::PAGES.reset_page(shell(), text(), errors));
+    check("reset", &door::DOOR.reset_page(shell(), text(), errors));
 }
 
 #[test]

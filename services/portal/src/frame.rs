@@ -68,7 +68,6 @@ pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) ->
 fn message(code: &str) -> Option<Flash> {
     let (tone, text) = match code {
         "opened" => (Tone::Good, "Your account is open. Sign in with the password that you chose."),
-        "link-sent" => (Tone::Good, "A link is on its way to your address. It works for seven days."),
         "signed-out" => (Tone::Good, "You are signed out."),
         "renamed" => (Tone::Good, "Your name is saved."),
         "password-changed" => (Tone::Good, "Your password is changed. Every other session has ended."),
@@ -82,14 +81,18 @@ fn message(code: &str) -> Option<Flash> {
         "reset-done" => (Tone::Good, "Your password is changed. Sign in with it."),
         "reset-unknown" => (Tone::Bad, "This link is not valid any more. Ask for another."),
         "signed-out-everywhere" => (Tone::Good, "You are signed out on every browser."),
-        "hold-link-sent" => {
-            (Tone::Good, "A link is on its way to your address. Open it, and you can go on at once.")
-        }
+        "hold-link-sent" => (
+            Tone::Good,
+            "A link is on its way to your address. Open it within the hour, and you can go on at once.",
+        ),
         "appealed" => (Tone::Good, "Thank you. What you wrote reached us; somebody looks at it."),
         "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),
         "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
         "verified" => (Tone::Good, "Your e-mail address is proven."),
-        "link-unknown" => (Tone::Bad, "This link is not valid any more. Sign up again, and we send another."),
+        "hold-lifted" => (Tone::Good, "Thank you. Your address is confirmed once more."),
+        "link-unknown" => {
+            (Tone::Bad, "This link is not valid any more. Ask for another: for a new account sign up again.")
+        }
         _ => return None,
     };
     Some(Flash::new(tone, text))

@@ -6,12 +6,12 @@ mod balance;
 mod buy;
 mod calculator;
 mod developers;
+mod door;
 mod frame;
 mod on_hold;
 mod packs;
 mod prices;
 mod receipt;
-mod resets;
 mod returns;
 mod rows;
 mod settings;
@@ -62,11 +62,11 @@ pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Ro
     let pages = Router::new()
         .route("/", get(balance::start))
         .route("/sign-up", get(sign::up_form).post(sign::up))
-        .route(SIGN_IN, get(sign::in_form).post(sign::sign_in))
-        .route("/sign-out", post(sign::out))
+        .route(SIGN_IN, get(door::sign_in_form).post(door::sign_in))
+        .route("/sign-out", post(door::sign_out))
         .route("/verify", get(sign::verify))
-        .route("/forgot", get(resets::forgot_form).post(resets::forgot))
-        .route("/reset", get(resets::reset_form).post(resets::reset))
+        .route("/forgot", get(door::forgot_form).post(door::forgot))
+        .route("/reset", get(door::reset_form).post(door::reset))
         .route("/activity", get(activity::page))
         .route("/activity.csv", get(activity::csv))
         .route("/receipts/{id}", get(receipt::page))
@@ -81,7 +81,6 @@ pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Ro
         .route("/settings", get(settings::page))
         .route("/settings/name", post(settings::rename))
         .route("/settings/password", post(settings::change_password))
-        .route("/settings/verification", post(settings::send_verification))
         .route("/settings/sessions/end-others", post(settings::end_others))
         .route("/settings/sessions/end-all", post(settings::end_all))
         .route("/settings/sessions/{id}/end", post(settings::end))

@@ -27,6 +27,8 @@ pub struct Report {
 pub struct ProblemForm {
     /// The last report, in a sentence.
     pub told: Option<String>,
+    /// What an operator wrote back.
+    pub answer: Option<String>,
     pub is_open: bool,
     pub text: String,
     pub errors: Vec<FieldError>,
@@ -128,9 +130,10 @@ pub fn problem_form(problem: &Problem) -> ProblemForm {
             "You reported a problem with it {}. Somebody will look at it.",
             instant(problem.created_at)
         ),
-        Some(at) => format!("You reported a problem with it; it was looked at {}.", instant(at)),
+        Some(at) => format!("You reported a problem with it; we answered {}.", instant(at)),
     };
-    ProblemForm { told: Some(told), is_open: problem.is_open, ..ProblemForm::default() }
+    let (answer, is_open) = (problem.answer.clone(), problem.is_open);
+    ProblemForm { told: Some(told), answer, is_open, ..ProblemForm::default() }
 }
 
 pub fn view(shell: Shell, receipt: &Receipt, hold: Option<&(Hold, Vec<Row>)>, names: &Names) -> ReceiptPage {

@@ -25,8 +25,8 @@ use site::{Flash, NavItem, Shell, Tone};
 
 use crate::words::Names;
 use crate::{
-    activity, balance, buy, calculator, developers, on_hold, packs, prices, receipt, resets, returns,
-    settings, sign,
+    activity, balance, buy, calculator, developers, door, on_hold, packs, prices, receipt, returns, settings,
+    sign,
 };
 
 /// In every text that somebody can write.
@@ -254,9 +254,9 @@ fn a_checkout(state: CheckoutState) -> Checkout {
 #[test]
 fn pages_for_strangers() {
     check(&balance::LandingPage { shell: shell("Credits") }, "Credits");
-    check(&sign::SignInPage { shell: shell("Sign in"), email: hostile(), next: hostile() }, "Sign in");
-    check(&resets::PAGES.forgot_page(shell("Forgotten password")), "Forgotten password");
-    check(&resets::PAGES.reset_page(shell("New password"), hostile(), errors("password")), "New password");
+    check(&door::DOOR.sign_in_page(shell("Sign in"), hostile(), hostile()), "Sign in");
+    check(&door::DOOR.forgot_page(shell("Forgotten password")), "Forgotten password");
+    check(&door::DOOR.reset_page(shell("New password"), hostile(), errors("password")), "New password");
     let page = sign::sign_up_page(shell("Sign up"));
     check(
         &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
@@ -332,7 +332,9 @@ fn a_receipt_with_everything() {
         Some(&(hold(), EntryKind::ALL.iter().map(|kind| row(*kind)).collect())),
         &Names::of(None),
     );
-    let problem = receipt::ProblemForm { text: hostile(), errors: errors("text"), ..Default::default() };
+    let answer = Some(hostile());
+    let problem =
+        receipt::ProblemForm { text: hostile(), answer, errors: errors("text"), ..Default::default() };
     check(&receipt::ReceiptPage { problem, ..page }, "Receipt");
     let undone = Receipt { kind: EntryKind::Reverse, priced: None, ..a_receipt() };
     check(&receipt::view(shell("Receipt"), &undone, None, &Names::of(None)), "Receipt");

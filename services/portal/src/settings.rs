@@ -18,9 +18,6 @@ pub struct SettingsPage {
     pub shell: Shell,
     pub name: String,
     pub email: String,
-    pub verified: &'static str,
-    pub verified_tone: &'static str,
-    pub is_verified: bool,
     pub customer: String,
     pub password_min: usize,
     pub errors: Vec<FieldError>,
@@ -76,11 +73,6 @@ pub async fn change_password(State(site): State<Site>, member: Member, form: For
     }
 }
 
-pub async fn send_verification(State(site): State<Site>, member: Member, _form: Form<Nothing>) -> Answer {
-    accounts::send_verification(site.app(), &member.session).await?;
-    Ok(member.visitor.redirect("/settings", Some("link-sent")))
-}
-
 pub async fn end(
     State(site): State<Site>,
     member: Member,
@@ -114,14 +106,10 @@ async fn load(site: &Site, member: &Member, errors: Vec<FieldError>) -> Result<S
 }
 
 pub fn view(shell: Shell, user: &User, sessions: Vec<SessionView>) -> SettingsPage {
-    let is_verified = user.verified_at.is_some();
     SettingsPage {
         shell,
         name: user.name.clone(),
         email: user.email.clone(),
-        is_verified,
-        verified: if is_verified { "proven" } else { "not proven yet" },
-        verified_tone: if is_verified { "good" } else { "note" },
         customer: user.customer.map(|id| id.to_string()).unwrap_or_default(),
         password_min: PASSWORD_MIN_CHARS,
         errors: Vec::new(),

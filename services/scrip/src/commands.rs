@@ -2,17 +2,21 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use app::payments::PaymentGateway;
 use app::{App, AppConfig, Principal, keys::NewApiKey};
 use engine::{Engine, Faults};
 use kernel::{Clock, Credits};
-use store::Store;
+use store::{CONNECT_SECONDS, Store};
 
 use crate::cli::{Keys, Replay};
 use crate::demo;
 use crate::replay::{ReplayOptions, replay as run_replay};
 use crate::settings::{API_KEY_VARIABLE, Settings};
+
+/// A database on its feet is connected to in less.
+const SILENCE: Duration = Duration::from_millis(300);
 
 /// A line on stdout. Whoever closed it (`scrip verify | head`) does not want the rest.
 macro_rules! out {
@@ -40,7 +44,21 @@ pub async fn open_store(settings: &Settings) -> Result<Store, String> {
         make_private(&settings.data_dir)
             .map_err(|e| format!("data_dir {}: {e}", settings.data_dir.display()))?;
     }
-    Store::connect(&settings.database_url()).await.map_err(|e| format!("database: {}", chain(&e)))
+    let url = settings.database_url();
+    let place = store::place(&url);
+    patient(&place, Store::connect(&url)).await.map_err(|e| format!("database {place}: {}", chain(&e)))
+}
+
+/// A database that is not there is waited for, and nobody should have to guess that.
+async fn patient<T>(place: &str, connecting: impl Future<Output = T>) -> T {
+    tokio::pin!(connecting);
+    tokio::select! {
+        connected = &mut connecting => connected,
+        () = tokio::time::sleep(SILENCE) => {
+            eprintln!("scrip: waiting up to {CONNECT_SECONDS} s for the database {place}");
+            connecting.await
+        }
+    }
 }
 
 /// Names, addresses and balances lie there: a new folder is for its owner only.
@@ -163,7 +181,7 @@ pub async fn keys(settings: &Settings, keys: Keys) -> Result<ExitCode, String> {
     match keys {
         Keys::List => {
             for key in app::keys::list(&app, &Principal::system()).await.map_err(|e| chain(&e))? {
-                let state = if key.revoked { "revoked" } else { "valid" };
+                let state = if key.revoked_at.is_some() { "revoked" } else { "valid" };
                 out!(
                     "{}  {state:<7}  {}  {}  {}",
                     key.key.id,

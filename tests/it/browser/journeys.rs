@@ -14,7 +14,7 @@ const MAX_CLICKS_TO_THE_FORMULA: usize = 2;
 
 /// What somebody uses a page with.
 #[derive(Clone, Copy)]
-enum Hand {
+pub enum Hand {
     Pointer,
     Keyboard,
 }
@@ -82,7 +82,7 @@ fn what_is_declined_cancelled_or_not_confirmed_grants_nothing() {
     // The same checkout with a card that works: the failures before are forgotten.
     start_to_pay(&visit, "4000 0000 0000 0002");
     browser.see("Nothing was charged.");
-    pay_with(browser, Hand::Pointer, "4000 0027 6000 3184");
+    pay_with(browser, Hand::Pointer, "4000 0027 6000 3184", PRICE);
     browser.until_at("Confirm your payment");
     browser.push("Complete authentication");
     until_thanked(browser, Hand::Pointer);
@@ -144,7 +144,7 @@ fn travel(visit: &Visit, hand: Hand) {
     browser.until_at("Buy credits");
     hand.push(browser, BUY);
     browser.until_at(PRICE);
-    pay_with(browser, hand, SUCCESS);
+    pay_with(browser, hand, SUCCESS, PRICE);
     until_thanked(browser, hand);
     browser.see("+500");
     hand.follow(browser, "To your balance");
@@ -173,7 +173,7 @@ fn travel(visit: &Visit, hand: Hand) {
 }
 
 /// The page after a payment waits some seconds for the event; on a slow day one looks again.
-fn until_thanked(browser: &Browser, hand: Hand) {
+pub fn until_thanked(browser: &Browser, hand: Hand) {
     for _ in 0..LOOKS_MAX {
         let heading = browser.text_of("h1");
         match heading.as_str() {
@@ -192,17 +192,17 @@ fn start_to_pay(visit: &Visit, card: &str) {
     visit.go("/buy");
     visit.browser.push(BUY);
     visit.browser.until_at(PRICE);
-    pay_with(&visit.browser, Hand::Pointer, card);
+    pay_with(&visit.browser, Hand::Pointer, card, PRICE);
 }
 
-fn pay_with(browser: &Browser, hand: Hand, card: &str) {
+pub fn pay_with(browser: &Browser, hand: Hand, card: &str, price: &str) {
     hand.write(browser, "Card number", card);
     hand.write(browser, "Expiry (MM / YY)", "12 / 34");
     hand.write(browser, "Security code", "123");
-    hand.push(browser, PRICE);
+    hand.push(browser, price);
 }
 
-fn credits_shown(browser: &Browser) -> String {
+pub fn credits_shown(browser: &Browser) -> String {
     browser.text_of("main .big").split_whitespace().next().unwrap_or_default().to_owned()
 }
 

@@ -4,8 +4,12 @@ mod journeys;
 mod pages;
 mod payloads;
 mod pictures;
+mod refunds;
 mod risk;
 mod walk;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tests::browser::Browser;
@@ -24,6 +28,8 @@ const SUCCESS: &str = "4242 4242 4242 4242";
 /// A server of the test's own, and somebody who looks at it.
 struct Visit {
     browser: Browser,
+    /// Where forms were sent to, by [`payloads`].
+    sent: RefCell<BTreeSet<String>>,
     server: Server,
     folder: ScratchDir,
 }
@@ -34,7 +40,7 @@ impl Visit {
         let browser = Browser::open()?;
         let folder = ScratchDir::new(&format!("pages-{name}"));
         let options = ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_LOG", "warn");
-        Some(Visit { browser, server: Server::start(&options), folder })
+        Some(Visit { browser, sent: RefCell::default(), server: Server::start(&options), folder })
     }
 
     /// With the month of use that a first start writes.
@@ -42,7 +48,7 @@ impl Visit {
         let browser = Browser::open()?;
         let folder = ScratchDir::new(&format!("pages-{name}"));
         let options = ServerOptions::serve(EXECUTABLE, folder.path()).as_shipped();
-        Some(Visit { browser, server: Server::start(&options), folder })
+        Some(Visit { browser, sent: RefCell::default(), server: Server::start(&options), folder })
     }
 
     fn go(&self, path: &str) {
@@ -71,9 +77,15 @@ impl Visit {
 
     /// The link in the newest mail of the folder that has `part` in it.
     fn mailed_link(&self, part: &str) -> String {
+        self.mailed_link_in("", part)
+    }
+
+    /// The same of mails that also say `text`.
+    fn mailed_link_in(&self, text: &str, part: &str) -> String {
         let folder = self.folder.path().join("scrip-data/mail");
-        self.browser.until(&format!("a mail with {part}"), || newest_link(&folder, part).is_some());
-        newest_link(&folder, part).unwrap_or_default()
+        let find = || newest_link(&folder, text, part);
+        self.browser.until(&format!("a mail with {text:?} and {part}"), || find().is_some());
+        find().unwrap_or_default()
     }
 
     fn sign_in_as_demo(&self) {
@@ -114,12 +126,12 @@ impl Visit {
 }
 
 /// Mails are quoted-printable; their names begin with their time.
-fn newest_link(folder: &std::path::Path, part: &str) -> Option<String> {
+fn newest_link(folder: &std::path::Path, said: &str, part: &str) -> Option<String> {
     let mut files: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
     files.sort();
     files.iter().rev().find_map(|file| {
         let text = std::fs::read_to_string(file).ok()?.replace("=\r\n", "").replace("=3D", "=");
-        let at = text.find(part)?;
+        let at = text.find(part).filter(|_| text.contains(said))?;
         let from = text[..at].rfind("http")?;
         text[from..].split_whitespace().next().map(str::to_owned)
     })

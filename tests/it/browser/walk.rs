@@ -24,6 +24,8 @@ const LINKS: &str = r#"
 const NO_PAGES: [&str; 2] = ["/verify", "/activity.csv"];
 /// A page of the API's service.
 const REFERENCE: &str = "/docs";
+/// What the built-in gateway is called with while nobody has set a key.
+const SANDBOX_KEY: &str = "sk_test_sandbox";
 
 /// Shows every page to `look`, with a name of it.
 pub fn walk(visit: &Visit, look: &mut dyn FnMut(&str)) {
@@ -86,6 +88,13 @@ fn go_everywhere(visit: &Visit, look: &mut dyn FnMut(&str)) {
     browser.see("Your new key");
     look("a new key");
 
+    visit.go("/activity");
+    browser.click_first("main a[href^='/receipts/']");
+    browser.fill("What is wrong with this charge?", "The picture is black.");
+    browser.push("Report a problem");
+    browser.see("Your report reached us");
+    look("a reported problem");
+
     visit.go("/on-hold");
     look("nothing on hold");
     let hold = json!({"reason": "the walk", "step_up": "review"});
@@ -104,6 +113,14 @@ fn go_everywhere(visit: &Visit, look: &mut dyn FnMut(&str)) {
     let demo = visit.merchant().get("/v1/customers/demo").expect("an answer").text("id");
     let demo = format!("/console/customers/{demo}");
     follow_links(visit, "an operator", &[demo.as_str(), "/console"], look);
+    visit.go("/console/problems");
+    browser.click_first("main th a");
+    send_nonsense(browser, "Send the answer");
+    look("an answer that says nothing");
+    browser.fill("What the customer should know", "The charge is undone.");
+    browser.push("Send the answer");
+    browser.see("What was answered");
+    look("an answered problem");
     visit.go("/console");
     browser.push("Verify now");
     browser.see("A worker is recomputing");
@@ -208,6 +225,8 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
     browser.follow("Cancel and go back");
     browser.until_at("Purchase cancelled");
     look("a cancelled purchase");
+    close_checkout(visit);
+    look("a checkout that was open for too long");
     browser.goto(&checkout);
     pay(SUCCESS);
     browser.until("the way back", || browser.path() == back);
@@ -221,6 +240,28 @@ fn purchase(visit: &Visit, look: &mut dyn FnMut(&str)) {
     browser.goto(&checkout);
     browser.until_at("Already paid");
     look("a checkout that is paid");
+}
+
+/// Another purchase, whose checkout the gateway closes before anybody pays; ends on the way back from it.
+fn close_checkout(visit: &Visit) {
+    let browser = &visit.browser;
+    visit.go("/buy");
+    let once = browser.script("return document.querySelector('main input[name=once]').value", &[]);
+    let back = format!("/buy/return/{}", once.as_str().unwrap_or_default());
+    browser.push("Buy 100 credits for $10.00");
+    browser.until_at("Pay 10.00 USD");
+    let session = browser.path().rsplit('/').next().unwrap_or_default().to_owned();
+    let mut gateway = visit.api(SANDBOX_KEY);
+    let path = format!("/sandbox/v1/checkout/sessions/{session}/expire");
+    let closed = gateway.form(&path, "").expect("an answer");
+    assert!(closed.is_success(), "{closed:?}");
+    visit.go(&back);
+    browser.until("the page to be closed", || {
+        if browser.text_of("h1") == "Waiting for the payment" {
+            browser.follow("Check again");
+        }
+        browser.text_of("h1") == "The payment page was closed"
+    });
 }
 
 /// A morning in a studio, so that no page is empty; the last thing is the cover.

@@ -2,6 +2,7 @@
 //!
 //! Two kinds of users meet nowhere: a customer's user sees one customer, an operator's user all.
 
+mod links;
 mod operators;
 mod own_keys;
 mod passwords;
@@ -35,7 +36,7 @@ pub use sessions::{
 pub use sign_in::{Credentials, SignedIn, sign_in};
 pub use sign_up::{NewUser, SignUp, ensure_user, sign_up};
 pub(crate) use verify::send_step_up;
-pub use verify::{send_verification, verify};
+pub use verify::{Proven, verify};
 
 /// Shorter passwords are refused; longer ones cost time to hash.
 pub const PASSWORD_MIN_CHARS: usize = 10;
@@ -70,7 +71,7 @@ impl User {
             Role::Customer => Default::default(),
             Role::Operator => Scope::ALL.into_iter().collect(),
         };
-        Principal { owner: format!("user:{}", self.id), scopes, customer: self.customer, livemode: false }
+        Principal { owner: format!("user:{}", self.id), scopes, customer: self.customer }
     }
 }
 

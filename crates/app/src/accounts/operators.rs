@@ -1,7 +1,7 @@
 //! Those who open the console. Made and ended by whoever has the machine, not by one another.
 
 use store::StoreError;
-use store::cold::{password_resets, sessions, users, verifications};
+use store::cold::{mailed_links, sessions, users};
 
 use super::sign_up::user_row;
 use super::{Role, User, normal_email, passwords, user};
@@ -55,8 +55,7 @@ pub async fn revoke_operator(app: &App, by: &Principal, email: &str) -> Result<U
     let row = users::by_email(&txn, &normal_email(email)).await?.filter(|row| row.role == role);
     let row = row.ok_or(AppError::not_found("operator"))?;
     sessions::end_all(&txn, row.id, None).await?;
-    verifications::forget(&txn, row.id).await?;
-    password_resets::forget(&txn, row.id).await?;
+    mailed_links::forget_all(&txn, row.id).await?;
     users::remove(&txn, row.id, role).await?;
     txn.commit().await.map_err(StoreError::from)?;
     user(row)

@@ -1,10 +1,12 @@
 use kernel::CustomerId;
 use store::StoreError;
-use store::cold::{password_resets, sessions as session_rows, users};
+use store::cold::{customers, sessions as session_rows, users};
 
+use super::links::{self, Purpose};
 use super::sessions::{NewSession, Session, begin};
 use super::sign_in::{count_try, refused};
 use super::{SignedIn, User, passwords, user};
+use crate::customers::CustomerKind;
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError};
 
@@ -18,12 +20,19 @@ pub struct PasswordChange {
     pub user_agent: String,
 }
 
+/// A person who buys for themselves is the customer, and is greeted by the new name from then on.
 pub async fn rename(app: &App, by: &Session, name: &str) -> Result<(), AppError> {
     let mut checks = Checks::default();
     checks.text("name", name, NAME_MAX_CHARS);
     checks.done()?;
     let txn = app.store().write().await?;
     users::set_name(&txn, by.user.id, name).await?;
+    if let Some(customer) = by.user.customer.map(CustomerId::uuid) {
+        let row = customers::by_id(&txn, customer).await?;
+        if row.is_some_and(|row| row.kind == CustomerKind::Individual.as_str()) {
+            customers::set_name(&txn, customer, name).await?;
+        }
+    }
     txn.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
@@ -46,7 +55,7 @@ pub async fn change_password(app: &App, by: &Session, change: PasswordChange) ->
     users::set_password(&txn, by.user.id, &password_hash).await?;
     users::forget_tries(&txn, by.user.id).await?;
     session_rows::end_all(&txn, by.user.id, None).await?;
-    password_resets::forget(&txn, by.user.id).await?;
+    links::end(&txn, by.user.id, Purpose::ChoosePassword).await?;
     let new = NewSession { user: by.user.clone(), user_agent: change.user_agent };
     let signed_in = begin(app, &txn, new).await?;
     txn.commit().await.map_err(StoreError::from)?;

@@ -12,18 +12,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::StoreError;
 use store::cold::outbox;
-use store::cold::{password_resets, sessions, users};
+use store::cold::{sessions, users};
 
+use super::links::{self, Mailed, NewLink, Purpose};
 use super::{Role, normal_email, passwords, user};
 use crate::about::{from_json, to_json};
 use crate::mails::{NewMail, enqueue};
 use crate::text::Checks;
-use crate::{App, AppError, secret};
+use crate::{App, AppError};
 
 pub(crate) const PASSWORD_RESET: &str = "password_reset";
 
-/// How long a link works.
-const LINK_SECONDS: i64 = 3_600;
 /// One more link in this time at most, so that nobody's mailbox is filled through us.
 const RESEND_SECONDS: i64 = 600;
 /// Resets that this process takes in a minute, whoever asks. More are answered alike and dropped, so that
@@ -31,7 +30,6 @@ const RESEND_SECONDS: i64 = 600;
 pub const RESETS_PER_MINUTE: u32 = 60;
 const MINUTE_SECONDS: i64 = 60;
 const EMAIL_MAX_CHARS: usize = 320;
-const TOKEN_MAX_BYTES: usize = 128;
 
 /// How many resets were asked for in the last minute that had any: (the minute, how many).
 #[derive(Default)]
@@ -86,9 +84,9 @@ pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcom
     let asked: Asked = from_json(&work.payload)?;
     let row = users::by_email(app.store().reader(), &asked.email).await?;
     let Some(row) = row.filter(|row| row.role == asked.role.as_str()) else { return Ok(Outcome::Ignored) };
-    let token = secret::new_secret("")?;
-    let (now, expires_at) = (app.now(), app.now().plus_seconds(LINK_SECONDS));
-    let path = format!("reset?token={token}");
+    let to = Mailed { user_id: row.id, email: row.email.clone() };
+    let link = NewLink::of(app, Purpose::ChoosePassword, to)?;
+    let path = format!("reset?token={}", link.token);
     let message = PasswordReset {
         sender: app.config().mail_from.name().to_owned(),
         name: row.name.clone(),
@@ -96,17 +94,12 @@ pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcom
             Role::Customer => app.config().portal_page(&path),
             Role::Operator => app.config().console_page(&path),
         },
-        link_expires_at: expires_at,
+        link_expires_at: link.expires_at,
     };
     let letter = message.letter().map_err(|e| StoreError::Corrupt(format!("reset mail: {e}")))?;
-    let link = password_resets::Model {
-        token_hash: secret::hash(&token).to_vec(),
-        user_id: row.id,
-        expires_at: expires_at.micros(),
-    };
     let txn = app.store().write().await?;
-    if enqueue(&txn, NewMail { key: work.key.clone(), recipient: row.email, letter }, now).await? {
-        password_resets::replace(&txn, link).await?;
+    if enqueue(&txn, NewMail { key: work.key.clone(), recipient: row.email, letter }, app.now()).await? {
+        link.put(&txn).await?;
         txn.commit().await.map_err(StoreError::from)?;
         app.bells().mails.notify_one();
     }
@@ -116,25 +109,22 @@ pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcom
 /// Sets the password of whoever the link was mailed to and ends all their sessions. A link works once.
 pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) -> Result<(), AppError> {
     let unknown = || AppError::not_found("reset link");
-    if token.len() > TOKEN_MAX_BYTES {
-        return Err(unknown());
-    }
     let mut checks = Checks::default();
     passwords::check(&mut checks, "password", password);
     checks.done()?;
-    let (hash, now) = (secret::hash(token), app.now());
-    let known = password_resets::valid(app.store().reader(), &hash, now.micros()).await?;
+    // Hashing takes a core for a moment; nobody without a link gets it.
+    let known = links::followed(app, app.store().reader(), Purpose::ChoosePassword, token).await?;
     known.ok_or_else(unknown)?;
     let password_hash = passwords::hash(app, password).await?;
     let txn = app.store().write().await?;
-    let link = password_resets::valid(&txn, &hash, now.micros()).await?.ok_or_else(unknown)?;
+    let link = links::followed(app, &txn, Purpose::ChoosePassword, token).await?.ok_or_else(unknown)?;
     let row = users::by_id(&txn, link.user_id).await?.filter(|row| row.role == role.as_str());
     let owner = user(row.ok_or_else(unknown)?)?;
     users::set_password(&txn, owner.id, &password_hash).await?;
     users::forget_tries(&txn, owner.id).await?;
     // Whoever followed the link reads the mails of that address.
-    users::verify(&txn, owner.id, &owner.email, now.micros()).await?;
+    users::verify(&txn, owner.id, &link.email, app.now().micros()).await?;
     sessions::end_all(&txn, owner.id, None).await?;
-    password_resets::forget(&txn, owner.id).await?;
+    links::end(&txn, owner.id, Purpose::ChoosePassword).await?;
     Ok(txn.commit().await.map_err(StoreError::from)?)
 }

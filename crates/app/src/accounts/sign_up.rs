@@ -3,7 +3,7 @@ use mail::KnownAddress;
 use store::cold::{mails, users};
 use store::{DatabaseTransaction, StoreError};
 
-use super::verify::{RESEND_SECONDS, send_link};
+use super::verify::{RESEND_SECONDS, send_welcome};
 use super::{Role, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer};
 use crate::mails::{NewMail, enqueue};
@@ -103,7 +103,7 @@ async fn mail_link(
 ) -> Result<SignUp, AppError> {
     let user = user(row)?;
     let customer = user.customer.ok_or(AppError::Forbidden { needs: "a customer" })?;
-    let link = send_link(app, txn, &user, key).await?;
+    let link = send_welcome(app, txn, &user, key).await?;
     Ok(link.map_or(SignUp::Known, |link| SignUp::Mailed { customer, link }))
 }
 

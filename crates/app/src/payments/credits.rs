@@ -147,8 +147,15 @@ impl Moving<'_> {
             }
         }
         // A voided grant has nothing left to take; otherwise credits that were given back must come first.
-        let is_done = needed.is_zero() || is_voided;
-        Ok(if is_done { Outcome::Done } else { later("credits of this purchase are still to be given back") })
+        if !needed.is_zero() && !is_voided {
+            return Ok(later("credits of this purchase are still to be given back"));
+        }
+        let taken = credits.minus_or_zero(needed);
+        if let Some(mail) = receipt_mail::refunded(self.app, self.row, (key, taken, causes)).await? {
+            crate::mails::post(self.app, mail).await?;
+            self.app.bells().mails.notify_one();
+        }
+        Ok(Outcome::Done)
     }
 
     async fn submit(&self, key: &str, command: Command, reason: &str) -> Result<Answer, EngineError> {

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::StoreError;
+use crate::cold::newest_of;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "api_keys")]
@@ -49,6 +50,15 @@ pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>,
 /// Every key, oldest first; a merchant has few.
 pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>, StoreError> {
     Ok(Entity::find().order_by_asc(Column::Id).all(db).await?)
+}
+
+/// Newest first (ids carry the time of making), older than `before`.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    newest_of(db, Entity::find(), (Column::Id, before), limit).await
 }
 
 /// A customer's keys that are not revoked, newest first.

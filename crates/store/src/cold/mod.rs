@@ -17,9 +17,9 @@ pub mod customers;
 pub mod days;
 pub mod deliveries;
 pub mod inbox;
+pub mod mailed_links;
 pub mod mails;
 pub mod outbox;
-pub mod password_resets;
 pub mod payment_signals;
 pub mod problems;
 pub mod queue;
@@ -32,7 +32,6 @@ pub mod schedules;
 pub mod secrets;
 pub mod sessions;
 pub mod users;
-pub mod verifications;
 pub mod verify_runs;
 
 /// Newest first by an id that grows with time, older than `before`, of one state or of all.

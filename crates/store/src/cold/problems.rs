@@ -25,6 +25,8 @@ pub struct Model {
     pub closed_at: Option<i64>,
     /// The operator, by mail address.
     pub closed_by: Option<String>,
+    /// What they said; `None` also for what was closed before answers were kept.
+    pub answer: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -61,12 +63,18 @@ pub async fn count(db: &impl ConnectionTrait, state: &str) -> Result<u64, StoreE
     Ok(Entity::find().filter(Column::State.eq(state)).count(db).await?)
 }
 
-/// False when it is closed already, or unknown.
-pub async fn close(txn: &DatabaseTransaction, id: Uuid, by: &str, at: i64) -> Result<bool, StoreError> {
+/// Closes it. False when it is closed already, or unknown.
+pub async fn answer(
+    txn: &DatabaseTransaction,
+    id: Uuid,
+    (by, text): (&str, &str),
+    at: i64,
+) -> Result<bool, StoreError> {
     let done = Entity::update_many()
         .col_expr(Column::State, Expr::value(CLOSED))
         .col_expr(Column::ClosedAt, Expr::value(at))
         .col_expr(Column::ClosedBy, Expr::value(by))
+        .col_expr(Column::Answer, Expr::value(text))
         .filter(Column::Id.eq(id))
         .filter(Column::State.eq(OPEN))
         .exec(txn)

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, QueryOrder, QuerySelect};
 
 use crate::cold::risk::pages;
-use crate::cold::{outbox, password_resets, quotes, requests, sessions, verifications};
+use crate::cold::{mailed_links, outbox, quotes, requests, sessions};
 use crate::{Store, StoreError};
 
 /// What has a time after which it means nothing.
@@ -17,9 +17,7 @@ pub enum Passing {
     /// By the end of their time.
     Sessions,
     /// By the end of their time.
-    Verifications,
-    /// By the end of their time.
-    PasswordResets,
+    MailedLinks,
     /// By the time they were written.
     RiskPages,
     /// Work of this kind that has ended, by its end.
@@ -37,11 +35,8 @@ pub async fn forget(store: &Store, what: Passing, before: i64, limit: u64) -> Re
         Passing::Sessions => {
             oldest::<sessions::Entity>(store, sessions::Column::ExpiresAt, before, limit).await
         }
-        Passing::Verifications => {
-            oldest::<verifications::Entity>(store, verifications::Column::ExpiresAt, before, limit).await
-        }
-        Passing::PasswordResets => {
-            oldest::<password_resets::Entity>(store, password_resets::Column::ExpiresAt, before, limit).await
+        Passing::MailedLinks => {
+            oldest::<mailed_links::Entity>(store, mailed_links::Column::ExpiresAt, before, limit).await
         }
         Passing::RiskPages => oldest::<pages::Entity>(store, pages::Column::WrittenAt, before, limit).await,
         Passing::Work(kind) => {

@@ -114,14 +114,15 @@ pub async fn set_name(txn: &DatabaseTransaction, id: Uuid, name: &str) -> Result
     Ok(())
 }
 
-/// Keeps the first instant; a link for an address that was changed since proves nothing.
-pub async fn verify(txn: &DatabaseTransaction, id: Uuid, email: &str, at: i64) -> Result<(), StoreError> {
-    Entity::update_many()
+/// Keeps the first instant; a link for an address that was changed since proves nothing. False when nothing
+/// was left to prove.
+pub async fn verify(txn: &DatabaseTransaction, id: Uuid, email: &str, at: i64) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
         .col_expr(Column::VerifiedAt, Expr::value(at))
         .filter(Column::Id.eq(id))
         .filter(Column::Email.eq(email))
         .filter(Column::VerifiedAt.is_null())
         .exec(txn)
         .await?;
-    Ok(())
+    Ok(done.rows_affected == 1)
 }

@@ -40,6 +40,7 @@ mod restrictions;
 mod retention;
 mod risk;
 mod risk_appeals;
+mod risk_cards;
 mod risk_following;
 mod risk_models;
 mod risk_pages;

@@ -217,7 +217,9 @@ fn rendered(letter: &Result<Letter, MailError>) -> Result<Letter, AppError> {
 fn what_to_do(step_up: StepUp) -> &'static str {
     match step_up {
         StepUp::VerifyMail => "Confirm your mail address on that page, and new work begins at once.",
-        StepUp::ConfirmCard => "A payment needs a second look. Write to us on that page what you know of it.",
+        StepUp::ConfirmCard => {
+            "Buy credits with a card that your bank asks you to confirm, and new work begins at once. Or write to us on that page."
+        }
         StepUp::Wait => "You need not do anything: new work begins at that time.",
         StepUp::Review => "Somebody looks at it. You can tell us on that page what we should know.",
     }

@@ -44,6 +44,7 @@ mod risk_cards;
 mod risk_following;
 mod risk_models;
 mod risk_pages;
+mod risk_patterns;
 mod risk_payments;
 mod rules_defaults;
 mod rules_errors;

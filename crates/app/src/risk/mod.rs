@@ -29,6 +29,7 @@ mod signals;
 mod snapshots;
 mod standing;
 mod training;
+mod versions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

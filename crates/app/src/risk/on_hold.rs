@@ -48,7 +48,7 @@ pub async fn on_hold(app: &App, by: &Session) -> Result<Option<OnHold>, AppError
     };
     Ok(Some(OnHold {
         case,
-        why: standing.case.as_ref().map_or(PAUSED, why),
+        why: standing.case.as_ref().filter(|_| standing.made.actor == WATCH).map_or(PAUSED, why),
         step_up: standing.step_up,
         until: standing.until,
         appealed_at: standing
@@ -126,7 +126,11 @@ async fn standing_of(app: &App, customer: CustomerId) -> Result<Option<Standing>
         return Ok(None);
     };
     let newest = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
-    let is_of = |case: &cases::Model| case.is_restricted && (made.actor == WATCH || is_by_hand(case));
+    // One that was open already when a person put the hold stands for it since the customer wrote.
+    let was_written = |case: &cases::Model| case.appealed_at.is_some_and(|at| at >= made.created_at.micros());
+    let is_of = |case: &cases::Model| {
+        case.is_restricted && (made.actor == WATCH || is_by_hand(case) || was_written(case))
+    };
     let case = newest.filter(is_of);
     Ok(Some(Standing { wallet, until: restriction.until, step_up: restriction.step_up, case, made }))
 }

@@ -198,6 +198,38 @@ async fn spending_faster_than_the_limit_trips_a_hold() {
     .await;
 }
 
+/// The case says why the hold came, also when it was open before for another reason.
+#[tokio::test]
+async fn a_case_that_waits_becomes_stricter_with_what_holds_the_wallet() {
+    on_each_database(async |app| {
+        let settings = json!({"settings": {"review": 0.5, "restrict": 0.995, "block": 1.0, "release": 0.6,
+            "velocity": {"credits_per_hour": "100", "least_credits": "0"}, "restrict_minutes": 60,
+            "step_up": "verify_mail", "mail_above": "100"}, "reason": "a small shop"});
+        app.post("/v1/risk/settings", &settings).await.success(201);
+        let (_, wallet) = ids(&app.funded("c", "1000").await);
+        disputed(app, wallet, 1).await;
+        let case = open_case(app).await;
+        assert_eq!((&case["verdict"], &case["is_restricted"]), (&json!("review"), &json!(false)));
+        assert_eq!(case["step_up"], "confirm_card");
+        // A dispute of days ago weighs less than one of today: the score falls a little, the verdict does not.
+        app.clock.advance_seconds(DAY_SECONDS);
+        for number in 2..5_u32 {
+            say(&app.app, wallet, number.into(), used(number, 40.0, "a castle by the sea"));
+            app.clock.advance_seconds(60);
+            tick(&app.app).await;
+        }
+        let refused = app.post("/v1/usage", &usage("c", 1)).await.problem(403, "restricted");
+        assert_eq!(refused["step_up"], "wait");
+        let held = open_case(app).await;
+        assert_eq!((&held["id"], &held["verdict"]), (&case["id"], &json!("restrict")), "{held}");
+        let names: Vec<&Value> =
+            held["reasons"].as_array().expect("a list").iter().map(|reason| &reason["name"]).collect();
+        assert_eq!(names[..2], ["velocity", "disputed"], "{}: {held}", app.name);
+        assert!(held["score"].as_f64() >= case["score"].as_f64(), "the highest so far: {held}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_customer_on_the_list_and_a_rule_in_shadow_are_scored_and_not_acted_on() {
     on_each_database(async |app| {

@@ -129,3 +129,70 @@ async fn the_merchants_hold_that_a_mail_may_lift_is_lifted_by_it_and_no_other_on
     })
     .await;
 }
+
+/// The watch had opened a case to be looked at; then a person held the wallet for a reason of their own.
+#[tokio::test]
+async fn what_a_customer_writes_about_a_persons_hold_shows_also_when_a_case_was_open() {
+    in_each_shop(async |shop| {
+        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        share(shop, &customer).await;
+        let free = format!("/v1/customers/{customer}/release");
+        assert_eq!(shop.post(&free, &json!({"reason": "looked at"})).await.status, 200);
+        let hold = json!({"step_up": "review", "reason": "a call from the bank"});
+        let path = format!("/v1/customers/{customer}/restrict");
+        assert_eq!(shop.post(&path, &hold).await.status, 200, "{}", shop.name);
+
+        let shown = ada.get("/on-hold").await.body;
+        assert!(shown.contains("We paused new work") && !shown.contains("many places"), "{shown}");
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &[("text", WORDS)]).await.status, 303);
+        let shown = ada.get("/on-hold").await.body;
+        assert!(shown.contains("What you wrote") && !shown.contains("/on-hold/appeal\""), "{shown}");
+        assert!(shown.contains("We paused new work") && !shown.contains("many places"), "{shown}");
+        let case = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        let to = format!("{case}/answer");
+        assert_eq!(desk.send(&case, &to, &[("text", ANSWER)]).await.status, 303);
+        assert!(ada.get("/on-hold").await.body.contains("What we answered"), "{}", shop.name);
+        assert_eq!(may_work(shop, &customer).await, 403, "{}: still held", shop.name);
+    })
+    .await;
+}
+
+/// At once above the value that the settings say; below it once a day, with who it was and why.
+#[tokio::test]
+async fn operators_hear_of_small_holds_once_a_day() {
+    in_each_shop(async |shop| {
+        let mut ada = Browser::of(shop);
+        let _ = desk(shop).await;
+        ada.sign_up("Ada", "ada@example.com").await;
+        let settings = json!({"settings": {"review": 0.5, "restrict": 0.9, "block": 1.0, "release": 0.6,
+            "restrict_minutes": 60, "step_up": "verify_mail", "mail_above": "5000"}, "reason": "a small shop"});
+        assert_eq!(shop.post("/v1/risk/settings", &settings).await.status, 201);
+        shop.settle().await;
+        share(shop, &ada.customer().await).await;
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &[("text", WORDS)]).await.status, 303);
+        shop.settle().await;
+        let before = mails(shop, OPERATOR.0);
+        assert!(before.iter().all(|(subject, _)| !subject.contains("was put on hold")), "{before:?}");
+        app::work::schedules_round(&shop.app).await.expect("schedules run");
+        shop.wait_and_settle(86_400).await;
+        app::work::schedules_round(&shop.app).await.expect("schedules run");
+        shop.settle().await;
+        let found = mails(shop, OPERATOR.0);
+        let digests: Vec<_> =
+            found.iter().filter(|(subject, _)| subject.contains("What looked like abuse")).collect();
+        assert_eq!(digests.len(), 1, "{}: {found:?}", shop.name);
+        let text = &digests[0].1;
+        for fact in [
+            "Cases that wait for a decision: 1",
+            "Put on hold by themselves: 1",
+            "Customers who wrote and wait: 1",
+            "Ada was put on hold. Used from",
+            "credits at stake",
+        ] {
+            assert!(text.contains(fact), "{}: {fact} in {text}", shop.name);
+        }
+    })
+    .await;
+}

@@ -220,29 +220,11 @@ async fn dismissed(shop: &Shop, (customer, wallet): (CustomerId, WalletId)) {
     let day = days::of_wallet(shop.app.store().reader(), wallet.uuid(), 1).await.expect("a read").remove(0);
     let values = day.features.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value));
     let features: BTreeMap<&str, f64> = NAMES.into_iter().zip(values).collect();
+    let ids = (wallet.uuid(), customer.uuid());
     let case = cases::Model {
-        id: kernel::new_uuid(),
-        wallet: wallet.uuid(),
-        customer: customer.uuid(),
-        state: cases::OPEN.to_owned(),
-        verdict: "review".to_owned(),
         score: 0.5,
-        reasons: "[]".to_owned(),
         features: json!(features).to_string(),
-        model: None,
-        settings: 0,
-        at_risk: 0,
-        is_restricted: false,
-        restricted_until: None,
-        step_up: "review".to_owned(),
-        opened_at: shop.clock.now().micros(),
-        seen_at: shop.clock.now().micros(),
-        decision: None,
-        note: None,
-        decided_by: None,
-        closed_at: None,
-        appeal: None,
-        appealed_at: None,
+        ..cases::Model::opened(kernel::new_uuid(), ids, shop.clock.now().micros())
     };
     let path = format!("/v1/risk/cases/{}/verdict", kernel::CaseId::from_uuid(case.id));
     let txn = shop.app.store().write().await.expect("a transaction");

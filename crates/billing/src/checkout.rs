@@ -20,6 +20,8 @@ pub struct NewCheckout {
     /// Where the browser goes after payment; proves nothing.
     pub success_url: String,
     pub cancel_url: String,
+    /// The bank is to ask the holder of the card, where it can (3-D Secure), and not only where it must.
+    pub asks_the_bank: bool,
     /// Kept by the gateway on the checkout and on the payment.
     pub metadata: BTreeMap<String, String>,
 }

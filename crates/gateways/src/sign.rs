@@ -15,6 +15,9 @@ pub struct PaymentSign {
     /// Two letters each, where the card was issued and where its bill goes.
     pub card_country: Option<String>,
     pub billing_country: Option<String>,
+    /// The bank knows that the holder of the card paid (3-D Secure). Not so when it was merely asked, or let the
+    /// payment through without asking.
+    pub is_authenticated: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

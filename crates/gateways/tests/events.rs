@@ -145,6 +145,7 @@ fn charges_tell_the_card_its_country_and_radars_opinion() {
         card: Some("Xt5EWLLDS7FJjR1c".to_owned()),
         card_country: Some("DE".to_owned()),
         billing_country: Some("US".to_owned()),
+        is_authenticated: false,
     };
     assert_eq!(sign("charge.succeeded", charge), Some(expected));
     let old = json!({ "id": "ch_1", "source": { "country": "DE", "fingerprint": "f" } });
@@ -152,6 +153,30 @@ fn charges_tell_the_card_its_country_and_radars_opinion() {
     assert_eq!((old.kind, old.card.as_deref(), old.risk_level), (SignKind::Failed, Some("f"), None));
     let unknown = sign("charge.failed", json!({ "id": "ch_1", "outcome": { "risk_level": "not_assessed" } }));
     assert_eq!(unknown.expect("a sign").risk_level, None);
+}
+
+/// The cases of Stripe's API reference, and the shape that versions before 2020-08-27 have.
+#[test]
+fn only_a_holder_whom_the_bank_recognised_is_authenticated() {
+    for (three_d_secure, expected) in [
+        (json!({ "result": "authenticated", "authentication_flow": "challenge" }), true),
+        (json!({ "result": "authenticated", "authentication_flow": "frictionless" }), true),
+        (json!({ "result": "attempt_acknowledged" }), false),
+        (json!({ "result": "exempted" }), false),
+        (json!({ "result": "failed" }), false),
+        (json!({ "result": "not_supported" }), false),
+        (json!({ "result": "processing_error" }), false),
+        (json!({ "result": null, "authentication_flow": null }), false),
+        (json!({ "authenticated": true, "succeeded": true, "version": "1.0.2" }), true),
+        (json!({ "authenticated": false, "succeeded": true, "version": "1.0.2" }), false),
+        (json!({ "result": "failed", "authenticated": true, "succeeded": true }), false),
+        (Value::Null, false),
+    ] {
+        let card = json!({ "fingerprint": "f", "three_d_secure": &three_d_secure });
+        let charge = json!({ "id": "ch_1", "payment_method_details": { "card": card } });
+        let said = sign("charge.succeeded", charge).expect("a sign");
+        assert_eq!(said.is_authenticated, expected, "{three_d_secure}");
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     Dispute,
     /// The holder must prove who they are.
     Authenticate,
+    /// The holder can prove it, and is asked when the shop wants it.
+    AuthenticateIfAsked,
     Decline(Decline),
     /// Declined on the first attempt of a payment, approved on the next.
     Recover(Decline),
@@ -48,7 +50,7 @@ const INSUFFICIENT_FUNDS: Decline = Decline {
     message: "Your card has insufficient funds.",
 };
 
-const CARDS: [(&str, Verdict); 19] = [
+const CARDS: [(&str, Verdict); 20] = [
     ("4242424242424242", Verdict::Approve),
     ("4000000000000002", decline("card_declined", "generic_decline", DECLINED)),
     ("4000000000009995", Verdict::Decline(INSUFFICIENT_FUNDS)),
@@ -73,6 +75,7 @@ const CARDS: [(&str, Verdict); 19] = [
     (RECOVERS, Verdict::Recover(INSUFFICIENT_FUNDS)),
     ("4000002500003155", Verdict::Authenticate),
     ("4000002760003184", Verdict::Authenticate),
+    ("4000000000003055", Verdict::AuthenticateIfAsked),
     ("4000000000000259", Verdict::Dispute),
     ("4000000000005423", Verdict::Warn),
     ("4000000000009235", Verdict::Elevated),

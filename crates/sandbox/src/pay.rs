@@ -45,6 +45,10 @@ pub(crate) async fn pay(work: &Work<'_>, id: &str, card: &Card, name: &str) -> R
         "fingerprint": fingerprint(&card.number),
         "method": ids::new("pm_"),
     });
+    if is_asked(&payment) {
+        // What the network says of the other cards, whose banks do not take part.
+        payment["_card"]["three_d_secure"] = three_d_secure("attempt_acknowledged", None);
+    }
     match card.verdict() {
         Verdict::Approve => approve(work, session, payment, After::Nothing).await,
         Verdict::Elevated => {
@@ -54,12 +58,32 @@ pub(crate) async fn pay(work: &Work<'_>, id: &str, card: &Card, name: &str) -> R
         Verdict::Warn => approve(work, session, payment, After::Warning).await,
         Verdict::Dispute => approve(work, session, payment, After::Dispute).await,
         Verdict::Authenticate => challenge(work, &session, payment).await,
+        Verdict::AuthenticateIfAsked if is_asked(&payment) => challenge(work, &session, payment).await,
+        Verdict::AuthenticateIfAsked => approve(work, session, payment, After::Nothing).await,
         Verdict::Decline(decline) => refuse(work, &session, payment, decline).await,
         Verdict::Recover(_) if has_failed_with(work, &payment).await? => {
             approve(work, session, payment, After::Nothing).await
         }
         Verdict::Recover(decline) => refuse(work, &session, payment, decline).await,
     }
+}
+
+/// Whether the shop wants the holder asked.
+fn is_asked(payment: &Value) -> bool {
+    let request = &payment["payment_method_options"]["card"]["request_three_d_secure"];
+    request == "any" || request == "challenge"
+}
+
+fn three_d_secure(result: &str, flow: Option<&str>) -> Value {
+    json!({
+        "authentication_flow": flow,
+        "electronic_commerce_indicator": if flow.is_some() { "05" } else { "06" },
+        "exemption_indicator": null,
+        "result": result,
+        "result_reason": null,
+        "transaction_id": ids::new(""),
+        "version": "2.2.0",
+    })
 }
 
 /// Whether this payment was tried with the same card before.
@@ -75,6 +99,7 @@ pub(crate) async fn authenticate(work: &Work<'_>, id: &str, is_proven: bool) -> 
     let Some(mut payment) = waiting(work, &session).await? else { return Ok(Next::Form) };
     payment["next_action"] = Value::Null;
     if is_proven {
+        payment["_card"]["three_d_secure"] = three_d_secure("authenticated", Some("challenge"));
         return approve(work, session, payment, After::Nothing).await;
     }
     payment["status"] = "requires_payment_method".into();

@@ -89,7 +89,7 @@ fn restricted(until: Option<Timestamp>, step_up: StepUp) -> String {
     };
     let sooner = match step_up {
         StepUp::VerifyMail => "Confirming the mail address ends it at once",
-        StepUp::ConfirmCard => "A payment needs a second look by a person",
+        StepUp::ConfirmCard => "Buying with a card that the bank confirms (3-D Secure) ends it at once",
         StepUp::Wait => "Nothing needs to be done but to wait",
         StepUp::Review => "We are looking at it",
     };

@@ -30,6 +30,8 @@ pub struct HoldView {
     pub what_to_do: &'static str,
     /// A mail's link lifts it.
     pub by_mail: bool,
+    /// A card does that its bank confirms.
+    pub by_card: bool,
     /// When it ends by itself, in a sentence.
     pub until: String,
     /// Nothing was written about it before.
@@ -93,9 +95,9 @@ pub fn shown(hold: OnHold) -> HoldView {
         StepUp::VerifyMail => {
             "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
         }
-        StepUp::ConfirmCard if has_written => "A payment needs a second look. You need not do anything more.",
         StepUp::ConfirmCard => {
-            "A payment needs a second look. Write to us below what you know of it; your bank may have asked you, too."
+            "Show that a card is yours: buy credits with it, and your bank asks you to confirm the payment. Then you \
+             go on at once. A card whose bank does not ask is charged all the same, but cannot end this."
         }
         StepUp::Wait => "You need not do anything. It ends by itself.",
         StepUp::Review if has_written => "Somebody looks at it and reads what you wrote.",
@@ -105,6 +107,7 @@ pub fn shown(hold: OnHold) -> HoldView {
         why: hold.why,
         what_to_do,
         by_mail: hold.step_up == StepUp::VerifyMail,
+        by_card: hold.step_up == StepUp::ConfirmCard,
         until: ends(hold.until),
         may_write: !has_written,
         written: hold.appeal.map(|text| (text, hold.appealed_at.map(instant).unwrap_or_default())),

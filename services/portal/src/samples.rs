@@ -389,6 +389,7 @@ fn on_hold_in_every_way() {
             let page = on_hold::OnHoldPage { text: hostile(), errors: errors("text"), ..page };
             let html = page.render().unwrap();
             assert_eq!(html.contains("/on-hold/link\""), step_up == StepUp::VerifyMail);
+            assert_eq!(html.contains("button\" href=\"/buy\""), step_up == StepUp::ConfirmCard);
             assert_eq!(html.contains("/on-hold/appeal\""), may_write);
             for word in ["abuse", "fraud", "suspicious", "violat"] {
                 assert!(!html.contains(word), "nobody is accused: {word}");

@@ -82,6 +82,38 @@ fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_k
     browser.see("they explained it");
 }
 
+#[test]
+fn a_customer_on_hold_confirms_a_card_at_the_bank_and_goes_on() {
+    let Some(visit) = Visit::start("risk-card") else { return };
+    let (browser, mut merchant) = (&visit.browser, visit.merchant());
+    visit.sign_up("Ada", EMAIL);
+    let customer = visit.customer();
+    let hold = json!({"step_up": "confirm_card", "reason": "a card was reported"});
+    post(&mut merchant, &format!("/v1/customers/{customer}/restrict"), &hold);
+
+    visit.go("/on-hold");
+    browser.until_at("New work is on hold");
+    browser.see("Show that a card is yours");
+    browser.follow("Buy with a card of yours");
+    browser.until_at("Buy credits");
+    browser.push("Buy 100 credits for $10.00");
+    browser.until_at("Pay 10.00 USD");
+    // Its bank asks only when the shop wants it.
+    browser.fill("Card number", "4000 0000 0000 3055");
+    browser.fill("Expiry (MM / YY)", "12 / 34");
+    browser.fill("Security code", "123");
+    browser.push("Pay 10.00 USD");
+    browser.until_at("Confirm your payment");
+    browser.push("Complete authentication");
+    browser.until("the hold to end", || {
+        visit.go("/on-hold");
+        browser.text_of("h1") == "Nothing is on hold"
+    });
+    visit.sign_in_as_operator();
+    visit.go("/console/audit");
+    browser.see("the bank confirmed the card of payment ch_");
+}
+
 fn has_focus(visit: &Visit, name: &str) -> bool {
     visit.browser.focused().is_some_and(|focused| focused.name == name)
 }

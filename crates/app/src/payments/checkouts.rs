@@ -5,6 +5,7 @@ use std::time::Duration;
 use billing::{Purchase, Terms};
 use catalog::{Catalog, price_of_credits};
 use kernel::{CheckoutId, Credits, CustomerId, GrantId, Money, Seq, Timestamp, WalletId, new_uuid};
+use ledger::StepUp;
 use store::cold::checkouts::{self, Model};
 use store::cold::outbox;
 use store::{StoreError, cold};
@@ -12,10 +13,12 @@ use tokio::time::Instant;
 
 use crate::about::{from_json, to_json};
 use crate::customers::Known;
+use crate::payments::opening::Opening;
 use crate::payments::{OPEN_CHECKOUT, gateway};
 use crate::text::Checks;
 use crate::{
-    App, AppError, CustomerRef, Done, Keyed, Page, PageRequest, Principal, Scope, catalogue, customers, work,
+    App, AppError, CustomerRef, Done, Keyed, Page, PageRequest, Principal, Scope, catalogue, customers,
+    restrictions, work,
 };
 
 /// How long a caller waits for the gateway's page (rules.md, "Idempotency").
@@ -207,7 +210,9 @@ async fn begin(
     let offer = offer(app, known.id, &new.buying).await?;
     let id = CheckoutId::from_uuid(new_uuid());
     let row = row(app, id, (owner, known), new, &offer, keyed)?;
-    let job = outbox::Model::new(new_uuid(), job_key(id), OPEN_CHECKOUT, to_json(&id)?, app.now().micros());
+    let opening = Opening { checkout: id, asks_the_bank: waits_for_the_bank(app, known.wallet).await? };
+    let job =
+        outbox::Model::new(new_uuid(), job_key(id), OPEN_CHECKOUT, to_json(&opening)?, app.now().micros());
     let written = async {
         let txn = app.store().write().await?;
         checkouts::insert(&txn, row).await?;
@@ -222,6 +227,12 @@ async fn begin(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A hold on the wallet ends when the bank has recognised the holder of a card.
+async fn waits_for_the_bank(app: &App, wallet: WalletId) -> Result<bool, AppError> {
+    let hold = restrictions::in_force(app, wallet).await?;
+    Ok(hold.is_some_and(|hold| hold.step_up == StepUp::ConfirmCard))
 }
 
 pub(super) fn job_key(id: CheckoutId) -> String {

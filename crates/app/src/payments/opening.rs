@@ -4,6 +4,7 @@ use billing::{Line, NewCheckout, Purchase};
 use gateways::GatewayError;
 use jobs::Outcome;
 use kernel::{CheckoutId, Credits, CustomerId, IdempotencyKey, Money};
+use serde::{Deserialize, Serialize};
 use store::StoreError;
 use store::cold::checkouts::{self, Model};
 use store::cold::outbox;
@@ -14,19 +15,27 @@ use crate::{App, AppError, customers};
 
 pub(crate) const OPEN_CHECKOUT: &str = "open_checkout";
 
+/// What the job is to do. It is written down once: a gateway promises one page only for the same question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opening {
+    pub checkout: CheckoutId,
+    /// See [`NewCheckout::asks_the_bank`].
+    pub asks_the_bank: bool,
+}
+
 /// On a purchase that waits for the gateway's settings to be mended.
 const NOT_PAYABLE: &str = "payments are not available right now";
 
 /// The checkout's id is the gateway's idempotency key: however often this runs, there is one page.
 pub(crate) async fn open_at_gateway(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
-    let id: CheckoutId = from_json(&work.payload)?;
+    let Opening { checkout: id, asks_the_bank } = from_json(&work.payload)?;
     let Some(row) = checkouts::by_id(app.store().reader(), id.uuid()).await? else {
         return Ok(Outcome::Failed { error: format!("{id} is not there") });
     };
     if row.state != checkouts::CREATING {
         return Ok(Outcome::Done);
     }
-    let asked = asked(app, id, &row).await?;
+    let asked = NewCheckout { asks_the_bank, ..asked(app, id, &row).await? };
     let key = IdempotencyKey::new(id.to_string()).map_err(|e| AppError::invalid("key", e.to_string()))?;
     match gateway(app)?.create_checkout(&key, &asked).await {
         Ok(made) => {
@@ -56,7 +65,7 @@ pub(crate) async fn open_at_gateway(app: &App, work: &outbox::Model) -> Result<O
 
 /// After the last attempt: the caller may ask anew, under the same key.
 pub(crate) async fn give_up_opening(app: &App, work: &outbox::Model) -> Result<(), AppError> {
-    let id: CheckoutId = from_json(&work.payload)?;
+    let Opening { checkout: id, .. } = from_json(&work.payload)?;
     if let Some(row) = checkouts::by_id(app.store().reader(), id.uuid()).await?
         && row.state == checkouts::CREATING
     {
@@ -96,6 +105,7 @@ async fn asked(app: &App, id: CheckoutId, row: &Model) -> Result<NewCheckout, Ap
         },
         success_url: row.success_url.clone(),
         cancel_url: row.cancel_url.clone(),
+        asks_the_bank: false,
         metadata: [("customer".to_owned(), customer.to_string())].into(),
     })
 }

@@ -116,6 +116,10 @@ pub(super) async fn note(
     if is_news {
         risk::paid(app, &shown(row)?);
     }
+    // Also of news that came before: what follows from it may not have been done then.
+    if sign.kind == SignKind::Succeeded && sign.is_authenticated {
+        risk::card_confirmed(app, CustomerId::from_uuid(bought.customer), &sign).await?;
+    }
     Ok(())
 }
 

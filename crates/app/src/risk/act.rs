@@ -12,7 +12,7 @@ use store::cold::risk::cases::{self, CONFIRMED, Sharper};
 use super::policy::Policy;
 use super::score::named;
 use super::settings::{StepUp, Velocity};
-use super::{restrict, verdict_name};
+use super::{restrict, verdict_name, verdict_named};
 use crate::about::to_json;
 use crate::{App, AppError, wallets};
 
@@ -112,27 +112,36 @@ async fn write_case(
 ) -> Result<cases::Model, AppError> {
     let row = case_row(app, policy, candidate, customer).await?;
     let txn = app.store().write().await?;
-    if !cases::open(&txn, row.clone()).await? {
-        let sharper = Sharper {
-            verdict: row.verdict.clone(),
-            score: row.score,
-            reasons: row.reasons.clone(),
-            features: row.features.clone(),
-            model: row.model.clone(),
-            settings: row.settings,
-            at_risk: row.at_risk,
-            seen_at: row.seen_at,
-        };
-        if let Some(open) = cases::open_of(&txn, row.wallet).await? {
-            cases::sharpen(&txn, open.id, sharper).await?;
-        }
-    } else {
+    if cases::open(&txn, row.clone()).await? {
         metrics::counter!("scrip_risk_cases_total", "verdict" => verdict_name(candidate.verdict))
             .increment(1);
+    } else if let Some(open) = cases::open_of(&txn, row.wallet).await?
+        && let Some(sharper) = sharper(&open, &row)
+    {
+        cases::sharpen(&txn, &open, sharper).await?;
     }
     let case = cases::open_of(&txn, row.wallet).await?;
     txn.commit().await.map_err(StoreError::from)?;
     Ok(case.unwrap_or(row))
+}
+
+/// What a later look adds to the open case: it is stricter, or surer. How a hold is lifted stays as the customer
+/// was told.
+fn sharper(open: &cases::Model, seen: &cases::Model) -> Option<Sharper> {
+    let (before, now) = (verdict_named(&open.verdict), verdict_named(&seen.verdict));
+    let is_sharper = now > before || (now == before && seen.score > open.score);
+    let was_held = open.is_restricted || open.restricted_until.is_some();
+    is_sharper.then(|| Sharper {
+        verdict: seen.verdict.clone(),
+        score: seen.score.max(open.score),
+        reasons: seen.reasons.clone(),
+        features: seen.features.clone(),
+        model: seen.model.clone(),
+        settings: seen.settings,
+        at_risk: seen.at_risk,
+        step_up: if was_held { open.step_up.clone() } else { seen.step_up.clone() },
+        seen_at: seen.seen_at,
+    })
 }
 
 async fn case_row(
@@ -147,10 +156,6 @@ async fn case_row(
     let mut reasons: Vec<Reason> = candidate.too_fast.iter().cloned().collect();
     reasons.extend(candidate.assessment.reasons_by(counted));
     Ok(cases::Model {
-        id: new_uuid(),
-        wallet: candidate.wallet.uuid(),
-        customer: customer.uuid(),
-        state: cases::OPEN.to_owned(),
         verdict: verdict_name(candidate.verdict).to_owned(),
         score: candidate.score,
         step_up: step_up(&reasons, policy.settings.step_up).as_str().to_owned(),
@@ -159,16 +164,8 @@ async fn case_row(
         model: policy.model_name(),
         settings: policy.version,
         at_risk: at_risk.micros(),
-        is_restricted: false,
-        restricted_until: None,
-        opened_at: app.now().micros(),
         seen_at: candidate.at.micros(),
-        decision: None,
-        note: None,
-        decided_by: None,
-        closed_at: None,
-        appeal: None,
-        appealed_at: None,
+        ..cases::Model::opened(new_uuid(), (candidate.wallet.uuid(), customer.uuid()), app.now().micros())
     })
 }
 

@@ -1,6 +1,8 @@
 //! Mails about abuse: to operators what happened, to the customer what is on hold and what to do. Each leaves
 //! once, by its key.
 
+use std::cmp::Reverse;
+
 use kernel::{CaseId, Credits, Timestamp};
 use mail::{Answered, Appeal, CaseAlert, Digest, Fact, Held, Letter, MailError, Released};
 use store::cold::risk::cases;
@@ -20,6 +22,8 @@ const OPERATORS_MAX: u64 = 100;
 const DAY_SECONDS: i64 = 86_400;
 /// Cases that a digest counts.
 const DIGEST_MAX: u64 = 10_000;
+/// Customers on hold that it names, those with most at stake.
+const HELD_NAMED_MAX: usize = 20;
 
 /// A wallet was put on hold by itself: the customer is told, and operators at once when much is at stake.
 pub(super) async fn of_restriction(
@@ -140,20 +144,35 @@ pub(crate) async fn daily(app: &App, due_at: Timestamp) -> Result<String, AppErr
     if opened.is_empty() && closed.is_empty() && waiting == 0 {
         return Ok("nothing to tell".to_owned());
     }
-    let held = opened.iter().filter(|case| case.restricted_until.is_some() || case.is_restricted).count();
+    let mut held: Vec<&cases::Model> =
+        opened.iter().filter(|case| case.restricted_until.is_some() || case.is_restricted).collect();
+    held.sort_by_key(|case| Reverse(case.at_risk));
     let confirmed = closed.iter().filter(|case| case.decision.as_deref() == Some(cases::CONFIRMED)).count();
-    let appeals = opened.iter().filter(|case| case.appeal.is_some() && case.closed_at.is_none()).count();
-    let facts = vec![
+    let appeals = cases::appeals(db).await?;
+    let mut facts = vec![
         fact("Cases that wait for a decision", waiting.to_string(), waiting > 0),
         fact("Opened in this time", opened.len().to_string(), false),
-        fact("Put on hold by themselves", held.to_string(), false),
+        fact("Put on hold by themselves", held.len().to_string(), false),
         fact("Customers who wrote and wait", appeals.to_string(), appeals > 0),
         fact("Confirmed", confirmed.to_string(), false),
         fact("Dismissed", (closed.len() - confirmed).to_string(), false),
     ];
+    for case in held.iter().take(HELD_NAMED_MAX) {
+        facts.push(of_hold(app, case).await?);
+    }
     let name = format!("risk:{}", due_at.unix_seconds() / DAY_SECONDS);
     digest(app, &name, (since, "What looked like abuse today".to_owned(), facts)).await?;
     Ok(format!("{} opened, {} decided, {waiting} wait", opened.len(), closed.len()))
+}
+
+/// Who was put on hold, with what is at stake and what spoke first.
+async fn of_hold(app: &App, case: &cases::Model) -> Result<Fact, AppError> {
+    let customer = customers::by_id(app.store().reader(), case.customer).await?;
+    let reasons: Vec<Reason> = from_json(&case.reasons)?;
+    let why = reasons.into_iter().next().map(|reason| reason.sentence).unwrap_or_default();
+    let name = customer.map(|row| row.name).unwrap_or_default();
+    let at_risk = Credits::from_micros(case.at_risk);
+    Ok(fact(&format!("{name} was put on hold. {why}"), format!("{at_risk} credits at stake"), false))
 }
 
 async fn digest(
@@ -217,7 +236,9 @@ fn rendered(letter: &Result<Letter, MailError>) -> Result<Letter, AppError> {
 fn what_to_do(step_up: StepUp) -> &'static str {
     match step_up {
         StepUp::VerifyMail => "Confirm your mail address on that page, and new work begins at once.",
-        StepUp::ConfirmCard => "A payment needs a second look. Write to us on that page what you know of it.",
+        StepUp::ConfirmCard => {
+            "Buy credits with a card that your bank asks you to confirm, and new work begins at once. Or write to us on that page."
+        }
         StepUp::Wait => "You need not do anything: new work begins at that time.",
         StepUp::Review => "Somebody looks at it. You can tell us on that page what we should know.",
     }

@@ -123,29 +123,14 @@ async fn case_by_hand(app: &App, standing: &Standing) -> Result<cases::Model, Ap
     let held = wallets::current(app, wallet).await?;
     let sentence = format!("Put on hold by {actor}: {reason}");
     let reasons = [Reason { name: BY_HAND.to_owned(), strength: 1.0, sentence }];
-    let now = app.now().micros();
     Ok(cases::Model {
-        id: new_uuid(),
-        wallet: wallet.uuid(),
-        customer: customer.uuid(),
-        state: cases::OPEN.to_owned(),
         verdict: verdict_name(Verdict::Restrict).to_owned(),
-        score: 0.0,
         reasons: to_json(&reasons)?,
-        features: "{}".to_owned(),
-        model: None,
         settings: app.inner.risk.policy.get().version,
         at_risk: held.available.checked_add(held.held).unwrap_or(held.available).micros(),
         is_restricted: true,
         restricted_until: restriction.and_then(|restriction| restriction.until).map(Timestamp::micros),
         step_up: standing.step_up.as_str().to_owned(),
-        opened_at: now,
-        seen_at: now,
-        decision: None,
-        note: None,
-        decided_by: None,
-        closed_at: None,
-        appeal: None,
-        appealed_at: None,
+        ..cases::Model::opened(new_uuid(), (wallet.uuid(), customer.uuid()), app.now().micros())
     })
 }

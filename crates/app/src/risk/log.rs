@@ -1,5 +1,6 @@
 //! The log of signals: what this process saw waits here for a moment, then it is a page that all processes read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Committed, Engine, Tap};
@@ -27,11 +28,17 @@ pub(super) struct Log {
     tap: Arc<Tap>,
     /// What else it saw.
     waiting: Mutex<Vec<Record>>,
+    /// Entries that did not fit into the tap and were told of.
+    dropped: AtomicU64,
 }
 
 impl Log {
     pub fn of(engine: &Engine) -> Log {
-        Log { tap: engine.follow(&signals::KINDS, COMMITTED_MAX), waiting: Mutex::default() }
+        Log {
+            tap: engine.follow(&signals::KINDS, COMMITTED_MAX),
+            waiting: Mutex::default(),
+            dropped: AtomicU64::new(0),
+        }
     }
 
     fn push(&self, record: Record) {
@@ -53,6 +60,14 @@ impl Log {
             let of_entry = |committed: &Committed| signals::of_entry(committed.wallet, &committed.entry);
             entries.iter().filter_map(of_entry).for_each(|record| self.push(record));
             tokio::task::yield_now().await;
+        }
+        let dropped = self.tap.dropped();
+        let before = self.dropped.swap(dropped, Ordering::Relaxed);
+        if dropped > before {
+            tracing::warn!(
+                entries = dropped - before,
+                "more was committed than the watch could take; scores miss it until the state is made anew"
+            );
         }
     }
 

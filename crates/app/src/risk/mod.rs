@@ -29,6 +29,7 @@ mod signals;
 mod snapshots;
 mod standing;
 mod training;
+mod versions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,7 @@ pub(crate) use self::act::before_work;
 pub(crate) use self::alerts::daily;
 pub use self::follow::{LAG_SECONDS, Tick, state_of, stop, tick};
 pub use self::log::{flush, say};
+pub(crate) use self::on_hold::card_confirmed;
 pub use self::rebuild::rebuild;
 pub(crate) use self::restrict::{RISK_ORDER, carry_out};
 pub(crate) use self::signals::{delivered, joined, paid};

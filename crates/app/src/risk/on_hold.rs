@@ -1,7 +1,7 @@
 //! The customer's side: why the wallet is on hold, what to do about it, and what they can do themselves.
 
-use kernel::{CaseId, Timestamp, WalletId};
-use store::StoreError;
+use gateways::PaymentSign;
+use kernel::{CaseId, CustomerId, Timestamp, WalletId};
 use store::cold::risk::cases;
 
 use super::appeals::{self, Answer, BY_HAND};
@@ -48,7 +48,7 @@ pub async fn on_hold(app: &App, by: &Session) -> Result<Option<OnHold>, AppError
     };
     Ok(Some(OnHold {
         case,
-        why: standing.case.as_ref().map_or(PAUSED, why),
+        why: standing.case.as_ref().filter(|_| standing.made.actor == WATCH).map_or(PAUSED, why),
         step_up: standing.step_up,
         until: standing.until,
         appealed_at: standing
@@ -75,29 +75,35 @@ pub async fn send_link(app: &App, by: &Session) -> Result<(), AppError> {
 /// The customer has proven the mail address once more: a hold that waits for that is over.
 pub(crate) async fn mail_confirmed(app: &App, user: &User) -> Result<(), AppError> {
     let Some(standing) = standing(app, user).await? else { return Ok(()) };
-    if standing.step_up != StepUp::VerifyMail {
-        return Ok(());
+    if standing.step_up == StepUp::VerifyMail {
+        lift(app, &standing, "the mail address was proven".to_owned()).await?;
     }
-    match &standing.case {
-        Some(case) => lift_case(app, case).await,
-        None => lift(app, &standing.made).await,
-    }
-}
-
-async fn lift_case(app: &App, case: &cases::Model) -> Result<(), AppError> {
-    if case.decision.is_some() {
-        return Ok(());
-    }
-    let txn = app.store().write().await?;
-    restrict::release(&txn, case, app.now()).await?;
-    txn.commit().await.map_err(StoreError::from)?;
-    restrict::hurry(app, CaseId::from_uuid(case.id)).await;
     Ok(())
 }
 
+/// The bank has recognised the holder of the card that paid: a hold that waits for that is over, if it is not
+/// younger than the payment. Which card it was does not matter: who steals one cannot answer its bank.
+pub(crate) async fn card_confirmed(
+    app: &App,
+    customer: CustomerId,
+    sign: &PaymentSign,
+) -> Result<(), AppError> {
+    let Some(standing) = standing_of(app, customer).await? else { return Ok(()) };
+    // The gateway tells whole seconds.
+    let is_younger = |at: Timestamp| at.unix_seconds() < standing.made.created_at.unix_seconds();
+    if standing.step_up != StepUp::ConfirmCard || sign.at.is_none_or(is_younger) {
+        return Ok(());
+    }
+    lift(app, &standing, format!("the bank confirmed the card of payment {}", sign.id)).await
+}
+
 /// Ends exactly this restriction: whoever put another meanwhile meant it.
-async fn lift(app: &App, made: &Changed) -> Result<(), AppError> {
-    let new = NewRelease { restriction: Some(made.seq), reason: "the mail address was proven".to_owned() };
+async fn lift(app: &App, standing: &Standing, reason: String) -> Result<(), AppError> {
+    let made = &standing.made;
+    let new = NewRelease { restriction: Some(made.seq), reason };
+    if let Some(case) = standing.case.as_ref().filter(|case| case.decision.is_none()) {
+        return restrict::lift_now(app, case, new).await;
+    }
     let customer = CustomerRef::Id(made.customer);
     match restrictions::release(app, Actor::Customer(made.customer), &customer, new, None).await {
         Ok(_) | Err(AppError::Refused(_)) => Ok(()),
@@ -107,17 +113,26 @@ async fn lift(app: &App, made: &Changed) -> Result<(), AppError> {
 
 /// What holds the wallet now. Its case is the one that the watch, or an appeal, made of it.
 pub(super) async fn standing(app: &App, user: &User) -> Result<Option<Standing>, AppError> {
-    let Some(customer) = user.customer else { return Ok(None) };
+    match user.customer {
+        Some(customer) => standing_of(app, customer).await,
+        None => Ok(None),
+    }
+}
+
+async fn standing_of(app: &App, customer: CustomerId) -> Result<Option<Standing>, AppError> {
     let wallet = customers::load(app, customer).await?.wallet;
     let made = restrictions::of(app, &Principal::system(), &CustomerRef::Id(customer)).await?;
     let Some((made, restriction)) = made.and_then(|made| made.restriction.map(|held| (made, held))) else {
         return Ok(None);
     };
     let newest = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
-    let is_of = |case: &cases::Model| case.is_restricted && (made.actor == WATCH || is_by_hand(case));
+    // One that was open already when a person put the hold stands for it since the customer wrote.
+    let was_written = |case: &cases::Model| case.appealed_at.is_some_and(|at| at >= made.created_at.micros());
+    let is_of = |case: &cases::Model| {
+        case.is_restricted && (made.actor == WATCH || is_by_hand(case) || was_written(case))
+    };
     let case = newest.filter(is_of);
-    let step_up = case.as_ref().map_or(restriction.step_up, step_up_of);
-    Ok(Some(Standing { wallet, until: restriction.until, step_up, case, made }))
+    Ok(Some(Standing { wallet, until: restriction.until, step_up: restriction.step_up, case, made }))
 }
 
 /// As the journal names who restricted by the watch's order.

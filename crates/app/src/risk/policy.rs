@@ -13,7 +13,8 @@ use risk::training::{Taught, blend};
 use store::cold::risk::{allowed, models, snoozes};
 
 use super::models::{ENSEMBLE, FEEDBACK};
-use super::settings::{self, Settings};
+use super::settings::Settings;
+use super::versions;
 use crate::{App, AppError, CustomerRef, customers};
 
 /// How long another process's change may go unnoticed.
@@ -93,7 +94,7 @@ pub(super) async fn refresh(app: &App) -> Result<(), AppError> {
         return Ok(());
     }
     let before = desk.policy.get();
-    let newest = settings::newest(app).await?;
+    let newest = versions::newest(app).await?;
     let mut policy = Policy {
         version: newest.version,
         counted: Some(newest.settings.counted()),

@@ -2,7 +2,7 @@
 //! the outbox; who carries the order out may do so twice.
 
 use jobs::Outcome;
-use kernel::{CaseId, CustomerId, IdempotencyKey, Timestamp, new_uuid};
+use kernel::{CaseId, CustomerId, IdempotencyKey, Seq, Timestamp, new_uuid};
 use ledger::StepUp;
 use serde::{Deserialize, Serialize};
 use store::cold::outbox;
@@ -25,6 +25,17 @@ pub(crate) const RISK_ORDER: &str = "risk_order";
 struct Order {
     case: CaseId,
     step: Step,
+    /// What the customer did, when that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<Proof>,
+}
+
+/// A step that the hold asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Proof {
+    /// The hold that it ends.
+    restriction: Seq,
+    reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +56,7 @@ pub(super) async fn by_itself(app: &App, settings: &Settings, case: &cases::Mode
     }
     let (now, until) = (app.now(), app.now().plus_seconds(settings.restrict_minutes * 60));
     let txn = app.store().write().await?;
-    if order(&txn, case, Step::Hold, now).await? {
+    if order(&txn, case, (Step::Hold, None), now).await? {
         cases::restricted(&txn, case.id, true, Some(until.micros())).await?;
         alerts::of_restriction(app, &txn, settings, (case, until)).await?;
     }
@@ -61,7 +72,7 @@ pub(super) async fn for_good(
     now: Timestamp,
 ) -> Result<(), AppError> {
     cases::restricted(txn, case.id, true, None).await?;
-    order(txn, case, Step::HoldForGood, now).await?;
+    order(txn, case, (Step::HoldForGood, None), now).await?;
     Ok(())
 }
 
@@ -73,8 +84,21 @@ pub(super) async fn release(
 ) -> Result<(), AppError> {
     if case.is_restricted {
         cases::restricted(txn, case.id, false, case.restricted_until).await?;
-        order(txn, case, Step::Release, now).await?;
+        order(txn, case, (Step::Release, None), now).await?;
     }
+    Ok(())
+}
+
+/// The customer did what the hold asked for; the case stays open for people.
+pub(super) async fn lift_now(app: &App, case: &cases::Model, new: NewRelease) -> Result<(), AppError> {
+    let txn = app.store().write().await?;
+    if case.is_restricted {
+        let proof = new.restriction.map(|restriction| Proof { restriction, reason: new.reason });
+        cases::restricted(&txn, case.id, false, case.restricted_until).await?;
+        order(&txn, case, (Step::Release, proof), app.now()).await?;
+    }
+    txn.commit().await.map_err(StoreError::from)?;
+    hurry(app, CaseId::from_uuid(case.id)).await;
     Ok(())
 }
 
@@ -82,10 +106,10 @@ pub(super) async fn release(
 async fn order(
     txn: &DatabaseTransaction,
     case: &cases::Model,
-    step: Step,
+    (step, proof): (Step, Option<Proof>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let payload = to_json(&Order { case: CaseId::from_uuid(case.id), step })?;
+    let payload = to_json(&Order { case: CaseId::from_uuid(case.id), step, proof })?;
     let work = outbox::Model::new(new_uuid(), key(case.id, step), RISK_ORDER, payload, now.micros());
     Ok(outbox::insert(txn, work).await?)
 }
@@ -135,8 +159,15 @@ pub(crate) async fn carry_out(app: &App, work: &outbox::Model) -> Result<Outcome
             restrictions::restrict(app, Actor::Risk, &customer, new, Some(&keyed)).await.map(|_| ())
         }
         Step::Release => {
-            let new = NewRelease { restriction: None, reason };
-            restrictions::release(app, Actor::Risk, &customer, new, Some(&keyed)).await.map(|_| ())
+            let (by, new) = match order.proof {
+                Some(Proof { restriction, reason: done }) => {
+                    let by = Actor::Customer(CustomerId::from_uuid(case.customer));
+                    let reason = format!("{reason}: {done}");
+                    (by, NewRelease { restriction: Some(restriction), reason })
+                }
+                None => (Actor::Risk, NewRelease { restriction: None, reason }),
+            };
+            restrictions::release(app, by, &customer, new, Some(&keyed)).await.map(|_| ())
         }
     };
     match done {

@@ -10,8 +10,9 @@ use store::Uuid;
 use store::cold::risk::cases::{self, CONFIRMED, DISMISSED};
 use store::cold::risk::days;
 
-use super::settings::{RuleState, newest};
+use super::settings::RuleState;
 use super::training;
+use super::versions::newest;
 use crate::{App, AppError, Principal, Scope};
 
 /// How far back the report looks.

@@ -190,6 +190,7 @@ fn new_checkout(run: &str, name: &str) -> NewCheckout {
         line: Line { name: "500 credits".to_owned(), unit: Money { amount: 1_500, ..PRICE }, quantity: 3 },
         success_url: "http://127.0.0.1:9/return?checkout={CHECKOUT_SESSION_ID}".to_owned(),
         cancel_url: "http://127.0.0.1:9/buy".to_owned(),
+        asks_the_bank: false,
         metadata: BTreeMap::from([("pack".to_owned(), "pack_500".to_owned())]),
     }
 }

@@ -6,8 +6,10 @@ use stripe::{Client, IdempotencyKey as StripeKey, RequestStrategy};
 use stripe_checkout::CheckoutSessionMode;
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
-    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData, ListCheckoutSession,
-    ProductData, RetrieveCheckoutSession,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
+    CreateCheckoutSessionPaymentMethodOptions, CreateCheckoutSessionPaymentMethodOptionsCard,
+    CreateCheckoutSessionPaymentMethodOptionsCardRequestThreeDSecure as RequestThreeDSecure,
+    ListCheckoutSession, ProductData, RetrieveCheckoutSession,
 };
 use stripe_client_core::{CustomizableStripeRequest, StripeRequest};
 use stripe_core::charge::RetrieveCharge;
@@ -205,7 +207,7 @@ fn checkout_request(new: &NewCheckout) -> CreateCheckoutSession {
     // The customer pays the amount and the currency that were agreed, nothing converted.
     let mut conversion = CreateCheckoutSessionAdaptivePricing::new();
     conversion.enabled = Some(false);
-    CreateCheckoutSession::new()
+    let request = CreateCheckoutSession::new()
         .mode(CheckoutSessionMode::Payment)
         .client_reference_id(new.reference.clone())
         .customer_email(new.customer_email.clone())
@@ -215,7 +217,16 @@ fn checkout_request(new: &NewCheckout) -> CreateCheckoutSession {
         .metadata(metadata)
         .payment_intent_data(payment)
         .adaptive_pricing(conversion)
-        .expand(vec!["payment_intent".to_owned()])
+        .expand(vec!["payment_intent".to_owned()]);
+    if new.asks_the_bank { request.payment_method_options(asking_the_bank()) } else { request }
+}
+
+fn asking_the_bank() -> CreateCheckoutSessionPaymentMethodOptions {
+    let mut card = CreateCheckoutSessionPaymentMethodOptionsCard::new();
+    card.request_three_d_secure = Some(RequestThreeDSecure::Challenge);
+    let mut options = CreateCheckoutSessionPaymentMethodOptions::new();
+    options.card = Some(card);
+    options
 }
 
 fn keyed(key: &IdempotencyKey) -> Result<RequestStrategy, GatewayError> {

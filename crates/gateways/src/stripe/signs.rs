@@ -27,7 +27,19 @@ pub(super) fn sign(event: &GatewayEvent) -> Option<PaymentSign> {
         card: text(&card["fingerprint"]),
         card_country: country(&card["country"]),
         billing_country: country(&charge["billing_details"]["address"]["country"]),
+        is_authenticated: is_authenticated(&card["three_d_secure"]),
     })
+}
+
+/// Of the results of 3-D Secure only `authenticated` says that the holder was recognised. `attempt_acknowledged`
+/// may shift the liability, "no authentication was performed" though; `exempted` was let through on the holder's
+/// record (Stripe's API reference, Charge, `payment_method_details.card.three_d_secure.result`). Before there were
+/// results, two booleans said it.
+fn is_authenticated(three_d_secure: &Value) -> bool {
+    match three_d_secure["result"].as_str() {
+        Some(result) => result == "authenticated",
+        None => three_d_secure["authenticated"] == true && three_d_secure["succeeded"] == true,
+    }
 }
 
 /// Where it stands since there are payment methods, and where it stood before.

@@ -122,7 +122,7 @@ fn payment_method_details(intent: &Value) -> Value {
             "network_transaction_id": null,
             "overcapture": { "maximum_amount_capturable": intent["amount"], "status": "unavailable" },
             "regulated_status": "unregulated",
-            "three_d_secure": null,
+            "three_d_secure": card["three_d_secure"],
             "wallet": null,
         },
         "type": "card",

@@ -65,7 +65,7 @@ fn template(work: &Work<'_>, session: &Value) -> Value {
         "on_behalf_of": null,
         "payment_method": null,
         "payment_method_configuration_details": null,
-        "payment_method_options": { "card": { "request_three_d_secure": "automatic" } },
+        "payment_method_options": session["payment_method_options"],
         "payment_method_types": ["card"],
         "processing": null,
         "receipt_email": null,

@@ -9,7 +9,7 @@ use crate::{MOUNT, ids};
 /// A checkout lives a day unless said otherwise, between half an hour and a day.
 const LIFE_SECONDS: i64 = 24 * 3_600;
 const LIFE_MIN_SECONDS: i64 = 30 * 60;
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "adaptive_pricing",
     "cancel_url",
     "client_reference_id",
@@ -20,6 +20,7 @@ const FIELDS: [&str; 12] = [
     "metadata",
     "mode",
     "payment_intent_data",
+    "payment_method_options",
     "payment_method_types",
     "success_url",
 ];
@@ -31,6 +32,7 @@ pub(crate) async fn create(work: &Work<'_>, params: &Params, origin: &str) -> Re
         return Err(ApiError::bad_param("mode", "the sandbox sells one-time payments only"));
     }
     only_cards_unconverted(params)?;
+    let three_d_secure = three_d_secure(params)?;
     let success_url = web_address(params, "/success_url")?;
     let success_url = success_url.ok_or_else(|| ApiError::missing_param("success_url"))?;
     if let Some(customer) = params.text("/customer")? {
@@ -51,6 +53,7 @@ pub(crate) async fn create(work: &Work<'_>, params: &Params, origin: &str) -> Re
     session["client_reference_id"] = params.text("/client_reference_id")?.into();
     session["customer"] = params.text("/customer")?.into();
     session["customer_email"] = params.text("/customer_email")?.into();
+    session["payment_method_options"]["card"]["request_three_d_secure"] = three_d_secure.into();
     session["metadata"] = params.metadata("/metadata")?;
     session["expires_at"] = expiry(work, params)?.into();
     session["_payment_metadata"] = params.metadata("/payment_intent_data/metadata")?;
@@ -98,6 +101,19 @@ fn only_cards_unconverted(params: &Params) -> Result<(), ApiError> {
         return Err(ApiError::bad_param("adaptive_pricing", "the sandbox does not convert currencies"));
     }
     Ok(())
+}
+
+/// When the shop wants the holder asked.
+fn three_d_secure(params: &Params) -> Result<&str, ApiError> {
+    const REQUEST: &str = "/payment_method_options/card/request_three_d_secure";
+    match params.text(REQUEST)? {
+        None => Ok("automatic"),
+        Some(request @ ("any" | "automatic" | "challenge")) => Ok(request),
+        Some(_) => Err(ApiError::bad_param(
+            "payment_method_options[card][request_three_d_secure]",
+            "must be one of any, automatic, or challenge",
+        )),
+    }
 }
 
 fn expiry(work: &Work<'_>, params: &Params) -> Result<i64, ApiError> {

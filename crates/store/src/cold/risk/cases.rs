@@ -49,6 +49,36 @@ pub struct Model {
     pub appealed_at: Option<i64>,
 }
 
+impl Model {
+    /// An open case that says nothing yet: nothing is held because of it, nothing decided, nothing written.
+    pub fn opened(id: Uuid, (wallet, customer): (Uuid, Uuid), at: i64) -> Model {
+        Model {
+            id,
+            wallet,
+            customer,
+            state: OPEN.to_owned(),
+            verdict: "review".to_owned(),
+            score: 0.0,
+            reasons: "[]".to_owned(),
+            features: "{}".to_owned(),
+            model: None,
+            settings: 0,
+            at_risk: 0,
+            is_restricted: false,
+            restricted_until: None,
+            step_up: "review".to_owned(),
+            opened_at: at,
+            seen_at: at,
+            decision: None,
+            note: None,
+            decided_by: None,
+            closed_at: None,
+            appeal: None,
+            appealed_at: None,
+        }
+    }
+}
+
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
@@ -64,6 +94,7 @@ pub struct Sharper {
     pub model: Option<String>,
     pub settings: i64,
     pub at_risk: i64,
+    pub step_up: String,
     pub seen_at: i64,
 }
 
@@ -144,8 +175,14 @@ pub async fn count(db: &impl ConnectionTrait, state: &str) -> Result<u64, StoreE
     Ok(Entity::find().filter(Column::State.eq(state)).count(db).await?)
 }
 
-/// A higher score of an open case; false when it is closed or stood as high before.
-pub async fn sharpen(txn: &DatabaseTransaction, id: Uuid, sharper: Sharper) -> Result<bool, StoreError> {
+/// Open ones whose customers wrote.
+pub async fn appeals(db: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    let query = Entity::find().filter(Column::State.eq(OPEN)).filter(Column::AppealedAt.is_not_null());
+    Ok(query.count(db).await?)
+}
+
+/// A stricter look at a case as it was read; false when it is another by now.
+pub async fn sharpen(txn: &DatabaseTransaction, open: &Model, sharper: Sharper) -> Result<bool, StoreError> {
     let done = Entity::update_many()
         .col_expr(Column::Verdict, Expr::value(sharper.verdict))
         .col_expr(Column::Score, Expr::value(sharper.score))
@@ -154,10 +191,12 @@ pub async fn sharpen(txn: &DatabaseTransaction, id: Uuid, sharper: Sharper) -> R
         .col_expr(Column::Model, Expr::value(sharper.model))
         .col_expr(Column::Settings, Expr::value(sharper.settings))
         .col_expr(Column::AtRisk, Expr::value(sharper.at_risk))
+        .col_expr(Column::StepUp, Expr::value(sharper.step_up))
         .col_expr(Column::SeenAt, Expr::value(sharper.seen_at))
-        .filter(Column::Id.eq(id))
+        .filter(Column::Id.eq(open.id))
         .filter(Column::State.eq(OPEN))
-        .filter(Column::Score.lt(sharper.score))
+        .filter(Column::Score.eq(open.score))
+        .filter(Column::Verdict.eq(open.verdict.as_str()))
         .exec(txn)
         .await?;
     Ok(done.rows_affected == 1)

@@ -9,7 +9,7 @@ use ledger::Wallet;
 use store::{Known, Uuid};
 
 /// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
-const ROWS_BEFORE_PROJECTING: i64 = 256;
+const ROWS_BEFORE_PROJECTING: i64 = 1_024;
 /// Wallets whose projections one transaction writes.
 const WALLETS_PER_PROJECTION: usize = 1_000;
 /// Keys of one of the two generations that [`Recent`] has.

@@ -1,5 +1,6 @@
 //! One batch of one lane: what it reads, and the transaction that fences, appends and commits.
 
+use std::collections::hash_map;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -181,14 +182,14 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
             for row in self.db.query_all_raw(found).await? {
                 let known = Known::projected(rows::wallet(&wallet::Model::from_query_result(&row, "")?)?);
                 let id = known.wallet.id;
-                if !wallets.contains_key(&id) {
+                if let hash_map::Entry::Vacant(unseen) = wallets.entry(id) {
                     if row.try_get("", "is_holding")? {
                         holding.push(wallet_key(id));
                     }
                     if row.try_get("", "is_behind")? {
                         behind.push(seq_key(id, known.wallet.seq));
                     }
-                    wallets.insert(id, known);
+                    unseen.insert(known);
                 }
                 if let Some(lot) = lot::Model::from_query_result_optional(&row, "lot_")? {
                     put_lot(&mut wallets, &lot)?;

@@ -176,12 +176,16 @@ async fn one_account_for_many_is_found_and_a_travelling_customer_is_not() {
             let who = who.to_owned();
             (0..60).map(move |n| Call {
                 agent: format!("program {}", n % names),
+                credits: 1,
                 pause: 299,
                 ..call(&who, 40, n)
             })
         };
-        for (n, who) in ["shares", "travels", "renames", "schedules"].into_iter().enumerate() {
+        for (n, who) in ["shares", "travels"].into_iter().enumerate() {
             customer(app, who, 50 + n).await;
+        }
+        for who in ["renames", "schedules"] {
+            app.funded(who, "1000").await;
         }
         let let_in = told(app, shared("shares", 60, 60)).await;
         assert!(let_in < 60, "{}: they were stopped on the way", app.name);

@@ -12,11 +12,12 @@ use tests::shop::{Shop, in_each_shop};
 use crate::history::{Counted, DAY_SECONDS, History};
 
 const STEPS: usize = 60;
-const STEPS_MAX: usize = 100;
-/// The shop's clock starts in March; so many steps of three days at most reach into December.
-pub const MONTHS: [&str; 12] = [
+const STEPS_MAX: usize = 180;
+/// The shop's clock starts in March; so many steps of three days at most reach into August.
+pub const MONTHS: [&str; 20] = [
     "2026-02", "2026-03", "2026-04", "2026-05", "2026-06", "2026-07", "2026-08", "2026-09", "2026-10",
-    "2026-11", "2026-12", "2027-01",
+    "2026-11", "2026-12", "2027-01", "2027-02", "2027-03", "2027-04", "2027-05", "2027-06", "2027-07",
+    "2027-08", "2027-09",
 ];
 
 #[tokio::test]

@@ -610,6 +610,7 @@ async fn a_hold_is_lifted_by_the_link_that_was_mailed_for_it_within_the_hour() {
         let held = browser.get("/on-hold").await.body;
         assert!(held.contains("New work is on hold"), "{}: it was proven before: {held}", shop.name);
 
+        let mut followed = String::new();
         for is_in_time in [false, true] {
             shop.clock.advance_seconds(3_600);
             assert!(browser.post("/on-hold", "/on-hold/link", &[]).await.leads_to("/on-hold"));
@@ -626,8 +627,15 @@ async fn a_hold_is_lifted_by_the_link_that_was_mailed_for_it_within_the_hour() {
             assert!(browser.get(&link).await.leads_to(path), "{}: {is_in_time}", shop.name);
             let shown = browser.get("/on-hold").await.body;
             assert_eq!(shown.contains("Nothing is on hold"), is_in_time, "{}: {shown}", shop.name);
+            followed = link;
         }
         assert!(browser.get("/").await.body.contains("Balance"));
+
+        shop.clock.advance_seconds(60);
+        assert_eq!(shop.post(&format!("/v1/customers/{customer}/restrict"), &hold).await.status, 200);
+        assert!(browser.get(&followed).await.leads_to("/on-hold"));
+        let shown = browser.get("/on-hold").await.body;
+        assert!(shown.contains("New work is on hold"), "{}: a link of an earlier hold: {shown}", shop.name);
     })
     .await;
 }

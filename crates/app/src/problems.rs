@@ -125,21 +125,24 @@ pub async fn get(app: &App, by: &Principal, id: Uuid) -> Result<Problem, AppErro
     Ok(problem(row, name.unwrap_or_default()))
 }
 
-/// Somebody has looked at it and writes back, by mail and on the receipt's page. Answered twice, the first
-/// one counts.
+/// Somebody has looked at it and writes back, by mail and on the receipt's page, once.
+///
+/// Errors: a conflict when somebody else has answered; nothing is sent then.
 pub async fn answer(app: &App, by: &Session, id: Uuid, text: &str) -> Result<(), AppError> {
     by.user.principal().require(Scope::Admin)?;
     let row = problems::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("problem"))?;
     let text = written("answer", text, "must say in 1 to 2,000 characters what the customer should know")?;
     let mail = answer_mail(app, &row, &text).await?;
     let txn = app.store().write().await?;
-    if problems::answer(&txn, id, (&by.user.email, &text), app.now().micros()).await? {
-        let customer = Some(CustomerId::from_uuid(row.customer));
-        let (action, subject) = ("problem.answer", id.to_string());
-        let noted = Noted { by, action, subject, customer, before: OPEN, after: CLOSED };
-        audit::note(&txn, noted, app.now()).await?;
-        enqueue(&txn, mail, app.now()).await?;
+    if !problems::answer(&txn, id, (&by.user.email, &text), app.now().micros()).await? {
+        let detail = "the problem was answered before".to_owned();
+        return Err(AppError::Conflict { code: "wrong_state", detail });
     }
+    let customer = Some(CustomerId::from_uuid(row.customer));
+    let (action, subject) = ("problem.answer", id.to_string());
+    let noted = Noted { by, action, subject, customer, before: OPEN, after: CLOSED };
+    audit::note(&txn, noted, app.now()).await?;
+    enqueue(&txn, mail, app.now()).await?;
     txn.commit().await.map_err(StoreError::from)?;
     app.bells().mails.notify_one();
     Ok(())

@@ -11,7 +11,7 @@ use store::finds::{self, Found};
 use crate::text::{NAME_MAX_CHARS, is_text};
 use crate::{App, AppError, Principal, Scope, payments};
 
-/// Hits of one search.
+/// Hits of one search, of customers and of jobs each.
 pub const HITS_MAX: u64 = 20;
 
 /// A customer, and what of theirs was meant.
@@ -39,9 +39,7 @@ pub async fn search(app: &App, by: &Principal, text: &str) -> Result<Vec<Hit>, A
     }
     let rows = customers::search(app.store().reader(), text, HITS_MAX).await?;
     let mut hits: Vec<Hit> = rows.into_iter().map(|row| hit(row, String::new())).collect();
-    if hits.is_empty() {
-        hits = by_job(app, text).await?;
-    }
+    hits.extend(by_job(app, text).await?);
     Ok(hits)
 }
 

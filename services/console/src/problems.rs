@@ -92,6 +92,8 @@ pub async fn answer(
     let errors = match problems::answer(console.site.app(), &member.session, id, &answer).await {
         Ok(()) => return Ok(member.visitor.redirect(&path(id), Some("answered"))),
         Err(AppError::Invalid { errors }) => errors,
+        // Somebody was quicker: the page shows their answer, and this one, which was not sent.
+        Err(AppError::Conflict { .. }) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let problem = problems::get(console.site.app(), &by(&member), id).await?;

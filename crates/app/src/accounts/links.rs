@@ -22,6 +22,12 @@ pub(super) struct Mailed {
     pub email: String,
 }
 
+/// A link that somebody came by.
+pub(super) struct Followed {
+    pub to: Mailed,
+    pub mailed_at: Timestamp,
+}
+
 /// A link that is not in its mail yet.
 pub(super) struct NewLink {
     pub token: String,
@@ -56,13 +62,16 @@ pub(super) async fn followed(
     db: &impl ConnectionTrait,
     purpose: Purpose,
     token: &str,
-) -> Result<Option<Mailed>, AppError> {
+) -> Result<Option<Followed>, AppError> {
     if token.len() > TOKEN_MAX_BYTES {
         return Ok(None);
     }
     let row = mailed_links::valid(db, &secret::hash(token), app.now().micros()).await?;
     let row = row.filter(|row| row.purpose == purpose.as_str());
-    Ok(row.map(|row| Mailed { user_id: row.user_id, email: row.email }))
+    Ok(row.map(|row| Followed {
+        mailed_at: Timestamp::from_micros_saturating(row.expires_at).plus_seconds(-purpose.life_seconds()),
+        to: Mailed { user_id: row.user_id, email: row.email },
+    }))
 }
 
 /// Ends what was mailed to a user for this purpose.

@@ -31,27 +31,27 @@ pub const RESETS_PER_MINUTE: u32 = 60;
 const MINUTE_SECONDS: i64 = 60;
 const EMAIL_MAX_CHARS: usize = 320;
 
-/// How many resets were asked for in the last minute that had any: (the minute, how many).
+/// How often strangers asked in the last minute that had any: (the minute, how often).
 #[derive(Default)]
-pub(crate) struct AskedResets(Mutex<(i64, u32)>);
+pub(crate) struct Asked(Mutex<(i64, u32)>);
 
-impl AskedResets {
-    /// Counts one more; false when the minute of `now` has had all of its own.
-    fn count(&self, now: Timestamp) -> bool {
+impl Asked {
+    /// Counts one more; false when the minute of `now` has had its `most`.
+    pub(super) fn count(&self, now: Timestamp, most: u32) -> bool {
         // Changed in one step: a panic elsewhere leaves it true.
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.unix_seconds().div_euclid(MINUTE_SECONDS);
         if asked.0 != minute {
             *asked = (minute, 0);
         }
-        let is_taken = asked.1 < RESETS_PER_MINUTE;
+        let is_taken = asked.1 < most;
         asked.1 += u32::from(is_taken);
         is_taken
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Asked {
+struct Wish {
     email: String,
     role: Role,
 }
@@ -62,14 +62,14 @@ pub async fn forgot_password(app: &App, role: Role, email: &str) -> Result<(), A
     if email.chars().count() > EMAIL_MAX_CHARS || email.chars().any(char::is_control) {
         return Ok(());
     }
-    if !app.inner.asked_resets.count(app.now()) {
+    if !app.inner.asked_resets.count(app.now(), RESETS_PER_MINUTE) {
         tracing::warn!("more than {RESETS_PER_MINUTE} password resets in a minute; dropped one");
         return Ok(());
     }
     let turn = app.now().unix_seconds() / RESEND_SECONDS;
     let name = Sha256::digest(format!("{} {email}", role.as_str()).as_bytes());
     let name: String = name.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let payload = to_json(&Asked { email, role })?;
+    let payload = to_json(&Wish { email, role })?;
     let key = format!("{PASSWORD_RESET}/{name}/{turn}");
     let work = outbox::Model::new(new_uuid(), key, PASSWORD_RESET, payload, app.now().micros());
     let txn = app.store().write().await?;
@@ -81,7 +81,7 @@ pub async fn forgot_password(app: &App, role: Role, email: &str) -> Result<(), A
 
 /// Mails the link, if there is an account.
 pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
-    let asked: Asked = from_json(&work.payload)?;
+    let asked: Wish = from_json(&work.payload)?;
     let row = users::by_email(app.store().reader(), &asked.email).await?;
     let Some(row) = row.filter(|row| row.role == asked.role.as_str()) else { return Ok(Outcome::Ignored) };
     let to = Mailed { user_id: row.id, email: row.email.clone() };
@@ -117,7 +117,7 @@ pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) 
     known.ok_or_else(unknown)?;
     let password_hash = passwords::hash(app, password).await?;
     let txn = app.store().write().await?;
-    let link = links::followed(app, &txn, Purpose::ChoosePassword, token).await?.ok_or_else(unknown)?;
+    let link = links::followed(app, &txn, Purpose::ChoosePassword, token).await?.ok_or_else(unknown)?.to;
     let row = users::by_id(&txn, link.user_id).await?.filter(|row| row.role == role.as_str());
     let owner = user(row.ok_or_else(unknown)?)?;
     users::set_password(&txn, owner.id, &password_hash).await?;

@@ -30,7 +30,8 @@ pub struct SignedIn {
 }
 
 /// Errors: one and the same for unknown addresses, those that were never proven, wrong passwords and
-/// addresses that have to wait, in the same time, so that nobody learns which addresses are customers.
+/// addresses that have to wait, so that nobody reads from a page which addresses are customers. Each of them
+/// costs a hash of a password; a try that counts costs a write more, which can be measured.
 pub async fn sign_in(app: &App, with: Credentials) -> Result<SignedIn, AppError> {
     let email = normal_email(&with.email);
     let stored = users::by_email(app.store().reader(), &email).await?;

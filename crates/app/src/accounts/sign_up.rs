@@ -13,6 +13,10 @@ use crate::{App, AppError, risk, secret};
 /// Begins the external ids of customers who signed up by themselves.
 const EXTERNAL_ID_PREFIX: &str = "portal-";
 
+/// Sign-ups that this process takes in a minute, whoever asks, so that strangers fill neither the customers nor
+/// mailboxes.
+pub const SIGN_UPS_PER_MINUTE: u32 = 120;
+
 #[derive(Clone, Debug)]
 pub struct NewUser {
     pub name: String,
@@ -45,6 +49,9 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
     let is_deliverable = mail::check_recipient(&email).is_ok();
     checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
+    if !app.inner.sign_ups.count(app.now(), SIGN_UPS_PER_MINUTE) {
+        return Err(AppError::Overloaded { retry_after_seconds: 60 });
+    }
     let password_hash = passwords::hash(app, &new.password).await?;
     let txn = app.store().write().await?;
     let known = users::by_email(&txn, &email).await?;

@@ -1,10 +1,11 @@
 //! The proof of an address: once to open an account, and again to lift a hold that waits for it.
 
+use kernel::Timestamp;
 use mail::{HoldLink, Welcome};
 use store::cold::users;
 use store::{DatabaseTransaction, StoreError};
 
-use super::links::{self, Mailed, NewLink, Purpose};
+use super::links::{self, Followed, Mailed, NewLink, Purpose};
 use super::{Session, User, user};
 use crate::mails::{NewMail, enqueue};
 use crate::{App, AppError, risk};
@@ -32,7 +33,8 @@ pub async fn verify(app: &App, token: &str) -> Result<Proven, AppError> {
     }
     let link = links::followed(app, app.store().reader(), Purpose::LiftHold, token).await?;
     let link = link.ok_or(AppError::not_found("verification link"))?;
-    lift_hold(app, link).await?;
+    let Followed { to, mailed_at } = link;
+    lift_hold(app, to, Some(mailed_at)).await?;
     Ok(Proven::HoldLifted)
 }
 
@@ -40,20 +42,20 @@ pub async fn verify(app: &App, token: &str) -> Result<Proven, AppError> {
 /// one; what lies in a mailbox since then lifts no later hold.
 async fn open_account(app: &App, token: &str) -> Result<Option<Proven>, AppError> {
     let link = links::followed(app, app.store().reader(), Purpose::OpenAccount, token).await?;
-    let Some(link) = link else { return Ok(None) };
+    let Some(Followed { to, .. }) = link else { return Ok(None) };
     let txn = app.store().write().await?;
-    let is_first = users::verify(&txn, link.user_id, &link.email, app.now().micros()).await?;
+    let is_first = users::verify(&txn, to.user_id, &to.email, app.now().micros()).await?;
     txn.commit().await.map_err(StoreError::from)?;
     if is_first {
-        lift_hold(app, link).await?;
+        lift_hold(app, to, None).await?;
     }
     Ok(Some(Proven::Account))
 }
 
-async fn lift_hold(app: &App, link: Mailed) -> Result<(), AppError> {
-    let row = users::by_id(app.store().reader(), link.user_id).await?;
-    match row.filter(|row| row.email == link.email) {
-        Some(row) => risk::on_hold::mail_confirmed(app, &user(row)?).await,
+async fn lift_hold(app: &App, to: Mailed, mailed_at: Option<Timestamp>) -> Result<(), AppError> {
+    let row = users::by_id(app.store().reader(), to.user_id).await?;
+    match row.filter(|row| row.email == to.email) {
+        Some(row) => risk::on_hold::mail_confirmed(app, &user(row)?, mailed_at).await,
         None => Ok(()),
     }
 }

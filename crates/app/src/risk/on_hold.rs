@@ -72,10 +72,16 @@ pub async fn send_link(app: &App, by: &Session) -> Result<(), AppError> {
     }
 }
 
-/// The customer has proven the mail address once more: a hold that waits for that is over.
-pub(crate) async fn mail_confirmed(app: &App, user: &User) -> Result<(), AppError> {
+/// The customer has proven the mail address, by a link that was mailed at `mailed_at`, or for the first time: a
+/// hold that waits for that is over, if it is not younger than the link.
+pub(crate) async fn mail_confirmed(
+    app: &App,
+    user: &User,
+    mailed_at: Option<Timestamp>,
+) -> Result<(), AppError> {
     let Some(standing) = standing(app, user).await? else { return Ok(()) };
-    if standing.step_up == StepUp::VerifyMail {
+    let is_younger = mailed_at.is_some_and(|at| at < standing.made.created_at);
+    if standing.step_up == StepUp::VerifyMail && !is_younger {
         lift(app, &standing, "the mail address was proven".to_owned()).await?;
     }
     Ok(())

@@ -60,11 +60,14 @@ pub async fn by_wallet(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option
 
 /// Whose name, address or external id contains `text`, newest first.
 pub async fn search(db: &impl ConnectionTrait, text: &str, limit: u64) -> Result<Vec<Model>, StoreError> {
-    let lower = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let escaped = |text: &str| text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let (typed, lower) = (escaped(text), escaped(&text.to_lowercase()));
     let mut contains = Condition::any();
     for column in [Column::Name, Column::Email, Column::ExternalId] {
         let pattern = LikeExpr::new(format!("%{lower}%")).escape('!');
         contains = contains.add(Expr::expr(Func::lower(Expr::col(column))).like(pattern));
+        // SQLite lowers ASCII only.
+        contains = contains.add(column.like(LikeExpr::new(format!("%{typed}%")).escape('!')));
     }
     Ok(Entity::find().filter(contains).order_by_desc(Column::Id).limit(limit).all(db).await?)
 }

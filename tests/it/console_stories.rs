@@ -2,8 +2,10 @@
 //! pages.
 
 use app::accounts::{Role, ensure_user};
+use sandbox::sign;
 use serde_json::{Value, json};
-use tests::shop::{SUCCESS, Shop, in_each_shop};
+use store::ConnectionTrait;
+use tests::shop::{SUCCESS, Shop, WEBHOOK_SECRET, in_each_shop};
 
 use crate::console::Browser as Desk;
 use crate::portal::{Browser, between};
@@ -214,7 +216,13 @@ async fn a_reported_problem_is_answered_once_by_mail_and_on_the_receipts_page() 
         let done = desk.send(&page, &form, &said).await;
         assert_eq!((done.status, &done.location), (303, &page), "{}", shop.name);
         // Another operator who had the page open is too late.
-        assert_eq!(twin.post(&form, &late).await.status, 303);
+        let second = twin.post(&form, &late).await;
+        assert!(
+            second.status == 400 && second.html.contains("Somebody else answered before you."),
+            "{}",
+            second.html
+        );
+        assert!(second.html.contains("It looks fine to me."), "what was written is not lost");
         shop.settle().await;
 
         let answers = mailed(shop, "ada@example.com", "Our answer about a charge of 5 credits");
@@ -256,6 +264,53 @@ async fn an_event_is_handled_again_once_for_each_wish_and_written_down() {
             assert!(audit.contains("olga@example.com"));
         }
         assert_eq!(shop.available("ada").await, "500", "{}: credited once", shop.name);
+    })
+    .await;
+}
+
+/// As an older version left it: ignored, for it saw no subject in it.
+#[tokio::test]
+async fn an_event_without_a_subject_is_understood_when_it_is_handled_again() {
+    in_each_shop(async |shop| {
+        let mut desk = desk(shop).await;
+        shop.customer("ada").await;
+        shop.pay(&shop.checkout("ada").await, SUCCESS).await;
+        while shop.sandbox.deliver_due().await.expect("it delivers") > 0 {}
+        let old = "UPDATE inbox SET subject = NULL, state = 'ignored', done_at = 1";
+        shop.app.store().writer().execute_unprepared(old).await.expect("an older version's rows");
+        let body =
+            r#"{"id":"evt_plan","type":"plan.created","data":{"object":{"id":"plan_1","object":"plan"}}}"#;
+        let signature = sign(body.as_bytes(), WEBHOOK_SECRET, shop.app.now());
+        assert_eq!(shop.webhook(body, &signature).await.status, 200);
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "0", "{}: nothing was understood", shop.name);
+
+        let events = shop.events().await;
+        let paid = events.iter().find(|e| e["kind"] == "checkout.session.completed").expect("it arrived");
+        let id = paid["id"].as_str().expect("an id");
+        let page = format!("/console/webhooks/{id}");
+        assert_eq!(desk.send(&page, &format!("{page}/replay"), &[]).await.status, 303);
+        let twice = shop.post(&format!("/v1/gateway-events/{id}/replay"), &json!({})).await;
+        assert_eq!((twice.status, &twice.document()["code"]), (400, &json!("wrong_state")), "{twice:?}");
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "500", "{}", shop.name);
+        let again = shop.post(&format!("/v1/gateway-events/{id}/replay"), &json!({})).await;
+        assert_eq!((again.status, &again.document()["state"]), (200, &json!("waiting")), "{again:?}");
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "500", "{}: once", shop.name);
+
+        let nothing = "/console/webhooks/evt_plan";
+        let refused = desk.send(nothing, &format!("{nothing}/replay"), &[]).await;
+        assert_eq!((refused.status, refused.location.as_str()), (303, nothing));
+        assert!(desk.get(nothing).await.html.contains("there is nothing to handle"), "{}", shop.name);
+        let refused = shop.post("/v1/gateway-events/evt_plan/replay", &json!({})).await;
+        assert_eq!(
+            (refused.status, &refused.document()["code"]),
+            (400, &json!("wrong_state")),
+            "{refused:?}"
+        );
+        let audit = desk.get("/console/audit").await.html;
+        assert_eq!(audit.matches("event.replay").count(), 2, "{}: operator and key: {audit}", shop.name);
     })
     .await;
 }

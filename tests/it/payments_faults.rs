@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use app::payments::{self, Buying, PaymentGateway};
-use app::{App, AppError, Keyed, Principal, work};
-use billing::{Checkout, CheckoutRef, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
+use app::{App, AppError, Keyed, Principal, queues, work};
+use billing::{Checkout, CheckoutRef, CheckoutState, NewCheckout, NewRefund, Payment, PaymentRef, Refund};
 use gateways::stripe::Stripe;
 use gateways::{Answer, EventError, Gateway, GatewayError, GatewayEvent, Unreadable};
 use kernel::{IdempotencyKey, Timestamp};
@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use store::ConnectionTrait;
 use tests::shop::{SUCCESS, Shop, in_each_shop};
 use tokio::sync::Semaphore;
+
+const HOUR_SECONDS: i64 = 3_600;
+const DAY_SECONDS: i64 = 24 * HOUR_SECONDS;
 
 /// The sandbox, with one thing wrong.
 struct Faulty {
@@ -29,12 +32,21 @@ enum Fault {
     Unlisted(String),
     /// While it is set, the key is not accepted.
     Denied(Arc<AtomicBool>),
+    /// While it is set, what is paid is a bank debit on its way.
+    OnItsWay(Arc<AtomicBool>),
     /// The list of returns is answered once for each permit.
     Slow(Arc<Semaphore>),
 }
 
 fn not_understood() -> GatewayError {
     GatewayError::Unexpected { reason: "currency zzz".to_owned() }
+}
+
+fn on_its_way(checkout: Checkout) -> Checkout {
+    match checkout.state {
+        CheckoutState::Paid => Checkout { state: CheckoutState::Processing, payment: None, ..checkout },
+        _ => checkout,
+    }
 }
 
 impl Gateway for Faulty {
@@ -54,6 +66,9 @@ impl Gateway for Faulty {
     fn checkout<'a>(&'a self, id: &'a CheckoutRef) -> Answer<'a, Checkout> {
         match &self.fault {
             Fault::Unread(sick) if *sick == id.0 => Box::pin(async { Err(not_understood()) }),
+            Fault::OnItsWay(is_on_its_way) if is_on_its_way.load(Ordering::SeqCst) => {
+                Box::pin(async { self.stripe.checkout(id).await.map(on_its_way) })
+            }
             _ => self.stripe.checkout(id),
         }
     }
@@ -197,10 +212,10 @@ async fn a_wrong_key_is_the_operators_matter_and_the_purchase_goes_on_when_it_is
             let said = refused.to_string();
             assert!(said.contains("not available right now") && !said.contains("Key"), "{said}");
         }
-        let waiting = work::outbox_rows(&app, &Principal::system(), None, &Default::default()).await.unwrap();
+        let waiting = queues::work(&app, &Principal::system(), None, &Default::default()).await.unwrap();
         let [job] = waiting.data.as_slice() else { panic!("{:?}", waiting.data) };
-        assert_eq!((job.state, job.attempts), (payments::WorkState::Waiting, 1));
-        assert!(job.error.as_deref().unwrap().contains("Invalid API Key provided"), "{job:?}");
+        assert_eq!((job.progress.state.as_str(), job.progress.attempts), ("waiting", 1));
+        assert!(job.progress.error.as_deref().unwrap().contains("Invalid API Key provided"), "{job:?}");
         is_denied.store(false, Ordering::SeqCst);
         shop.clock.advance_seconds(600);
         let opened = open().await.unwrap().value;
@@ -238,6 +253,58 @@ async fn work_that_takes_long_holds_up_no_other_schedule() {
         };
         let (ran, ()) = tokio::join!(work::schedules_round(&app), looking);
         assert_eq!(ran.unwrap(), names.len(), "{}", shop.name);
+        app.engine().stop().await;
+    })
+    .await;
+}
+
+/// Its events are lost, and the last hourly run that succeeded was before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_paid_before_five_days_without_a_worker_is_credited_once_when_it_runs_again() {
+    in_each_shop(async |shop| {
+        shop.customer("ada").await;
+        shop.settle().await;
+        shop.wait_and_settle(HOUR_SECONDS).await;
+        assert_eq!(schedule(&shop.app, "reconcile_long").await.has_failed, Some(false));
+        shop.sandbox.set_knobs(Knobs { drop: true, ..Knobs::default() });
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        assert_eq!(shop.available("ada").await, "0");
+        shop.wait_and_settle(5 * DAY_SECONDS).await;
+        assert_eq!(shop.available("ada").await, "500", "{}", shop.name);
+        shop.wait_and_settle(HOUR_SECONDS).await;
+        assert_eq!(shop.available("ada").await, "500", "{}: once", shop.name);
+        assert!(shop.events().await.iter().all(|event| event["kind"] != "checkout.session.completed"));
+    })
+    .await;
+}
+
+/// The worker runs every hour all the while, so nothing but the purchase itself is old.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_debit_that_settles_on_the_fifth_day_without_a_word_is_credited_once() {
+    in_each_shop(async |shop| {
+        shop.sandbox.set_knobs(Knobs { drop: true, ..Knobs::default() });
+        let is_on_its_way = Arc::new(AtomicBool::new(true));
+        let app = process(shop, Fault::OnItsWay(Arc::clone(&is_on_its_way))).await;
+        worker::drain(&app, &shop.mails).await.unwrap();
+        shop.customer("ada").await;
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        let pass = async |seconds: i64| {
+            shop.clock.advance_seconds(seconds);
+            worker::drain(&app, &shop.mails).await.unwrap();
+        };
+        let path = format!("/v1/checkouts/{}", checkout["id"].as_str().unwrap());
+        for _ in 0..10 {
+            pass(DAY_SECONDS / 2).await;
+            assert_eq!(shop.get(&path).await.document()["state"], "processing", "{}", shop.name);
+        }
+        is_on_its_way.store(false, Ordering::SeqCst);
+        for round in 0..2 {
+            pass(HOUR_SECONDS).await;
+            assert_eq!(shop.available("ada").await, "500", "{}: round {round}", shop.name);
+        }
+        assert_eq!(schedule(&app, "reconcile_long").await.has_failed, Some(false));
         app.engine().stop().await;
     })
     .await;

@@ -54,14 +54,32 @@ pub(crate) struct Asked<'a, I> {
 }
 
 /// An act that changes one row, in whose transaction it is written down.
-pub(crate) struct Noted<'a> {
-    pub by: &'a Session,
+pub(crate) struct Noted<'a, A = Session> {
+    pub by: &'a A,
     pub action: &'static str,
     pub subject: String,
     pub customer: Option<CustomerId>,
     /// The row's state.
     pub before: &'a str,
     pub after: &'a str,
+}
+
+/// Who does what is written down.
+pub(crate) trait Actor {
+    /// As the audit log names it.
+    fn audited(&self) -> &str;
+}
+
+impl Actor for Session {
+    fn audited(&self) -> &str {
+        &self.user.email
+    }
+}
+
+impl Actor for Principal {
+    fn audited(&self) -> &str {
+        &self.owner
+    }
 }
 
 /// An act of somebody who is no operator, before it is done.
@@ -92,15 +110,15 @@ pub async fn list(
 }
 
 /// Writes down what `txn` does; nobody is asked for a reason.
-pub(crate) async fn note(
+pub(crate) async fn note<A: Actor>(
     txn: &DatabaseTransaction,
-    noted: Noted<'_>,
+    noted: Noted<'_, A>,
     now: Timestamp,
 ) -> Result<(), AppError> {
     let state = |state: &str| to_json(&BTreeMap::from([("state", state)]));
     let row = audit::Model {
         id: new_uuid(),
-        actor: noted.by.user.email.clone(),
+        actor: noted.by.audited().to_owned(),
         action: noted.action.to_owned(),
         subject: noted.subject,
         customer: noted.customer.map(CustomerId::uuid),

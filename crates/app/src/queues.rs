@@ -2,14 +2,14 @@
 //! each failed row can be begun anew.
 
 use kernel::Timestamp;
-use store::StoreError;
 use store::cold::queue::{self, Queue};
 use store::cold::{inbox, outbox, schedules};
+use store::{DatabaseTransaction, StoreError};
 use uuid::Uuid;
 
 use crate::accounts::Session;
-use crate::audit::{self, Noted};
-use crate::{App, AppError, Page, PageRequest, Principal, Scope};
+use crate::audit::{self, Actor, Noted};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, payments};
 
 /// States that a list can be narrowed to.
 pub const STATES: [&str; 4] = [queue::WAITING, queue::DONE, queue::IGNORED, queue::FAILED];
@@ -86,8 +86,8 @@ pub async fn one_event(app: &App, by: &Principal, id: &str) -> Result<Event, App
 
 /// Handles the event again; what it did before it will not do twice.
 pub async fn replay_event(app: &App, by: &Session, id: &str) -> Result<(), AppError> {
-    let before = one_event(app, &by.user.principal(), id).await?.progress.state;
-    again(app, Queue::Inbox, id, replayed(by, "event.replay", id.to_owned(), &before)).await
+    by.user.principal().require(Scope::Admin)?;
+    payments::handle_again(app, by, id).await
 }
 
 /// Newest first.
@@ -112,10 +112,20 @@ pub async fn one_work(app: &App, by: &Principal, id: Uuid) -> Result<Work, AppEr
 
 pub async fn replay_work(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
     let before = one_work(app, &by.user.principal(), id).await?.progress.state;
-    again(app, Queue::Outbox, id, replayed(by, "work.replay", id.to_string(), &before)).await
+    let noted = replayed(by, "work.replay", id.to_string(), &before);
+    let txn = app.store().write().await?;
+    again(&txn, Queue::Outbox, id, noted, app.now()).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    app.bells().outbox.notify_one();
+    Ok(())
 }
 
-fn replayed<'a>(by: &'a Session, action: &'static str, subject: String, before: &'a str) -> Noted<'a> {
+pub(crate) fn replayed<'a, A>(
+    by: &'a A,
+    action: &'static str,
+    subject: String,
+    before: &'a str,
+) -> Noted<'a, A> {
     Noted { by, action, subject, customer: None, before, after: queue::WAITING }
 }
 
@@ -126,20 +136,16 @@ pub async fn schedules(app: &App, by: &Principal) -> Result<Vec<Schedule>, AppEr
     Ok(rows.into_iter().map(|row| schedule(row, now)).collect())
 }
 
-async fn again(
-    app: &App,
+/// Begins anew with a row that has ended, and writes down who wished it.
+pub(crate) async fn again<A: Actor>(
+    txn: &DatabaseTransaction,
     queue: Queue,
     id: impl Into<store::Value>,
-    noted: Noted<'_>,
+    noted: Noted<'_, A>,
+    now: Timestamp,
 ) -> Result<(), AppError> {
-    let txn = app.store().write().await?;
-    let is_renewed = queue::again(&txn, queue, id, app.now().micros()).await?;
-    if is_renewed {
-        audit::note(&txn, noted, app.now()).await?;
-    }
-    txn.commit().await.map_err(StoreError::from)?;
-    if is_renewed {
-        return Ok(());
+    if queue::again(txn, queue, id, now.micros()).await? {
+        return audit::note(txn, noted, now).await;
     }
     Err(AppError::Conflict {
         code: "still_waiting",

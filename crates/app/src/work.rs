@@ -7,15 +7,13 @@ use futures::future::join_all;
 use futures::stream;
 use jobs::{Backoff, Claim, Outcome, Queue, Schedule};
 use kernel::{Timestamp, WalletId};
+use store::Uuid;
 use store::cold::{inbox, outbox, queue, schedules};
-use store::{StoreError, Uuid};
 use tokio::sync::Notify;
 
 use crate::accounts;
-use crate::payments::{self, WorkState};
-use crate::{
-    App, AppError, Page, PageRequest, Principal, Scope, notices, outages, retention, risk, verification,
-};
+use crate::payments;
+use crate::{App, AppError, Principal, Scope, notices, outages, retention, risk, verification};
 
 /// Claims of one round of a queue.
 const ROUND: u64 = 64;
@@ -30,9 +28,12 @@ const SETTLED_AT_ONCE: usize = 64;
 const SETTLED_ROUND: u64 = 500;
 const SETTLED_ROUNDS: u32 = 20;
 
-/// How far back the reconciler looks every minute, and every hour after a longer silence.
+/// How far back the reconciler looks every minute.
 const REACH_SECONDS: i64 = 2 * 3_600;
+/// How far back it looks every hour, counted from the last such run that succeeded.
 const LONG_REACH_SECONDS: i64 = 72 * 3_600;
+/// How far back it looks after the longest silence: Stripe keeps events for 30 days.
+const REACH_MAX_SECONDS: i64 = 30 * 86_400;
 
 /// Everything that recurs. The last one tells operators of an outage, so it comes after what caught up.
 pub const SCHEDULES: [Schedule; 11] = [
@@ -65,21 +66,6 @@ pub struct Bells {
     pub inbox: Notify,
     pub mails: Notify,
     pub schedules: Notify,
-}
-
-/// A row of the outbox, for operators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxRow {
-    pub id: Uuid,
-    pub key: String,
-    pub kind: String,
-    pub payload: String,
-    pub state: WorkState,
-    pub attempts: u32,
-    pub created_at: Timestamp,
-    pub next_attempt_at: Option<Timestamp>,
-    pub done_at: Option<Timestamp>,
-    pub error: Option<String>,
 }
 
 /// A schedule, for operators.
@@ -147,8 +133,8 @@ pub async fn schedule_round(app: &App, schedule: Schedule) -> Result<usize, AppE
 
 async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppError> {
     match name {
-        "reconcile" => payments::reconcile(app, REACH_SECONDS).await,
-        "reconcile_long" => payments::reconcile(app, LONG_REACH_SECONDS).await,
+        "reconcile" => payments::reconcile(app, app.now().plus_seconds(-REACH_SECONDS)).await,
+        "reconcile_long" => payments::reconcile_long(app, long_reach(app, name).await?).await,
         "verify" => {
             let run = verification::run(app, &Principal::system()).await?;
             Ok(format!("{} breaks in {} wallets", run.breaks, run.found.wallets))
@@ -166,6 +152,20 @@ async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppErro
             Ok(format!("{} expiring, {} low", found.expiring, found.low))
         }
     }
+}
+
+/// The oldest instant that may be looked at, and the one since which everything is: whatever began or was
+/// paid after the last run that succeeded lies after it. Without such a run both are the same.
+async fn long_reach(app: &App, name: &str) -> Result<(Timestamp, Timestamp), AppError> {
+    let now = app.now();
+    let oldest = now.plus_seconds(-REACH_MAX_SECONDS);
+    let row = schedules::by_name(app.store().reader(), name).await?;
+    let succeeded =
+        row.filter(|row| row.last_state.as_deref() == Some("done")).and_then(|row| row.last_run_at);
+    let since = succeeded.map_or(oldest, |at| {
+        Timestamp::from_micros_saturating(at).min(now).plus_seconds(-LONG_REACH_SECONDS).max(oldest)
+    });
+    Ok((oldest, since))
 }
 
 /// Seals the older half when the journal's hot table has grown beyond `hot_rows`; answers how many rows.
@@ -274,42 +274,6 @@ fn log(done: Result<(), AppError>) {
     }
 }
 
-/// What waits or has failed, newest first.
-pub async fn outbox_rows(
-    app: &App,
-    by: &Principal,
-    state: Option<WorkState>,
-    page: &PageRequest,
-) -> Result<Page<OutboxRow>, AppError> {
-    by.require(Scope::Read)?;
-    let limit = page.limit()?;
-    let before = page.after(|cursor| cursor.parse::<Uuid>().ok())?;
-    let rows = outbox::page(app.store().reader(), state.map(WorkState::as_str), before, limit + 1).await?;
-    let page = Page::cut(rows, limit, |row| row.id.to_string());
-    let next_cursor = page.next_cursor;
-    Ok(Page { data: page.data.into_iter().map(shown).collect::<Result<_, _>>()?, next_cursor })
-}
-
-/// Tries a dead letter of the outbox again.
-pub async fn retry_outbox(app: &App, by: &Principal, id: Uuid) -> Result<(), AppError> {
-    by.require(Scope::Admin)?;
-    let txn = app.store().write().await?;
-    let row = outbox::by_id(&txn, id).await?.ok_or(AppError::not_found("outbox row"))?;
-    if row.state == queue::FAILED {
-        queue::again(&txn, Queue::Outbox, id, app.now().micros()).await?;
-        txn.commit().await.map_err(StoreError::from)?;
-        app.bells().outbox.notify_one();
-    }
-    Ok(())
-}
-
-/// How many dead letters there are: events, then outbox rows.
-pub async fn dead_letters(app: &App, by: &Principal) -> Result<(u64, u64), AppError> {
-    by.require(Scope::Read)?;
-    let events = queue::count(app.store(), Queue::Inbox, queue::FAILED).await?;
-    Ok((events, queue::count(app.store(), Queue::Outbox, queue::FAILED).await?))
-}
-
 pub async fn schedule_rows(app: &App, by: &Principal) -> Result<Vec<ScheduleRow>, AppError> {
     by.require(Scope::Read)?;
     let now = app.now().micros();
@@ -326,24 +290,6 @@ pub async fn schedule_rows(app: &App, by: &Principal) -> Result<Vec<ScheduleRow>
         runs: u64::try_from(row.runs).unwrap_or(0),
     };
     Ok(rows.into_iter().map(row).collect())
-}
-
-fn shown(row: outbox::Model) -> Result<OutboxRow, AppError> {
-    let state: WorkState =
-        row.state.parse().map_err(|()| StoreError::Corrupt(format!("outbox {}: state", row.id)))?;
-    let at = Timestamp::from_micros_saturating;
-    Ok(OutboxRow {
-        next_attempt_at: (state == WorkState::Waiting).then(|| at(row.next_attempt_at)),
-        state,
-        id: row.id,
-        key: row.key,
-        kind: row.kind,
-        payload: row.payload,
-        attempts: u32::try_from(row.attempts).unwrap_or(0),
-        created_at: at(row.created_at),
-        done_at: row.done_at.map(at),
-        error: row.error,
-    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

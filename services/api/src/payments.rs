@@ -238,7 +238,8 @@ async fn one(
 
 /// Work an event off again
 ///
-/// For one that has failed, or whose effect is in doubt. What it did before is not done twice.
+/// For one that has failed, or whose effect is in doubt. What it did before is not done twice. One that
+/// waits already, or is of a kind that moves no credits, is refused as `wrong_state`.
 #[utoipa::path(post, path = "/v1/gateway-events/{id}/replay", tag = "Payments",
     operation_id = "replay_gateway_event",
     params(("id" = String, Path, description = "The event's `id`."), OptionalKey),

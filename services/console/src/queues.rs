@@ -1,6 +1,7 @@
 //! Events of gateways, our own work, schedules.
 
 use app::AppError;
+use app::payments::MOVES_NO_CREDITS;
 use app::queues::{self, Event, Progress, Schedule, Work};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -154,6 +155,7 @@ pub async fn schedules(State(console): State<Console>, member: Member) -> Result
 pub fn said(done: Result<(), AppError>) -> Result<&'static str, Failure> {
     match done {
         Ok(()) => Ok("again"),
+        Err(AppError::Conflict { code: MOVES_NO_CREDITS, .. }) => Ok("no-credits"),
         Err(AppError::Conflict { .. }) => Ok("waiting"),
         Err(error) => Err(error.into()),
     }

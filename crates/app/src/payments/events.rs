@@ -10,11 +10,14 @@ use store::cold::{inbox, queue};
 use store::{Queue, StoreError};
 
 use crate::about::{from_json, to_json};
+use crate::audit::Actor;
 use crate::payments::gateway;
-use crate::{App, AppError, Page, PageRequest, Principal, Scope};
+use crate::{App, AppError, Page, PageRequest, Principal, Scope, queues};
 
 /// Longer ids and kinds are cut; Stripe's have 255 characters at most.
 const TEXT_MAX_CHARS: usize = 255;
+/// The refusal to handle an event again that has nothing to read.
+pub const MOVES_NO_CREDITS: &str = "moves_no_credits";
 /// Ids that are looked up together.
 const KNOWN_AT_ONCE: usize = 200;
 
@@ -175,29 +178,47 @@ pub async fn events(
 
 pub async fn event(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent, AppError> {
     by.require(Scope::Read)?;
-    let row = inbox::by_id(app.store().reader(), id).await?;
-    shown(row.ok_or(AppError::not_found("gateway event"))?)
+    shown(stored(app, id).await?)
 }
 
-/// Works an event off again that has ended; what it did before is not done twice. Its subject is found
-/// anew: an older version may have seen none in an event that this one understands.
+/// Works an event off again that has ended; answers it as it waits.
 pub async fn replay(app: &App, by: &Principal, id: &str) -> Result<GatewayEvent, AppError> {
     by.require(Scope::Admin)?;
-    let row = inbox::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("gateway event"))?;
+    handle_again(app, by, id).await?;
+    shown(stored(app, id).await?)
+}
+
+/// Makes an event wait again that has ended; what it did before is not done twice. Its subject is found
+/// anew: an older version may have seen none in an event that this one understands.
+pub(crate) async fn handle_again<A: Actor>(app: &App, by: &A, id: &str) -> Result<(), AppError> {
+    let row = stored(app, id).await?;
+    let Some(subject) = subject_anew(app, &row)? else {
+        return Err(AppError::Conflict {
+            code: MOVES_NO_CREDITS,
+            detail: "events of this kind move no credits".to_owned(),
+        });
+    };
+    let noted = queues::replayed(by, "event.replay", id.to_owned(), &row.state);
+    let txn = app.store().write().await?;
+    queues::again(&txn, Queue::Inbox, id, noted, app.now()).await?;
+    inbox::set_subject(&txn, id, &subject).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    app.bells().inbox.notify_one();
+    Ok(())
+}
+
+async fn stored(app: &App, id: &str) -> Result<inbox::Model, AppError> {
+    inbox::by_id(app.store().reader(), id).await?.ok_or(AppError::not_found("gateway event"))
+}
+
+/// What this version reads in the body, else what was read when the event came.
+fn subject_anew(app: &App, row: &inbox::Model) -> Result<Option<String>, AppError> {
     let gateway = gateway(app).ok().filter(|gateway| gateway.name() == row.gateway);
     let found = match gateway {
         Some(gateway) => subject_of(&gateway.stored_event(row.body.as_bytes()))?,
         None => None,
     };
-    if let Some(subject) = found.or(row.subject) {
-        let txn = app.store().write().await?;
-        if queue::again(&txn, Queue::Inbox, id, app.now().micros()).await? {
-            inbox::set_subject(&txn, id, &subject).await?;
-        }
-        txn.commit().await.map_err(StoreError::from)?;
-        app.bells().inbox.notify_one();
-    }
-    event(app, by, id).await
+    Ok(found.or_else(|| row.subject.clone()))
 }
 
 fn cursor(text: &str) -> Option<(i64, String)> {

@@ -25,13 +25,14 @@ use crate::{App, AppError};
 pub use checkouts::{
     Buying, Checkout, CheckoutState, NewCheckout, create, create_own, get, list, of_gateway_id,
 };
-pub use events::{GatewayEvent, WorkState, event, events, receive, replay};
+pub use events::{GatewayEvent, MOVES_NO_CREDITS, WorkState, event, events, receive, replay};
 pub use refunds::{NewRefund, Refunding, refund};
 
 pub(crate) use credits::{CREDIT_COMMAND, move_credits};
+pub(crate) use events::handle_again;
 pub(crate) use opening::{OPEN_CHECKOUT, give_up_opening, open_at_gateway};
 pub(crate) use process::process;
-pub(crate) use reconcile::reconcile;
+pub(crate) use reconcile::{reconcile, reconcile_long};
 pub(crate) use refunds::{REFUND, refund_at_gateway};
 
 /// The gateway that customers pay through.

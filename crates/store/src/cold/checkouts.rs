@@ -109,6 +109,24 @@ pub async fn unsettled(
         .await?)
 }
 
+/// What was made at `from` or later and before `until`, and whose money is on its way; oldest first.
+pub async fn processing(
+    db: &impl ConnectionTrait,
+    gateway: &str,
+    (from, until): (i64, i64),
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find()
+        .filter(Column::State.eq(PROCESSING))
+        .filter(Column::Gateway.eq(gateway))
+        .filter(Column::CreatedAt.gte(from))
+        .filter(Column::CreatedAt.lt(until))
+        .order_by_asc(Column::CreatedAt)
+        .limit(limit)
+        .all(db)
+        .await?)
+}
+
 /// Replaces what changes, unless somebody did so since `checkout.version` was read; answers whether.
 pub async fn update(txn: &DatabaseTransaction, checkout: &Model) -> Result<bool, StoreError> {
     let done = Entity::update_many()

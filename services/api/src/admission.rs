@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
-/// A full batch of the engine: enough to keep its writers busy, little enough to wait for.
-const CALLS_AT_ONCE: usize = 1_024;
+/// Two full batches of the engine: enough to keep its writers busy, little enough to wait for.
+const CALLS_AT_ONCE: usize = 2_048;
 /// For a place; and, without one, before a caller is told to come back later: many of them come back at once,
 /// and telling them so must not take the time of those who are served.
 const WAIT: Duration = Duration::from_millis(500);

@@ -159,6 +159,35 @@ async fn what_a_customer_writes_about_a_persons_hold_shows_also_when_a_case_was_
     .await;
 }
 
+/// The customer ended the watch's hold by the mail; the case stayed open, and a person held the wallet.
+#[tokio::test]
+async fn a_dismissed_case_ends_a_later_hold_that_the_customer_wrote_about() {
+    in_each_shop(async |shop| {
+        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        share(shop, &customer).await;
+        assert_eq!(may_work(shop, &customer).await, 403, "{}", shop.name);
+        assert_eq!(ada.submit("/on-hold", "/on-hold/link", &[]).await.status, 303);
+        shop.settle().await;
+        let found = mails(shop, "ada@example.com");
+        let mail = found.iter().rev().find(|(_, text)| text.contains("/verify?token=")).expect("a link");
+        let link = format!("/verify?token={}", between(&mail.1, "/verify?token=", "\n"));
+        assert_eq!(ada.get(&link).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 201, "{}: lifted", shop.name);
+
+        let hold = json!({"step_up": "review", "reason": "a call from the bank"});
+        let path = format!("/v1/customers/{customer}/restrict");
+        assert_eq!(shop.post(&path, &hold).await.status, 200, "{}", shop.name);
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &[("text", WORDS)]).await.status, 303);
+        let case = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        let decided = [("decision", "dismissed"), ("note", "the bank was wrong")];
+        assert_eq!(desk.send(&case, &format!("{case}/decision"), &decided).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 201, "{}: they go on", shop.name);
+    })
+    .await;
+}
+
 /// At once above the value that the settings say; below it once a day, with who it was and why.
 #[tokio::test]
 async fn operators_hear_of_small_holds_once_a_day() {

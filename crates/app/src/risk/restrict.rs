@@ -92,13 +92,14 @@ pub(super) async fn release(
 /// The customer did what the hold asked for; the case stays open for people.
 pub(super) async fn lift_now(app: &App, case: &cases::Model, new: NewRelease) -> Result<(), AppError> {
     let txn = app.store().write().await?;
+    let restriction = new.restriction;
     if case.is_restricted {
-        let proof = new.restriction.map(|restriction| Proof { restriction, reason: new.reason });
+        let proof = restriction.map(|restriction| Proof { restriction, reason: new.reason });
         cases::restricted(&txn, case.id, false, case.restricted_until).await?;
         order(&txn, case, (Step::Release, proof), app.now()).await?;
     }
     txn.commit().await.map_err(StoreError::from)?;
-    hurry(app, CaseId::from_uuid(case.id)).await;
+    attempt(app, &key(case.id, Step::Release, restriction)).await;
     Ok(())
 }
 
@@ -109,32 +110,39 @@ async fn order(
     (step, proof): (Step, Option<Proof>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
+    let key = key(case.id, step, proof.as_ref().map(|proof| proof.restriction));
     let payload = to_json(&Order { case: CaseId::from_uuid(case.id), step, proof })?;
-    let work = outbox::Model::new(new_uuid(), key(case.id, step), RISK_ORDER, payload, now.micros());
+    let work = outbox::Model::new(new_uuid(), key, RISK_ORDER, payload, now.micros());
     Ok(outbox::insert(txn, work).await?)
 }
 
-fn key(case: Uuid, step: Step) -> String {
+/// What a customer does ends one restriction and leaves the order of whoever decides about the case to be given.
+fn key(case: Uuid, step: Step, restriction: Option<Seq>) -> String {
     let step = match step {
         Step::Hold => "hold",
         Step::HoldForGood => "hold_for_good",
         Step::Release => "release",
     };
-    format!("risk:{}:{step}", CaseId::from_uuid(case))
+    let of = restriction.map(|seq| format!(":{seq}")).unwrap_or_default();
+    format!("risk:{}:{step}{of}", CaseId::from_uuid(case))
 }
 
 /// Carries out at once what was ordered about a case; what fails now is tried again by the worker.
 pub(super) async fn hurry(app: &App, case: CaseId) {
     for step in [Step::Hold, Step::HoldForGood, Step::Release] {
-        let found = outbox::by_key(app.store().reader(), &key(case.uuid(), step)).await;
-        let done = match found {
-            Ok(Some(row)) if row.done_at.is_none() => work::attempt_outbox(app, row.id).await,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = done {
-            tracing::warn!(%case, %error, "a risk order waits for the worker");
-        }
+        attempt(app, &key(case.uuid(), step, None)).await;
+    }
+}
+
+async fn attempt(app: &App, key: &str) {
+    let found = outbox::by_key(app.store().reader(), key).await;
+    let done = match found {
+        Ok(Some(row)) if row.done_at.is_none() => work::attempt_outbox(app, row.id).await,
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = done {
+        tracing::warn!(order = key, %error, "a risk order waits for the worker");
     }
     app.bells().mails.notify_one();
 }

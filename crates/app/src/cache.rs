@@ -14,7 +14,7 @@ use crate::catalogue::Version;
 
 /// How long another process may not notice a revoked key or a newly published card.
 const STALE_AFTER: Duration = Duration::from_secs(1);
-/// Of most maps. An entry of the directory has about 150 bytes.
+/// Entries of one generation of most maps.
 const ROOM: usize = 200_000;
 
 /// A bounded map behind a lock that is never held over an await. Bounded by two generations: when the newer

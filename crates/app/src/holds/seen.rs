@@ -9,7 +9,7 @@ use store::holds::HoldRecord;
 use crate::about::{HoldFacts, facts};
 use crate::{App, AppError};
 
-/// Holds of one generation of the map that keeps them; one takes a few KB.
+/// Holds of one generation of the map that keeps them, each with the facts of its authorization.
 pub(crate) const SEEN_ROOM: usize = 10_000;
 
 /// What was authorized never changes. The terms may be behind: whoever prices by them lets the ledger compare

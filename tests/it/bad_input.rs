@@ -241,6 +241,7 @@ impl Ids {
         let id = |made: Value| text(&made, "/id");
         let event = json!({"id": format!("evt_{}", kernel::new_uuid().simple()), "object": "pi_1"});
         payments::receive(&app.app, event.to_string().as_bytes(), GOOD).await.expect("the till's own");
+        app::work::inbox_round(&app.app).await.expect("only what has ended is replayed");
         let on_hold = text(&app.customer(&kernel::new_uuid().to_string()).await, "/id");
         let path = "/v1/customers/{id}/restrict";
         app.post(&path.replace("{id}", &on_hold), &bodies_of(path)[0]).await.success(200);

@@ -4,7 +4,7 @@ use ::engine::{Engine, EngineCommand, EngineConfig, EngineError, Faults, KeyedIn
 use kernel::{Clock, Credits};
 use ledger::{CaptureCharge, Command, EntryKind, GrantKind, LotTerms, Refusal, WhenShort};
 use store::lanes;
-use tests::databases::{authorize, benches, benches_with, command, debit, grant, is_short, key_of};
+use tests::databases::{authorize, benches, benches_with, command, debit, grant, is_short, key_of, terms_of};
 
 fn small_batches() -> EngineConfig {
     EngineConfig { batch: 7, remembered_wallets: 3, ..EngineConfig::default() }
@@ -330,7 +330,8 @@ async fn verify_names_a_flipped_row_of_every_hot_table() {
         ("postings", "UPDATE postings SET balance_after = balance_after - 1 WHERE kind = 'hold'"),
         ("postings", "DELETE FROM postings WHERE kind = 'debit'"),
         ("wallets", "UPDATE wallets SET available = available + 1"),
-        ("lots", "UPDATE lots SET remaining = remaining - 1"),
+        ("wallets", "UPDATE wallets SET lots = REPLACE(lots, '0]', '1]')"),
+        ("lots", "UPDATE lots SET has_remaining = NOT has_remaining"),
         ("lots", "UPDATE lots SET priority = priority + 1"),
         ("holds", "UPDATE holds SET captured = captured + 1"),
         ("holds", "DELETE FROM holds"),
@@ -391,13 +392,6 @@ async fn lot_4_one_grant_is_voided_and_what_is_held_of_it_follows_when_its_hold_
         bench.engine.submit(command(wallet, "back", back)).await.expect("the hold ends");
         assert_eq!(bench.balances(wallet).await, (Credits::whole(5), Credits::ZERO, Credits::ZERO));
         bench.assert_verified().await;
-    }
-}
-
-fn terms_of(command: Command) -> LotTerms {
-    match command {
-        Command::Grant(terms) => terms,
-        other => panic!("{other:?} is no grant"),
     }
 }
 

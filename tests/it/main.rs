@@ -67,3 +67,4 @@ mod starting;
 mod statements;
 mod stopping;
 mod stripe_python;
+mod upgrades;

@@ -159,7 +159,7 @@ async fn fill(store: &Store) {
             "INSERT INTO wallets (bucket, wallet, seq, recorded_at, posting_rows, available, held, debt, calls) {many} SELECT i % 1024, {wallet}, 5, 1, 5, 0, 0, 0, '[]' FROM n"
         ),
         format!(
-            "INSERT INTO lots (bucket, wallet, seq, kind, granted, priority, clawed_back, voided, remaining, held, is_open) {many} SELECT i % 1024, {wallet}, 1, 'promo', 1, 50, 0, {off}, 1, 0, {flag} FROM n"
+            "INSERT INTO lots (bucket, wallet, seq, kind, granted, priority, clawed_back, voided, has_remaining, is_open) {many} SELECT i % 1024, {wallet}, 1, 'promo', 1, 50, 0, {off}, {flag}, {flag} FROM n"
         ),
         format!(
             "INSERT INTO holds (bucket, wallet, seq, state, authorized, captured, captures, expires_at, lots) {many} SELECT i % 1024, {wallet}, 2, 'open', 1, 0, 0, 1, '[]' FROM n"

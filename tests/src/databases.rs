@@ -98,6 +98,14 @@ pub fn key_of(key: &str, input: u8) -> KeyedInput {
     KeyedInput::Key { key: IdempotencyKey::new(key).expect("a valid key"), hash: [input; 32] }
 }
 
+/// The lot that a grant would make.
+pub fn terms_of(command: Command) -> LotTerms {
+    match command {
+        Command::Grant(terms) => terms,
+        other => panic!("{other:?} is no grant"),
+    }
+}
+
 pub fn grant(credits: i64) -> Command {
     Command::Grant(LotTerms {
         kind: GrantKind::Promo,

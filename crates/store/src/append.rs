@@ -77,7 +77,7 @@ impl LaneTx {
 
     /// Guarded by the seq that each wallet was loaded at.
     async fn move_wallets(&self, wallets: &[&Known]) -> Result<bool, StoreError> {
-        const COLUMNS: [&str; 11] = [
+        const COLUMNS: [&str; 12] = [
             "bucket",
             "wallet",
             "old_seq",
@@ -88,6 +88,7 @@ impl LaneTx {
             "held",
             "debt",
             "calls",
+            "lots",
             "restriction",
         ];
         let mut values = Vec::new();
@@ -103,6 +104,7 @@ impl LaneTx {
                 after.held.micros().into(),
                 after.debt.micros().into(),
                 rows::to_json(&after.calls)?.into(),
+                rows::open_lots(after)?.into(),
                 rows::restriction(after)?.unwrap_or_default().into(),
             ]);
         }
@@ -111,7 +113,7 @@ impl LaneTx {
                 &COLUMNS,
                 &values,
                 "UPDATE wallets AS t SET seq = v.seq, recorded_at = v.recorded_at, posting_rows = v.posting_rows, \
-                 available = v.available, held = v.held, debt = v.debt, calls = v.calls, \
+                 available = v.available, held = v.held, debt = v.debt, calls = v.calls, lots = v.lots, \
                  restriction = nullif(v.restriction, '') \
                  FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.old_seq",
             )
@@ -120,8 +122,8 @@ impl LaneTx {
     }
 
     async fn write_lots(&self, wallets: &[&Known]) -> Result<(), StoreError> {
-        const COLUMNS: [&str; 8] =
-            ["bucket", "wallet", "seq", "clawed_back", "voided", "remaining", "held", "is_open"];
+        const COLUMNS: [&str; 7] =
+            ["bucket", "wallet", "seq", "clawed_back", "voided", "has_remaining", "is_open"];
         let (mut new, mut changed) = (Vec::new(), Vec::new());
         for Known { wallet, ahead } in wallets {
             for (seq, lot) in &ahead.lots {
@@ -132,14 +134,14 @@ impl LaneTx {
                 }
             }
         }
-        self.insert(new, 14).await?;
+        self.insert(new, 13).await?;
         let expected = changed.len() as u64;
         let done = self
             .update(
                 &COLUMNS,
                 &changed,
-                "UPDATE lots AS t SET clawed_back = v.clawed_back, voided = v.voided, remaining = v.remaining, \
-                 held = v.held, is_open = v.is_open \
+                "UPDATE lots AS t SET clawed_back = v.clawed_back, voided = v.voided, \
+                 has_remaining = v.has_remaining, is_open = v.is_open \
                  FROM v WHERE t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq",
             )
             .await?;
@@ -226,8 +228,7 @@ fn changed_lot(wallet: WalletId, seq: Seq, lot: &Lot) -> Vec<Value> {
         seq.into(),
         lot.terms.clawed_back.micros().into(),
         lot.terms.voided.into(),
-        lot.remaining.micros().into(),
-        lot.held.micros().into(),
+        lot.remaining.is_positive().into(),
         lot.is_open().into(),
     ]
 }

@@ -15,7 +15,7 @@ pub async fn wallets(store: &Store, now: Timestamp, limit: u64) -> Result<Vec<Wa
         // What an expired lot still has in holds is due when they end.
         format!(
             "SELECT l.wallet FROM v JOIN lots l ON l.bucket = v.bucket \
-             WHERE l.is_open AND l.expires_at <= {now} AND l.remaining > 0 LIMIT {limit}"
+             WHERE l.is_open AND l.expires_at <= {now} AND l.has_remaining LIMIT {limit}"
         ),
         format!(
             "SELECT h.wallet FROM v JOIN holds h ON h.bucket = v.bucket \

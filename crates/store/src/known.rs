@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use kernel::Seq;
 use ledger::{Hold, Lot, Wallet};
 
+use crate::rows;
+
 /// A wallet at the head of its journal, and what its projection still lacks.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -10,7 +12,7 @@ pub struct Known {
     pub ahead: Ahead,
 }
 
-/// The newest values of all lots and holds that changed since the projection was written.
+/// The newest values of all lots and holds whose rows changed since the projection was written.
 #[derive(Clone, Debug, Default)]
 pub struct Ahead {
     pub projected_seq: Seq,
@@ -39,7 +41,9 @@ impl Known {
     /// Goes on to `after`; what closed is kept for the projection and forgotten otherwise.
     pub fn advance(&mut self, mut after: Wallet) {
         for (seq, lot) in &after.lots {
-            if self.wallet.lots.get(seq) != Some(lot) {
+            let before = self.wallet.lots.get(seq);
+            let is_same = before.is_some_and(|before| rows::is_same_row(before, lot));
+            if !is_same || self.ahead.lots.contains_key(seq) {
                 self.ahead.lots.insert(*seq, lot.clone());
             }
         }

@@ -34,7 +34,7 @@ const WALLETS_WITH_LOTS: &str = "SELECT t.*, \
      l.bucket AS lot_bucket, l.wallet AS lot_wallet, l.seq AS lot_seq, l.kind AS lot_kind, \
      l.granted AS lot_granted, l.priority AS lot_priority, l.expires_at AS lot_expires_at, \
      l.paid_minor AS lot_paid_minor, l.currency AS lot_currency, l.clawed_back AS lot_clawed_back, \
-     l.voided AS lot_voided, l.remaining AS lot_remaining, l.held AS lot_held, l.is_open AS lot_is_open \
+     l.voided AS lot_voided, l.has_remaining AS lot_has_remaining, l.is_open AS lot_is_open \
      FROM v JOIN wallets t ON t.bucket = v.bucket AND t.wallet = v.wallet \
      LEFT JOIN lots l ON l.bucket = t.bucket AND l.wallet = t.wallet AND l.is_open";
 
@@ -176,13 +176,16 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
     /// The wallets at their heads with their open lots and holds; unknown ids are absent.
     pub async fn wallets(&self, ids: &[WalletId]) -> Result<HashMap<WalletId, Known>, StoreError> {
         let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
-        let (mut wallets, mut holding, mut behind) = (HashMap::new(), Vec::new(), Vec::new());
+        let (mut wallets, mut left) = (HashMap::<WalletId, Known>::new(), HashMap::new());
+        let (mut holding, mut behind) = (Vec::new(), Vec::new());
         for chunk in keys.chunks(rows_per_statement(2)) {
             let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, WALLETS_WITH_LOTS);
             for row in self.db.query_all_raw(found).await? {
-                let known = Known::projected(rows::wallet(&wallet::Model::from_query_result(&row, "")?)?);
-                let id = known.wallet.id;
+                let id = WalletId::from_uuid(row.try_get("", "wallet")?);
                 if let hash_map::Entry::Vacant(unseen) = wallets.entry(id) {
+                    let stored = wallet::Model::from_query_result(&row, "")?;
+                    let known = Known::projected(rows::wallet(&stored)?);
+                    left.insert(id, rows::left(&stored)?);
                     if row.try_get("", "is_holding")? {
                         holding.push(wallet_key(id));
                     }
@@ -191,11 +194,13 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
                     }
                     unseen.insert(known);
                 }
-                if let Some(lot) = lot::Model::from_query_result_optional(&row, "lot_")? {
-                    put_lot(&mut wallets, &lot)?;
+                let lot = lot::Model::from_query_result_optional(&row, "lot_")?;
+                if let (Some(lot), Some(known), Some(left)) = (lot, wallets.get_mut(&id), left.get_mut(&id)) {
+                    known.wallet.lots.insert(lot.seq, rows::open_lot(&lot, left)?);
                 }
             }
         }
+        left.values().try_for_each(rows::all_found)?;
         for chunk in holding.chunks(rows_per_statement(2)) {
             let rest = "SELECT t.* FROM v JOIN holds t \
                         ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.state = 'open'";
@@ -258,7 +263,7 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
             .collect();
         for chunk in absent.chunks(rows_per_statement(3)) {
             for row in self.at_seq::<lot::Entity>(chunk, "lots").await? {
-                put_lot(wallets, &row)?;
+                put_closed_lot(wallets, &row)?;
             }
             for row in self.at_seq::<hold::Entity>(chunk, "holds").await? {
                 put_hold(wallets, &row)?;
@@ -371,10 +376,9 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
     }
 }
 
-fn put_lot(wallets: &mut HashMap<WalletId, Known>, row: &lot::Model) -> Result<(), StoreError> {
+fn put_closed_lot(wallets: &mut HashMap<WalletId, Known>, row: &lot::Model) -> Result<(), StoreError> {
     if let Some(known) = wallets.get_mut(&WalletId::from_uuid(row.wallet)) {
-        let (seq, lot) = rows::lot(row)?;
-        known.wallet.lots.insert(seq, lot);
+        known.wallet.lots.insert(row.seq, rows::closed_lot(row)?);
     }
     Ok(())
 }

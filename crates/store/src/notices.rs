@@ -60,7 +60,7 @@ pub async fn expiring_lots(
     limit: u64,
 ) -> Result<(Vec<ExpiringLot>, Option<After>), StoreError> {
     let sql = "SELECT bucket, wallet, seq, expires_at FROM lots \
-               WHERE is_open AND remaining > 0 AND expires_at > $1 AND expires_at <= $2 \
+               WHERE is_open AND has_remaining AND expires_at > $1 AND expires_at <= $2 \
                AND (bucket, wallet, seq) > ($3, $4, $5) ORDER BY bucket, wallet, seq LIMIT $6";
     let values = vec![
         now.micros().into(),

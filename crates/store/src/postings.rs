@@ -51,10 +51,12 @@ pub(crate) const FENCED: &str = "WITH fence AS (UPDATE lanes SET gsn = gsn + 1 \
      INSERT INTO postings (bucket, wallet, seq, line, kind, recorded_at, effective_at, from_account, \
      to_account, amount, lot, lot_remaining, balance_after, held_after, debt_after, hold, \
      idempotency_key, input_hash, terms, about, digest) \
-     SELECT p.* FROM fence, unnest($4::smallint[], $5::uuid[], $6::bigint[], $7::smallint[], $8::text[], \
-     $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], \
-     $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bytea[], $22::text[], \
-     $23::text[], $24::bigint[]) AS p";
+     SELECT unnest($4::smallint[]), unnest($5::uuid[]), unnest($6::bigint[]), unnest($7::smallint[]), \
+     unnest($8::text[]), unnest($9::bigint[]), unnest($10::bigint[]), unnest($11::text[]), \
+     unnest($12::text[]), unnest($13::bigint[]), unnest($14::bigint[]), unnest($15::bigint[]), \
+     unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]), \
+     unnest($20::text[]), unnest($21::bytea[]), unnest($22::text[]), unnest($23::text[]), \
+     unnest($24::bigint[]) FROM fence";
 
 /// The rows of a batch, column by column. What belongs to the whole entry sits on its line 0.
 #[derive(Default)]

@@ -1,5 +1,7 @@
 //! Stored rows ↔ the ledger's types.
 
+use std::collections::BTreeMap;
+
 use kernel::{Credits, Money, Seq, Timestamp, WalletId, bucket_of};
 use ledger::{CallWindow, Entry, Hold, HoldTerms, Key, Line, Lot, LotTerms, Terms, Wallet};
 use serde::Serialize;
@@ -7,6 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::StoreError;
 use crate::entities::{hold, lot, posting, wallet};
+
+/// What is left of a wallet's open lots: (remaining, held) by seq, until each has met its lot's row.
+pub(crate) type Left = BTreeMap<Seq, (Credits, Credits)>;
 
 fn corrupt(what: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(what.to_string())
@@ -106,8 +111,25 @@ pub(crate) fn wallet_row(wallet: &Wallet) -> Result<wallet::Model, StoreError> {
         held: wallet.held.micros(),
         debt: wallet.debt.micros(),
         calls: to_json(&wallet.calls)?,
+        lots: open_lots(wallet)?,
         restriction: restriction(wallet)?,
     })
+}
+
+pub(crate) fn open_lots(wallet: &Wallet) -> Result<String, StoreError> {
+    let open = wallet.lots.iter().filter(|(_, lot)| lot.is_open());
+    to_json(&open.map(|(seq, lot)| (seq, lot.remaining.micros(), lot.held.micros())).collect::<Vec<_>>())
+}
+
+pub(crate) fn left(row: &wallet::Model) -> Result<Left, StoreError> {
+    let left: Vec<(Seq, i64, i64)> = from_json(&row.lots)?;
+    let micros = Credits::from_micros;
+    Ok(left.into_iter().map(|(seq, remaining, held)| (seq, (micros(remaining), micros(held)))).collect())
+}
+
+/// After the last open lot's row.
+pub(crate) fn all_found(left: &Left) -> Result<(), StoreError> {
+    left.keys().next().map_or(Ok(()), |seq| Err(corrupt(format!("lot {seq} is open and has no open row"))))
 }
 
 pub(crate) fn restriction(wallet: &Wallet) -> Result<Option<String>, StoreError> {
@@ -127,10 +149,16 @@ pub(crate) fn lot_row(wallet: WalletId, seq: Seq, lot: &Lot) -> lot::Model {
         currency: lot.terms.paid.map(|paid| paid.currency.to_string()),
         clawed_back: lot.terms.clawed_back.micros(),
         voided: lot.terms.voided,
-        remaining: lot.remaining.micros(),
-        held: lot.held.micros(),
+        has_remaining: lot.remaining.is_positive(),
         is_open: lot.is_open(),
     }
+}
+
+/// True when both make the same row.
+pub(crate) fn is_same_row(before: &Lot, after: &Lot) -> bool {
+    before.terms == after.terms
+        && before.remaining.is_positive() == after.remaining.is_positive()
+        && before.is_open() == after.is_open()
 }
 
 pub(crate) fn hold_row(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<hold::Model, StoreError> {
@@ -148,14 +176,28 @@ pub(crate) fn hold_row(wallet: WalletId, seq: Seq, hold: &Hold) -> Result<hold::
     })
 }
 
-pub(crate) fn lot(row: &lot::Model) -> Result<(Seq, Lot), StoreError> {
+pub(crate) fn open_lot(row: &lot::Model, left: &mut Left) -> Result<Lot, StoreError> {
+    let (remaining, held) = left
+        .remove(&row.seq)
+        .ok_or_else(|| corrupt(format!("lot {} is open and nothing is left", row.seq)))?;
+    Ok(Lot { terms: lot_terms(row)?, remaining, held })
+}
+
+pub(crate) fn closed_lot(row: &lot::Model) -> Result<Lot, StoreError> {
+    if row.is_open {
+        return Err(corrupt(format!("lot {} is open and its wallet does not say so", row.seq)));
+    }
+    Ok(Lot { terms: lot_terms(row)?, remaining: Credits::ZERO, held: Credits::ZERO })
+}
+
+fn lot_terms(row: &lot::Model) -> Result<LotTerms, StoreError> {
     let paid = match (row.paid_minor, row.currency.as_deref()) {
         (Some(amount), Some(currency)) => {
             Some(Money { amount, currency: currency.parse().map_err(corrupt)? })
         }
         _ => None,
     };
-    let terms = LotTerms {
+    Ok(LotTerms {
         kind: row.kind.parse().map_err(corrupt)?,
         granted: Credits::from_micros(row.granted),
         priority: row.priority,
@@ -163,9 +205,7 @@ pub(crate) fn lot(row: &lot::Model) -> Result<(Seq, Lot), StoreError> {
         paid,
         clawed_back: Credits::from_micros(row.clawed_back),
         voided: row.voided,
-    };
-    let (remaining, held) = (Credits::from_micros(row.remaining), Credits::from_micros(row.held));
-    Ok((row.seq, Lot { terms, remaining, held }))
+    })
 }
 
 pub(crate) fn hold(row: &hold::Model) -> Result<(Seq, Hold), StoreError> {

@@ -22,6 +22,7 @@ pub async fn create(txn: &DatabaseTransaction, id: WalletId) -> Result<(), Store
         held: Set(0),
         debt: Set(0),
         calls: Set(rows::to_json(&new.calls)?),
+        lots: Set(rows::open_lots(&new)?),
         restriction: Set(rows::restriction(&new)?),
     };
     wallet::Entity::insert(row).exec_without_returning(txn).await?;
@@ -96,9 +97,9 @@ pub async fn read_as_of(store: &Store, id: WalletId, at: Timestamp) -> Result<Op
 pub async fn lot(store: &Store, id: WalletId, seq: Seq) -> Result<Option<Lot>, StoreError> {
     let txn = store.read().await?;
     let Some(mut wallet) = projection(&txn, id).await? else { return Ok(None) };
-    if let Some(row) = lot::Entity::find_by_id((bucket_of(id), id.uuid(), seq)).one(&txn).await? {
-        let (seq, lot) = rows::lot(&row)?;
-        wallet.lots.insert(seq, lot);
+    let row = lot::Entity::find_by_id((bucket_of(id), id.uuid(), seq)).one(&txn).await?;
+    if let Some(row) = row.filter(|row| !row.is_open) {
+        wallet.lots.insert(seq, rows::closed_lot(&row)?);
     }
     let newer = newer(store, &txn, id, wallet.seq).await?;
     fold_all(&mut wallet, newer)?;
@@ -125,7 +126,11 @@ pub(crate) async fn projection(
         .filter(lot::Column::IsOpen.eq(true))
         .all(db)
         .await?;
-    wallet.lots = lots.iter().map(rows::lot).collect::<Result<_, _>>()?;
+    let mut left = rows::left(&row)?;
+    for row in lots {
+        wallet.lots.insert(row.seq, rows::open_lot(&row, &mut left)?);
+    }
+    rows::all_found(&left)?;
     let holds = hold::Entity::find()
         .filter(hold::Column::Bucket.eq(bucket_of(id)))
         .filter(hold::Column::Wallet.eq(id.uuid()))

@@ -92,15 +92,12 @@ pub async fn grow(store: &Store, debits: u64, table: &str) {
         execute(store, &sql, vec![debit.bucket.into(), debit.wallet.into(), debit.seq.into()]).await;
     }
     let calls = format!("[[{},{debits}]]", at / 1_000_000);
-    let lots = format!(
-        "UPDATE lots SET remaining = remaining - {debits} * {amount} FROM wallets w \
-         WHERE w.bucket = lots.bucket AND w.wallet = lots.wallet AND w.seq = 1"
-    );
     let wallets = format!(
         "UPDATE wallets SET seq = {debits} + 1, posting_rows = {debits} + 1, recorded_at = {at}, \
-         available = available - {debits} * {amount}, calls = '{calls}' WHERE seq = 1"
+         available = available - {debits} * {amount}, calls = '{calls}', \
+         lots = '[[1,' || available - {debits} * {amount} || ',0]]' WHERE seq = 1"
     );
-    for sql in [lots.as_str(), &wallets, "VACUUM ANALYZE"] {
+    for sql in [wallets.as_str(), "VACUUM ANALYZE"] {
         execute(store, sql, vec![]).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Projection of the journal: what remains of each grant.
+//! Projection of the journal: the lot that each grant made. What is left of an open one stands
+//! in its wallet's row, nothing is left of a closed one.
 
 use sea_orm::entity::prelude::*;
 
@@ -19,8 +20,7 @@ pub struct Model {
     pub currency: Option<String>,
     pub clawed_back: i64,
     pub voided: bool,
-    pub remaining: i64,
-    pub held: i64,
+    pub has_remaining: bool,
     pub is_open: bool,
 }
 

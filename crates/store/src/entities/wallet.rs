@@ -16,6 +16,8 @@ pub struct Model {
     pub held: i64,
     pub debt: i64,
     pub calls: String,
+    /// What is left of each open lot, in micro-credits: JSON, `[[seq, remaining, held], …]` by seq.
+    pub lots: String,
     /// JSON; none for a wallet that never was restricted or was released.
     pub restriction: Option<String>,
 }

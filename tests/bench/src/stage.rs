@@ -172,7 +172,7 @@ impl<'a> Stage<'a> {
         let before = self.spent("");
         let calls = in_process::engine(debits, chooser, case.callers, measured, tag);
         let (tally, window) = bed.runtime.block_on(calls);
-        let settling = bed.runtime.block_on(database::settle(&store));
+        let settling = bed.runtime.block_on(database::settle_at(&store, was + tally.acknowledged));
         let after = self.spent("");
         grown_by(case, was, bed.runtime.block_on(database::commands(&store)), tally.acknowledged);
         sample(tally, window, settling, &before, &after)
@@ -185,7 +185,7 @@ impl<'a> Stage<'a> {
         let commands = || bed.runtime.block_on(database::commands(&store));
         let (was, before) = (commands(), self.spent(SCRIP_SERVER));
         let (tally, window) = http::run(&target, case, chooser, measured, tag);
-        let settling = bed.runtime.block_on(database::settle(&store));
+        let settling = bed.runtime.block_on(database::settle_at(&store, was + tally.acknowledged));
         let after = self.spent(SCRIP_SERVER);
         grown_by(case, was, commands(), tally.acknowledged);
         sample(tally, window, settling, &before, &after)

@@ -1,6 +1,8 @@
 //! The engine on every database: keys, fences, groups, reversals.
 
-use ::engine::{Engine, EngineCommand, EngineConfig, EngineError, Faults, KeyedInput, Request};
+use std::sync::Mutex;
+
+use ::engine::{Engine, EngineCommand, EngineConfig, EngineError, Faults, KeyedInput, Place, Request};
 use kernel::{Clock, Credits};
 use ledger::{CaptureCharge, Command, EntryKind, GrantKind, LotTerms, Refusal, WhenShort};
 use store::lanes;
@@ -319,6 +321,33 @@ async fn the_machines_clock_going_back_never_dates_an_entry_before_the_last() {
             Engine::start(bench.store.clone(), behind, EngineConfig::default()).await.expect("starts");
         let answer = engine.submit(command(wallet, "k", debit(1))).await.expect("a debit");
         assert_eq!(answer.entry.recorded_at, tests::databases::noon(), "{}", bench.name);
+    }
+}
+
+/// Where the next engine that comes by panics.
+static PANICS_AT: Mutex<Option<Place>> = Mutex::new(None);
+
+fn panic_where_asked(place: Place) {
+    let is_here = PANICS_AT.lock().expect("nobody panics with it").take_if(|at| *at == place).is_some();
+    assert!(!is_here, "on purpose");
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_goes_on_and_a_retry_tells_what_became_of_the_command() {
+    let faults = Faults { at: Some(panic_where_asked), ..Faults::default() };
+    for bench in benches_with(EngineConfig { faults, ..EngineConfig::default() }).await {
+        let wallet = bench.funded_wallet(10).await;
+        for (place, is_done) in [(Place::BeforeFence, false), (Place::AfterCommit, true)] {
+            let key = format!("{place:?}");
+            *PANICS_AT.lock().expect("nobody panics with it") = Some(place);
+            let unheard = bench.engine.submit(command(wallet, &key, debit(1))).await;
+            assert!(matches!(unheard, Err(EngineError::Stopping)), "{}: {unheard:?}", bench.name);
+            let retry = bench.engine.submit(command(wallet, &key, debit(1))).await.expect("the lane goes on");
+            assert_eq!(retry.replayed, is_done, "{}: {place:?}", bench.name);
+        }
+        assert!(bench.engine.is_ready().await, "{}", bench.name);
+        assert_eq!(bench.balances(wallet).await.0, Credits::whole(8), "{}", bench.name);
+        bench.assert_verified().await;
     }
 }
 

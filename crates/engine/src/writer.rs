@@ -1,8 +1,10 @@
 //! One lane's writer: drain, attempt, retry, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::FutureExt;
 use kernel::Clock;
 use store::{Lane, LaneConnection, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -68,8 +70,19 @@ impl Writer {
         }
     }
 
-    /// Ends when the queue is closed and empty, with every projection at its head.
+    /// Ends when the queue is closed and empty, with every projection at its head. After a panic it goes on
+    /// with nothing remembered: the callers of that batch do not hear what became of it, their keys tell.
     pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
+        while AssertUnwindSafe(self.work_off(&mut waiting)).catch_unwind().await.is_err() {
+            metrics::counter!("scrip_engine_panics_total").increment(1);
+            tracing::error!(lane = self.lane.id, "a lane's writer panicked; it begins anew");
+            self.memory.forget();
+            self.connection = LaneConnection::default();
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+
+    async fn work_off(&mut self, waiting: &mut mpsc::Receiver<Pending>) {
         let mut batch = Vec::with_capacity(self.config.batch);
         let mut projected = Instant::now();
         loop {
@@ -91,7 +104,7 @@ impl Writer {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
                 return;
             }
-            self.gather(&mut waiting, &mut batch).await;
+            self.gather(waiting, &mut batch).await;
             let taken = batch.len();
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
             let pending = std::mem::take(&mut batch);

@@ -1,5 +1,7 @@
 //! Bodies of requests: content type, size, strict JSON and the idempotency key, in that order.
 
+use std::error::Error;
+
 use app::Keyed;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -99,18 +101,25 @@ fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// All of the body, at most `max_bytes` of it.
 pub async fn read_bytes(parts: &Parts, body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
-    let too_large =
-        || Problem::new(BODY_TOO_LARGE, format!("A body may have at most {max_bytes} bytes here."));
     let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX) > max_bytes) {
-        return Err(too_large());
+        return Err(too_large(max_bytes));
     }
-    match Limited::new(body, max_bytes).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
-        Err(_) => Err(Problem::field("", "the body ended before it was complete")),
+    let collected = Limited::new(body, max_bytes).collect().await;
+    Ok(collected.map_err(|error| unread(&*error, max_bytes))?.to_bytes())
+}
+
+/// Why a body of at most `max_bytes` was not read.
+pub(crate) fn unread(error: &(dyn Error + Send + Sync + 'static), max_bytes: usize) -> Problem {
+    match error.is::<LengthLimitError>() {
+        true => too_large(max_bytes),
+        false => Problem::field("", "the body ended before it was complete"),
     }
+}
+
+fn too_large(max_bytes: usize) -> Problem {
+    Problem::new(BODY_TOO_LARGE, format!("A body may have at most {max_bytes} bytes here."))
 }
 
 /// The one of `known` that the request has; parameters such as a charset do not matter, JSON is UTF-8.

@@ -22,6 +22,7 @@ mod m0034_payment_signals;
 mod m0035_risk_answers;
 mod m0036_room_for_updates;
 mod m0037_lots_in_wallets;
+mod m0038_keys_before_wallets;
 mod m0040_mailed_links;
 mod m0041_problem_answers;
 
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0040_mailed_links::Migration),
             Box::new(m0041_problem_answers::Migration),
             Box::new(m0037_lots_in_wallets::Migration),
+            Box::new(m0038_keys_before_wallets::Migration),
         ]
     }
 }

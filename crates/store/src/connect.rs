@@ -166,9 +166,11 @@ fn options(url: &str, dialect: Dialect, purpose: Use, connections: u32) -> Conne
         // A process that vanished must not keep a lane's row for as long as TCP takes to notice.
         let safe = [("lock_timeout", "15s"), ("idle_in_transaction_session_timeout", "60s")];
         // A lane's statements reach rows by their keys, however many: a plan for the very number at hand costs
-        // several times what it takes to run.
-        let planned_once = (purpose == Use::Writes).then_some(("plan_cache_mode", "force_generic_plan"));
-        options.map_sqlx_postgres_opts(move |postgres| postgres.options(safe).options(planned_once));
+        // several times what it takes to run. And a plan that was made while a table was empty would go on
+        // to read all of it.
+        let keyed = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+        let keyed = keyed.into_iter().filter(move |_| purpose == Use::Writes);
+        options.map_sqlx_postgres_opts(move |postgres| postgres.options(safe).options(keyed.clone()));
     }
     if dialect == Dialect::Sqlite {
         // A file has no server that could drop an idle connection.

@@ -8,6 +8,7 @@
 use kernel::{BUCKETS, Bucket, Seq, Timestamp};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
+use crate::connect::Dialect;
 use crate::lanes::{LaneMap, read_map};
 use crate::postings::COLUMNS;
 use crate::sql::statement;
@@ -50,11 +51,26 @@ pub async fn seal(store: &Store, keep: u64) -> Result<u64, StoreError> {
     for bucket in 0..BUCKETS {
         let mut after = Place { wallet: uuid::Uuid::nil(), seq: 0 };
         while let Some(until) = end_of_chunk(store, bucket, after, recorded_before).await? {
+            let before = moved;
             moved += move_chunk(store, &mut map, Chunk { bucket, after, until }, recorded_before).await?;
             after = until;
+            if before == 0 && moved > 0 {
+                plan_anew(store).await?;
+            }
         }
     }
+    if moved > 0 {
+        plan_anew(store).await?;
+    }
     Ok(moved)
+}
+
+/// Plans that were made while the one table was full and the other empty are made anew.
+async fn plan_anew(store: &Store) -> Result<(), StoreError> {
+    if store.dialect == Dialect::Postgres {
+        store.writer().execute_unprepared("ANALYZE postings, sealed_postings").await?;
+    }
+    Ok(())
 }
 
 /// When the oldest of the `keep` newest rows was recorded; `None` when there are no more rows than that.

@@ -34,6 +34,8 @@ enum Fault {
     Denied(Arc<AtomicBool>),
     /// While it is set, what is paid is a bank debit on its way.
     OnItsWay(Arc<AtomicBool>),
+    /// While it is set, money is given back and the answer gets lost.
+    Unanswered(Arc<AtomicBool>),
     /// The list of returns is answered once for each permit.
     Slow(Arc<Semaphore>),
 }
@@ -100,7 +102,15 @@ impl Gateway for Faulty {
     }
 
     fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund> {
-        self.stripe.refund(key, new)
+        Box::pin(async move {
+            let refund = self.stripe.refund(key, new).await;
+            match &self.fault {
+                Fault::Unanswered(is_lost) if is_lost.load(Ordering::SeqCst) => {
+                    Err(GatewayError::Unavailable { attempts: 1, reason: "no answer".to_owned() })
+                }
+                _ => refund,
+            }
+        })
     }
 
     fn verify_event(
@@ -308,6 +318,53 @@ async fn a_bank_debit_that_settles_on_the_fifth_day_without_a_word_is_credited_o
         app.engine().stop().await;
     })
     .await;
+}
+
+/// The gateway gave the money back, its answer was lost, and nobody asked again for longer than it keeps keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_is_asked_for_again_after_its_key_was_forgotten_is_one_refund() {
+    in_each_shop(async |shop| {
+        shop.customer("ada").await;
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        shop.settle().await;
+        shop.sandbox.set_knobs(Knobs { drop: true, ..Knobs::default() });
+        let is_lost = Arc::new(AtomicBool::new(true));
+        let app = process(shop, Fault::Unanswered(Arc::clone(&is_lost))).await;
+        let new = payments::NewRefund {
+            checkout: checkout["id"].as_str().unwrap().parse().unwrap(),
+            amount_minor: Some(900),
+            reason: "asked for".to_owned(),
+        };
+        let keyed = Keyed { key: IdempotencyKey::new("refund").unwrap(), hash: [3; 32] };
+        payments::refund(&app, &Principal::system(), new, &keyed).await.unwrap();
+        work::outbox_round(&app).await.unwrap();
+        let row = refund_row(&app).await;
+        assert_eq!((row.progress.state.as_str(), row.progress.attempts), ("waiting", 1), "{}", shop.name);
+        assert_eq!(given_back(shop).await, [900]);
+
+        shop.clock.advance_seconds(25 * HOUR_SECONDS);
+        is_lost.store(false, Ordering::SeqCst);
+        work::outbox_round(&app).await.unwrap();
+        let row = refund_row(&app).await;
+        assert_eq!((row.progress.state.as_str(), row.progress.attempts), ("done", 2), "{}", shop.name);
+        assert_eq!(given_back(shop).await, [900], "{}: once", shop.name);
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "400", "{}", shop.name);
+        app.engine().stop().await;
+    })
+    .await;
+}
+
+async fn refund_row(app: &App) -> queues::Work {
+    let rows = queues::work(app, &Principal::system(), None, &Default::default()).await.unwrap();
+    rows.data.into_iter().find(|work| work.kind == "refund").unwrap()
+}
+
+/// What the gateway gave back, each refund's amount.
+async fn given_back(shop: &Shop) -> Vec<i64> {
+    let refunds = shop.at_gateway("GET", "/v1/refunds", "").await;
+    refunds["data"].as_array().unwrap().iter().map(|refund| refund["amount"].as_i64().unwrap()).collect()
 }
 
 async fn schedule(app: &App, name: &str) -> work::ScheduleRow {

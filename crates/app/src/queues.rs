@@ -60,6 +60,16 @@ pub struct Schedule {
     pub is_running: bool,
 }
 
+impl Progress {
+    pub fn has_ended(&self) -> bool {
+        self.state != queue::WAITING
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.state == queue::DONE
+    }
+}
+
 /// The last arrived first.
 pub async fn events(
     app: &App,
@@ -110,9 +120,17 @@ pub async fn one_work(app: &App, by: &Principal, id: Uuid) -> Result<Work, AppEr
     Ok(piece(row.ok_or(AppError::not_found("work"))?))
 }
 
+/// Code of the refusal to begin anew with work that is done.
+pub const DONE_ALREADY: &str = "done_already";
+
+/// Begins anew with work that failed. What is done stays so: a refund is not asked for twice.
 pub async fn replay_work(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
-    let before = one_work(app, &by.user.principal(), id).await?.progress.state;
-    let noted = replayed(by, "work.replay", id.to_string(), &before);
+    let before = one_work(app, &by.user.principal(), id).await?.progress;
+    if before.is_done() {
+        let detail = "it is done, and nothing is done twice".to_owned();
+        return Err(AppError::Conflict { code: DONE_ALREADY, detail });
+    }
+    let noted = replayed(by, "work.replay", id.to_string(), &before.state);
     let txn = app.store().write().await?;
     again(&txn, Queue::Outbox, id, noted, app.now()).await?;
     txn.commit().await.map_err(StoreError::from)?;

@@ -212,7 +212,7 @@ pub(crate) fn check_into(checks: &mut Checks, new: &NewCustomer) {
 }
 
 /// Only a mail server knows; this keeps out what no mail server would take.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let has_parts = text.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
     has_parts && is_text(text, EMAIL_MAX_CHARS) && !text.chars().any(char::is_whitespace)
 }

@@ -70,7 +70,7 @@ pub async fn check_out(State(site): State<Site>, member: Member, form: Form<Orde
     let keyed = Keyed::form(once(&order.once)?, &input);
     match payments::create_own(site.app(), customer, new, &keyed).await {
         Ok(done) => {
-            let url = done.value.url.ok_or(Failure::Busy)?;
+            let url = done.value.url.ok_or(Failure::BUSY)?;
             Ok(Redirect::to(&url).into_response())
         }
         Err(error @ AppError::NotPayable { .. }) => {

@@ -257,11 +257,21 @@ fn pages_for_strangers() {
     check(&door::DOOR.sign_in_page(shell("Sign in"), hostile(), hostile()), "Sign in");
     check(&door::DOOR.forgot_page(shell("Forgotten password")), "Forgotten password");
     check(&door::DOOR.reset_page(shell("New password"), hostile(), errors("password")), "New password");
-    let page = sign::sign_up_page(shell("Sign up"));
     check(
-        &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
+        &sign::SignUpPage { shell: shell("Sign up"), email: hostile(), errors: errors("email") },
         "Sign up",
     );
+    for field in ["name", "password"] {
+        let page = sign::OpenAccountPage {
+            shell: shell("Open your account"),
+            token: hostile(),
+            email: hostile(),
+            name: hostile(),
+            errors: errors(field),
+            password_min: 10,
+        };
+        check(&page, "Open your account");
+    }
     for link in [None, Some(hostile())] {
         let page = sign::SignedUpPage { shell: shell("Look into your mail"), email: hostile(), link };
         check(&page, "Look into your mail");

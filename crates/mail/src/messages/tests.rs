@@ -12,7 +12,6 @@ fn samples(name: &str) -> Vec<(&'static str, Letter)> {
     let name = || name.to_owned();
     let welcome = Welcome {
         sender: sender(),
-        name: name(),
         verify_url: "https://credits.example.com/verify?token=3q2-7w".to_owned(),
         link_expires_at: at("2026-03-02T12:00:00Z"),
     };

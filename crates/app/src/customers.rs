@@ -10,7 +10,7 @@ use crate::cold::{Route, once};
 use crate::text::{Checks, NAME_MAX_CHARS, is_text};
 use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope, risk};
 
-const CREATE: Route = Route { name: "POST /v1/customers", status: 201 };
+const CREATE: Route = Route("POST /v1/customers");
 /// Prefixes of our own ids; an external id that begins so could be taken for one (rules.md, "Who").
 const OUR_PREFIXES: [&str; 14] = [
     "cus_", "wal_", "grt_", "hld_", "rct_", "quo_", "sub_", "inv_", "chk_", "evt_", "cas_", "key_", "pack_",

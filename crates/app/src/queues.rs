@@ -54,7 +54,8 @@ pub struct Schedule {
     pub cron: String,
     pub next_run_at: Timestamp,
     pub last_run_at: Option<Timestamp>,
-    pub last_state: Option<String>,
+    /// Of the last run; `None` before the first.
+    pub has_failed: Option<bool>,
     pub last_result: Option<String>,
     pub runs: i64,
     pub is_running: bool,
@@ -223,7 +224,7 @@ fn schedule(row: schedules::Model, now: i64) -> Schedule {
         cron: row.cron,
         next_run_at: Timestamp::from_micros_saturating(row.next_run_at),
         last_run_at: row.last_run_at.map(Timestamp::from_micros_saturating),
-        last_state: row.last_state,
+        has_failed: row.last_state.map(|state| state == schedules::FAILED),
         last_result: row.last_result,
         runs: row.runs,
         is_running: row.lease_until.is_some_and(|until| until > now),

@@ -236,6 +236,6 @@ pub fn run(schedule: &Schedule) -> Run {
         last: schedule.last_run_at.map_or_else(|| "never".to_owned(), instant),
         result: schedule.last_result.clone().unwrap_or_default(),
         runs: schedule.runs,
-        is_failing: schedule.last_state.as_deref() == Some("failed"),
+        is_failing: schedule.has_failed == Some(true),
     }
 }

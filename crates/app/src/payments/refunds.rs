@@ -15,7 +15,7 @@ use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Principal, Scope};
 
 pub(crate) const REFUND: &str = "refund";
-const ROUTE: Route = Route { name: "POST /v1/checkouts/{id}/refund", status: 200 };
+const ROUTE: Route = Route("POST /v1/checkouts/{id}/refund");
 
 #[derive(Clone, Debug)]
 pub struct NewRefund {

@@ -839,6 +839,15 @@ async fn credits_come_from_the_verified_event_and_not_from_the_way_back() {
         }
         let order = [("pack", "pack_500"), ("once", "0123456789abcdef")];
         let url = browser.post("/buy", "/checkouts", &order).await.location.expect("the hosted page");
+        let more = [("pack", "pack_1000"), ("quantity", "3"), ("once", "several-packs-1234")];
+        assert_eq!(browser.post("/buy", "/checkouts", &more).await.status, 303);
+        let sessions = shop.at_gateway("GET", "/v1/checkout/sessions?limit=1", "").await;
+        assert_eq!(sessions["data"][0]["amount_total"], 24_000, "three packs of 1,000: {sessions}");
+        for quantity in ["0", "many", "1001"] {
+            let wrong = [("pack", "pack_1000"), ("quantity", quantity), ("once", "several-packs-1235")];
+            let refused = browser.post("/buy", "/checkouts", &wrong).await;
+            assert!(refused.status == 400 && refused.body.contains("id=\"quantity-wrong\""), "{refused:?}");
+        }
         let again = browser.post("/buy", "/checkouts", &order).await.location;
         assert_eq!(again.as_deref(), Some(url.as_str()), "the same form twice is one purchase");
         for other in [("pack", "pack_100"), ("credits", "20000")] {

@@ -415,14 +415,21 @@ fn on_hold_in_every_way() {
 
 #[test]
 fn buying_and_coming_back() {
-    let custom = buy::Custom { terms: hostile(), value: hostile(), once: "once".to_owned() };
-    let page = buy::BuyPage {
-        shell: shell("Buy credits"),
-        packs: cards(),
-        custom: Some(custom),
-        errors: errors("credits"),
-    };
-    check(&page, "Buy credits");
+    for (field, takes_play_money) in [("credits", false), ("quantity", true)] {
+        let page = buy::BuyPage {
+            shell: shell("Buy credits"),
+            packs: cards(),
+            several: "once".to_owned(),
+            quantity: hostile(),
+            custom: Some(buy::Custom { terms: hostile(), value: hostile(), once: "once".to_owned() }),
+            errors: errors(field),
+            takes_play_money,
+        };
+        check(&page, "Buy credits");
+        let html = page.render().unwrap();
+        assert_eq!(html.contains("Test mode"), takes_play_money);
+        assert_eq!(html.contains("Paid through Stripe"), !takes_play_money);
+    }
     let cases = [
         (CheckoutState::Open, "Waiting for the payment", true),
         (CheckoutState::Paid, "Waiting for the payment", true),

@@ -263,8 +263,7 @@ impl Director {
             credits: Credits::whole(credits),
             kind: parsed(kind)?,
             expires_at,
-            // Behind what was bought, so that some of it is left to expire.
-            priority: (kind == "promo").then_some(60),
+            priority: None,
             reason: Some(reason.to_owned()),
             paid: None,
         };

@@ -25,6 +25,8 @@ mod m0037_lots_in_wallets;
 mod m0038_keys_before_wallets;
 mod m0040_mailed_links;
 mod m0041_problem_answers;
+mod m0042_schedule_successes;
+mod m0043_request_status;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -59,6 +61,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0041_problem_answers::Migration),
             Box::new(m0037_lots_in_wallets::Migration),
             Box::new(m0038_keys_before_wallets::Migration),
+            Box::new(m0042_schedule_successes::Migration),
+            Box::new(m0043_request_status::Migration),
         ]
     }
 }

@@ -407,8 +407,12 @@ async fn replaying_and_sending_again_are_written_down_once() {
             sent_at: None,
             error: Some("refused".to_owned()),
         };
+        let key = "refund/1".to_owned();
+        let mut done = outbox::Model::new(kernel::new_uuid(), key, "refund", "{}".to_owned(), at);
+        done.state = queue::DONE.to_owned();
         let txn = house.app.store().write().await.expect("a transaction");
         outbox::insert(&txn, work.clone()).await.expect("work");
+        outbox::insert(&txn, done.clone()).await.expect("work");
         mails::insert_once(&txn, failed.clone()).await.expect("a mail");
         txn.commit().await.expect("kept");
 
@@ -428,6 +432,15 @@ async fn replaying_and_sending_again_are_written_down_once() {
             let audit = browser.get("/console/audit").await.html;
             assert_eq!(audit.matches(audited).count(), 1, "{audited}: {audit}");
         }
+        let page = format!("/console/outbox/{}", done.id);
+        let html = browser.get(&page).await.html;
+        assert!(html.contains("refund/1") && !html.contains("/replay\""), "{html}");
+        let shown = browser.get("/console").await.html;
+        let (_, token) = shown.split_once("name=\"form_token\" value=\"").expect("a form");
+        let form = [("form_token".to_owned(), token.split('"').next().unwrap().to_owned())];
+        assert_eq!(browser.post(&format!("{page}/replay"), &form).await.status, 303);
+        let html = browser.get(&page).await.html;
+        assert!(html.contains("nothing is done twice") && html.contains(">done<"), "{html}");
     }
 }
 

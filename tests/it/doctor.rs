@@ -1,5 +1,6 @@
 //! `scrip doctor` says whether customers could pay, and what to do when they could not.
 
+use tests::cluster::postgres;
 use tests::process::{Server, ServerOptions};
 use tests::scratch::ScratchDir;
 
@@ -73,6 +74,33 @@ fn the_doctor_looks_at_the_gateway() {
         &["FAIL  Stripe: the gateway gave no answer after 1 attempt", "Can this"],
     );
 
+    let fresh = ScratchDir::new("doctor-fresh");
+    let fresh = ServerOptions::serve(EXECUTABLE, fresh.path());
+    check(
+        &fresh,
+        &[],
+        true,
+        &["note  no database yet; the first start (scrip serve) makes it at", "0 to look at"],
+    );
+
     let public = [("SCRIP_CONSOLE_LISTEN", "0.0.0.0:0")];
     check(&options, &public, false, &["FAIL  payments: no gateway", "Set SCRIP_STRIPE_SECRET_KEY and"]);
+}
+
+#[test]
+fn the_doctor_knows_a_database_that_was_served_with_play_money() {
+    let Some(cluster) = postgres() else { return };
+    let folder = ScratchDir::new("doctor-sandbox");
+    let options = ServerOptions::serve(EXECUTABLE, folder.path());
+    let mut options = options.env("SCRIP_DATABASE_URL", cluster.fresh_database());
+    assert!(options.run("migrate").status.success());
+    check(&options, &[], false, &["FAIL  payments: no gateway", "Set SCRIP_STRIPE_SECRET_KEY and"]);
+    options.arguments = ["serve", "--sandbox", "--only", "portal"].map(str::to_owned).to_vec();
+    let mut server = Server::start(&options);
+    let banner = server.output();
+    let only_portal =
+        banner.contains("  Portal ") && !banner.contains("  API  ") && !banner.contains("  Console");
+    assert!(only_portal, "{banner}");
+    server.stop();
+    check(&options, &[], true, &["note  payments: no key of Stripe; scrip serve --sandbox", "0 to look at"]);
 }

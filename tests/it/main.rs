@@ -29,6 +29,7 @@ mod outage;
 mod parallel;
 mod payment_signals;
 mod payments;
+mod payments_events;
 mod payments_faults;
 mod payments_returns;
 mod plans;

@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use app::payments::{self, NewRefund};
-use app::{Keyed, Principal, work};
+use app::{Keyed, Principal};
 use gateways::stripe::TOLERANCE_SECONDS;
 use kernel::{CheckoutId, IdempotencyKey};
 use sandbox::{Knobs, sign};
 use serde_json::{Value, json};
 use tests::cluster::postgres;
-use tests::data;
 use tests::databases::noon;
 use tests::process::{Server, ServerOptions};
 use tests::random::SplitMix64;
@@ -238,29 +237,6 @@ async fn a_webhook_that_never_comes_is_repaired_within_the_reconcilers_period() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn real_shaped_events_of_several_versions_are_stored_and_visible() {
-    let Some(folder) = data::shared_data("stripe") else { return };
-    let events = json_files(&folder);
-    assert!(events.len() > 90, "{}", events.len());
-    in_each_shop(async |shop| {
-        for body in &events {
-            let answer = shop.webhook(body, &sign(body.as_bytes(), WEBHOOK_SECRET, shop.app.now())).await;
-            assert_eq!(answer.status, 200, "{body}");
-        }
-        shop.settle().await;
-        for body in &events {
-            let event: Value = serde_json::from_str(body).unwrap();
-            let id = event["id"].as_str().unwrap();
-            let shown = shop.get(&format!("/v1/gateway-events?id={id}")).await.document();
-            assert_eq!(shown["data"][0]["kind"], event["type"], "{}: {id}", shop.name);
-            assert_ne!(shown["data"][0]["state"], "waiting", "{shown}");
-            assert!(!shown["data"][0]["effect"].is_null() || !shown["data"][0]["error"].is_null(), "{shown}");
-        }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_event_can_be_worked_off_again() {
     in_each_shop(async |shop| {
         let body =
@@ -418,7 +394,7 @@ async fn a_schedule_that_missed_many_times_runs_once() {
     in_each_shop(async |shop| {
         shop.settle().await;
         let runs = async || {
-            let rows = work::schedule_rows(&shop.app, &Principal::system()).await.unwrap();
+            let rows = app::queues::schedules(&shop.app, &Principal::system()).await.unwrap();
             rows.iter().find(|row| row.name == "reconcile").map(|row| (row.runs, row.has_failed)).unwrap()
         };
         assert_eq!(runs().await, (0, None));
@@ -440,19 +416,6 @@ async fn refund(
     let new = NewRefund { checkout: id, amount_minor, reason: "asked for".to_owned() };
     let keyed = Keyed { key: IdempotencyKey::new(key).unwrap(), hash: [1; 32] };
     payments::refund(&shop.app, &Principal::system(), new, &keyed).await.map(|_| ())
-}
-
-fn json_files(folder: &std::path::Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(json_files(&path));
-        } else if path.extension().is_some_and(|e| e == "json") {
-            found.push(std::fs::read_to_string(&path).unwrap());
-        }
-    }
-    found
 }
 
 /// rules.md, "Idempotency": 409 after 10 s while the first call waits for the gateway, then its answer.

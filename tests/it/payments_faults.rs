@@ -1,7 +1,7 @@
 //! What one bad object, a wrong key or slow work must not do to everything else.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use app::payments::{self, Buying, PaymentGateway};
 use app::{App, AppError, Keyed, Principal, queues, work};
@@ -34,6 +34,10 @@ enum Fault {
     Denied(Arc<AtomicBool>),
     /// While it is set, what is paid is a bank debit on its way.
     OnItsWay(Arc<AtomicBool>),
+    /// No list of returns is answered; the instants that were asked about.
+    Deaf(Arc<Mutex<Vec<Timestamp>>>),
+    /// While it is set, money is given back and the answer gets lost.
+    Unanswered(Arc<AtomicBool>),
     /// The list of returns is answered once for each permit.
     Slow(Arc<Semaphore>),
 }
@@ -88,8 +92,13 @@ impl Gateway for Faulty {
 
     fn recent_returns(&self, since: Timestamp) -> Answer<'_, Vec<GatewayEvent>> {
         Box::pin(async move {
-            if let Fault::Slow(permits) = &self.fault {
-                permits.acquire().await.expect("it stays open").forget();
+            match &self.fault {
+                Fault::Slow(permits) => permits.acquire().await.expect("it stays open").forget(),
+                Fault::Deaf(asked) => {
+                    asked.lock().expect("no panic").push(since);
+                    return Err(GatewayError::Unavailable { attempts: 1, reason: "no answer".to_owned() });
+                }
+                _ => {}
             }
             self.stripe.recent_returns(since).await
         })
@@ -100,7 +109,15 @@ impl Gateway for Faulty {
     }
 
     fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund> {
-        self.stripe.refund(key, new)
+        Box::pin(async move {
+            let refund = self.stripe.refund(key, new).await;
+            match &self.fault {
+                Fault::Unanswered(is_lost) if is_lost.load(Ordering::SeqCst) => {
+                    Err(GatewayError::Unavailable { attempts: 1, reason: "no answer".to_owned() })
+                }
+                _ => refund,
+            }
+        })
     }
 
     fn verify_event(
@@ -196,30 +213,40 @@ async fn a_wrong_key_is_the_operators_matter_and_the_purchase_goes_on_when_it_is
         shop.customer("ada").await;
         let is_denied = Arc::new(AtomicBool::new(true));
         let app = process(shop, Fault::Denied(Arc::clone(&is_denied))).await;
-        let open = async || {
+        let open = async |key: &str| {
             let new = payments::NewCheckout {
                 customer: "ada".into(),
                 buying: Buying::Pack { id: "pack_500".to_owned(), quantity: 1 },
                 success_url: "https://a.example/".to_owned(),
                 cancel_url: "https://a.example/".to_owned(),
             };
-            let key = IdempotencyKey::new("once").unwrap();
+            let key = IdempotencyKey::new(key).unwrap();
             payments::create(&app, &Principal::system(), new, &Keyed { key, hash: [2; 32] }).await
         };
-        for _ in 0..2 {
-            let refused = open().await.unwrap_err();
-            assert!(matches!(refused, AppError::NotPayable { .. }), "{refused:?}");
-            let said = refused.to_string();
-            assert!(said.contains("not available right now") && !said.contains("Key"), "{said}");
+        for key in ["this-version", "older-version"] {
+            is_denied.store(true, Ordering::SeqCst);
+            for _ in 0..2 {
+                let refused = open(key).await.unwrap_err();
+                assert!(matches!(refused, AppError::NotPayable { .. }), "{refused:?}");
+                let said = refused.to_string();
+                assert!(said.contains("not available right now") && !said.contains("Key"), "{said}");
+            }
+            let state = Some("waiting");
+            let waiting = queues::work(&app, &Principal::system(), state, &Default::default()).await.unwrap();
+            let [job] = waiting.data.as_slice() else { panic!("{:?}", waiting.data) };
+            assert_eq!(job.progress.attempts, 1);
+            assert!(job.progress.error.as_deref().unwrap().contains("Invalid API Key provided"), "{job:?}");
+            if key == "older-version" {
+                let written: Value = serde_json::from_str(&job.payload).unwrap();
+                let id_alone =
+                    format!("UPDATE outbox SET payload = '{}' WHERE state = 'waiting'", written["checkout"]);
+                shop.app.store().writer().execute_unprepared(&id_alone).await.unwrap();
+            }
+            is_denied.store(false, Ordering::SeqCst);
+            shop.clock.advance_seconds(600);
+            let opened = open(key).await.unwrap().value;
+            assert!(opened.url.is_some() && opened.error.is_none(), "{}: {key}: {opened:?}", shop.name);
         }
-        let waiting = queues::work(&app, &Principal::system(), None, &Default::default()).await.unwrap();
-        let [job] = waiting.data.as_slice() else { panic!("{:?}", waiting.data) };
-        assert_eq!((job.progress.state.as_str(), job.progress.attempts), ("waiting", 1));
-        assert!(job.progress.error.as_deref().unwrap().contains("Invalid API Key provided"), "{job:?}");
-        is_denied.store(false, Ordering::SeqCst);
-        shop.clock.advance_seconds(600);
-        let opened = open().await.unwrap().value;
-        assert!(opened.url.is_some() && opened.error.is_none(), "{opened:?}");
         app.engine().stop().await;
     })
     .await;
@@ -279,6 +306,29 @@ async fn a_purchase_paid_before_five_days_without_a_worker_is_credited_once_when
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_look_back_that_fails_every_hour_reaches_to_its_last_success_and_no_further() {
+    in_each_shop(async |shop| {
+        shop.settle().await;
+        shop.wait_and_settle(HOUR_SECONDS).await;
+        let success = schedule(&shop.app, "reconcile_long").await.last_run_at.unwrap();
+        let asked = Arc::<Mutex<Vec<Timestamp>>>::default();
+        let app = process(shop, Fault::Deaf(Arc::clone(&asked))).await;
+        for round in 2..4 {
+            shop.clock.advance_seconds(HOUR_SECONDS);
+            work::schedules_round(&app).await.unwrap();
+            let row = schedule(&app, "reconcile_long").await;
+            assert_eq!((row.has_failed, row.runs), (Some(true), round), "{}", shop.name);
+        }
+        let furthest = *asked.lock().unwrap().iter().min().unwrap();
+        let (days_3, days_4) =
+            (success.plus_seconds(-3 * DAY_SECONDS), success.plus_seconds(-4 * DAY_SECONDS));
+        assert!(days_4 < furthest && furthest <= days_3, "{}: {furthest} after {success}", shop.name);
+        app.engine().stop().await;
+    })
+    .await;
+}
+
 /// The worker runs every hour all the while, so nothing but the purchase itself is old.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_debit_that_settles_on_the_fifth_day_without_a_word_is_credited_once() {
@@ -310,8 +360,55 @@ async fn a_bank_debit_that_settles_on_the_fifth_day_without_a_word_is_credited_o
     .await;
 }
 
-async fn schedule(app: &App, name: &str) -> work::ScheduleRow {
-    let rows = work::schedule_rows(app, &Principal::system()).await.unwrap();
+/// The gateway gave the money back, its answer was lost, and nobody asked again for longer than it keeps keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_is_asked_for_again_after_its_key_was_forgotten_is_one_refund() {
+    in_each_shop(async |shop| {
+        shop.customer("ada").await;
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        shop.settle().await;
+        shop.sandbox.set_knobs(Knobs { drop: true, ..Knobs::default() });
+        let is_lost = Arc::new(AtomicBool::new(true));
+        let app = process(shop, Fault::Unanswered(Arc::clone(&is_lost))).await;
+        let new = payments::NewRefund {
+            checkout: checkout["id"].as_str().unwrap().parse().unwrap(),
+            amount_minor: Some(900),
+            reason: "asked for".to_owned(),
+        };
+        let keyed = Keyed { key: IdempotencyKey::new("refund").unwrap(), hash: [3; 32] };
+        payments::refund(&app, &Principal::system(), new, &keyed).await.unwrap();
+        work::outbox_round(&app).await.unwrap();
+        let row = refund_row(&app).await;
+        assert_eq!((row.progress.state.as_str(), row.progress.attempts), ("waiting", 1), "{}", shop.name);
+        assert_eq!(given_back(shop).await, [900]);
+
+        shop.clock.advance_seconds(25 * HOUR_SECONDS);
+        is_lost.store(false, Ordering::SeqCst);
+        work::outbox_round(&app).await.unwrap();
+        let row = refund_row(&app).await;
+        assert_eq!((row.progress.state.as_str(), row.progress.attempts), ("done", 2), "{}", shop.name);
+        assert_eq!(given_back(shop).await, [900], "{}: once", shop.name);
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "400", "{}", shop.name);
+        app.engine().stop().await;
+    })
+    .await;
+}
+
+async fn refund_row(app: &App) -> queues::Work {
+    let rows = queues::work(app, &Principal::system(), None, &Default::default()).await.unwrap();
+    rows.data.into_iter().find(|work| work.kind == "refund").unwrap()
+}
+
+/// What the gateway gave back, each refund's amount.
+async fn given_back(shop: &Shop) -> Vec<i64> {
+    let refunds = shop.at_gateway("GET", "/v1/refunds", "").await;
+    refunds["data"].as_array().unwrap().iter().map(|refund| refund["amount"].as_i64().unwrap()).collect()
+}
+
+async fn schedule(app: &App, name: &str) -> app::queues::Schedule {
+    let rows = app::queues::schedules(app, &Principal::system()).await.unwrap();
     rows.into_iter().find(|row| row.name == name).unwrap()
 }
 

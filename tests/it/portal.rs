@@ -1,11 +1,13 @@
 //! The portal by plain HTTP, a cookie jar in hand: what a browser would do, and what it must not.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use axum::{Router, http};
+use futures::future::join_all;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 use store::cold::{mails, problems};
@@ -35,6 +37,7 @@ pub struct Shown {
     pub status: u16,
     location: Option<String>,
     cookies: Vec<String>,
+    retry_after: Option<String>,
     pub body: String,
 }
 
@@ -109,25 +112,26 @@ impl Browser {
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), BODY_MAX_BYTES).await.expect("a body");
         let body = String::from_utf8(body.to_vec()).expect("UTF-8");
-        Shown { status, location: headers.get(header::LOCATION).map(text), cookies, body }
+        let of = |name| headers.get(name).map(text);
+        Shown { status, location: of(header::LOCATION), cookies, retry_after: of(header::RETRY_AFTER), body }
     }
 
-    /// Signs up, follows the link of the mail and signs in.
+    /// Signs up, follows the link of the mail and chooses [`PASSWORD`] there; is signed in then.
     pub async fn sign_up(&mut self, name: &str, email: &str) -> Shown {
-        let asked = self.ask_for_an_account(name, email).await;
+        let asked = self.ask_for_an_account(email).await;
         assert_eq!(asked.status, 200, "{asked:?}");
         let link = self.mailed_to(&email.to_lowercase()).await;
-        assert!(self.get(&link).await.leads_to("/sign-in"), "{link}");
-        self.sign_in(email, PASSWORD).await
+        self.open(&link, name, PASSWORD).await
     }
 
-    async fn ask_for_an_account(&mut self, name: &str, email: &str) -> Shown {
-        self.ask_with(name, email, PASSWORD).await
+    async fn ask_for_an_account(&mut self, email: &str) -> Shown {
+        self.post("/sign-up", "/sign-up", &[("email", email)]).await
     }
 
-    async fn ask_with(&mut self, name: &str, email: &str, password: &str) -> Shown {
-        let fields = [("name", name), ("email", email), ("password", password)];
-        self.post("/sign-up", "/sign-up", &fields).await
+    /// Follows the link of a sign-up and sends the form behind it.
+    async fn open(&mut self, link: &str, name: &str, password: &str) -> Shown {
+        let (_, token) = link.split_once("token=").expect("a link with a token");
+        self.post(link, "/verify", &[("token", token), ("name", name), ("password", password)]).await
     }
 
     /// The link of the last mail that opens an account, from the outbox.
@@ -245,7 +249,7 @@ async fn no_form_works_without_its_token() {
         browser.sign_up("Ada", "ada@example.com").await;
         let forms: [(&str, &[(&str, &str)]); 8] = [
             ("/sign-in", &[("email", "ada@example.com"), ("password", PASSWORD)]),
-            ("/sign-up", &[("name", "B"), ("email", "b@example.com"), ("password", PASSWORD)]),
+            ("/sign-up", &[("email", "b@example.com")]),
             ("/sign-out", &[]),
             ("/checkouts", &[("pack", "pack_100"), ("once", "0123456789abcdef")]),
             ("/developers/keys", &[("name", "k"), ("once", "0123456789abcdef")]),
@@ -389,6 +393,54 @@ async fn guessing_passwords_has_to_wait_and_tells_nothing() {
     .await;
 }
 
+/// Hashing is dear on purpose, so a flood of guesses is not let in; neither is anything counted that was not
+/// judged.
+#[test]
+fn more_guesses_than_can_be_hashed_soon_are_told_to_come_back() {
+    // One thread hashes, and the story holds it for a while.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.expect("a runtime").block_on(in_each_shop(async |shop| {
+        Browser::of(shop).sign_up("Ada", "ada@example.com").await;
+        let mut stranger = Browser::of(shop);
+        let page = stranger.get("/sign-in").await.body;
+        let token = between(&page, "name=\"form_token\" value=\"", "\"").to_owned();
+        let knock = async |email: &str| {
+            let form = [("form_token", token.as_str()), ("email", email), ("password", PASSWORD)];
+            stranger.copy().post_as_is("/sign-in", &form).await
+        };
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || released.recv());
+        let turned_away = AtomicUsize::new(0);
+        let flood = join_all((0..200).map(async |n| {
+            let shown = knock(&format!("nobody-{n}@example.com")).await;
+            turned_away.fetch_add(usize::from(shown.status == 503), Ordering::SeqCst);
+            shown
+        }));
+        let owner = async {
+            while turned_away.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            let mut tries = Vec::new();
+            // More than are free of a wait when they are wrong.
+            for _ in 0..6 {
+                tries.push(knock("ada@example.com").await.status);
+            }
+            release.send(()).expect("the thread waits");
+            tries
+        };
+        let (answers, tries) = tokio::join!(flood, owner);
+        assert_eq!(tries, [503; 6], "{}", shop.name);
+        let (busy, judged): (Vec<Shown>, Vec<Shown>) =
+            answers.into_iter().partition(|shown| shown.status == 503);
+        assert!(!judged.is_empty() && judged.iter().all(|shown| shown.status == 400), "{}", shop.name);
+        for shown in &busy {
+            assert_eq!(shown.retry_after.as_deref(), Some("5"));
+            assert!(shown.body.contains("Please try again in a few seconds"), "{}", shown.body);
+        }
+        assert!(knock("ada@example.com").await.leads_to("/"), "{}: none of it was counted", shop.name);
+    }));
+}
+
 #[tokio::test]
 async fn guessing_in_the_form_that_changes_it_has_to_wait_too() {
     in_each_shop(async |shop| {
@@ -485,17 +537,15 @@ async fn script_in_any_text_field_is_shown_as_text() {
     in_each_shop(async |shop| {
         for (n, payload) in PAYLOADS.iter().enumerate() {
             let mut browser = Browser::of(shop);
-            let refused = browser
-                .post("/sign-up", "/sign-up", &[("name", payload), ("email", payload), ("password", "short")])
-                .await;
+            let refused = browser.ask_for_an_account(payload).await;
             assert_text(&refused, payload, 400);
             let refused = browser.sign_in(payload, payload).await;
             assert_text(&refused, payload, 400);
             let email = format!("p{n}@example.com");
-            assert_text(&browser.ask_for_an_account(payload, &email).await, payload, 200);
+            assert_eq!(browser.ask_for_an_account(&email).await.status, 200);
             let link = browser.mailed_to(&email).await;
-            assert!(browser.get(&link).await.leads_to("/sign-in"));
-            assert!(browser.sign_in(&email, PASSWORD).await.leads_to("/"));
+            assert_text(&browser.open(&link, payload, "short").await, payload, 400);
+            assert!(browser.open(&link, payload, PASSWORD).await.leads_to("/"));
             let fields = [("name", *payload), ("once", "0123456789abcdef")];
             assert_text(&browser.post("/developers", "/developers/keys", &fields).await, payload, 200);
             assert!(
@@ -549,22 +599,41 @@ fn said(shown: &Shown) -> String {
 async fn an_account_opens_with_the_link_that_was_mailed() {
     in_each_shop(async |shop| {
         let mut browser = Browser::of(shop);
-        let asked = browser.ask_for_an_account("Ada", "ada@example.com").await;
+        let asked = browser.ask_for_an_account("ada@example.com").await;
         assert!(asked.status == 200 && asked.body.contains("<strong>ada@example.com</strong>"), "{asked:?}");
         assert!(!asked.body.contains("token=") && !asked.cookies.iter().any(|c| c.contains("session")));
-        let early = browser.sign_in("ada@example.com", PASSWORD).await;
-        assert_eq!(early.status, 400, "{}: nobody signs in before the link", shop.name);
+        for password in ["", PASSWORD] {
+            let early = browser.sign_in("ada@example.com", password).await;
+            assert_eq!(early.status, 400, "{}: nobody signs in before the link", shop.name);
+        }
         shop.settle().await;
         let mail = shop.sent.lock().expect("no panic holds it").first().expect("a mail").letter.clone();
         let path = format!("/verify?token={}", between(&mail.text, "/verify?token=", "\n"));
         assert!(browser.get("/verify?token=0").await.leads_to("/sign-in"));
+        // Looking opens nothing: what reads mails for viruses follows links as well.
+        for _ in 0..2 {
+            let shown = browser.get(&path).await;
+            assert!(shown.status == 200 && shown.body.contains("value=\"ada@example.com\""), "{shown:?}");
+        }
+        assert!(browser.open(&path, "Ada", "short").await.body.contains("must have 10 to 200 characters"));
+        assert!(browser.open(&path, " ", PASSWORD).await.body.contains("id=\"name-wrong\""));
         assert_eq!(browser.sign_in("ada@example.com", PASSWORD).await.status, 400);
-        assert!(browser.get(&path).await.leads_to("/sign-in"));
-        assert!(browser.get("/sign-in").await.body.contains("Your account is open."));
-        assert!(!browser.get("/sign-in").await.body.contains("Your account is open."), "shown once");
-        assert!(browser.sign_in("ada@example.com", PASSWORD).await.leads_to("/"));
+        let opened = browser.open(&path, "Ada", PASSWORD).await;
+        assert!(opened.leads_to("/") && opened.cookies.iter().any(|c| c.starts_with("scrip_session=")));
+        assert!(browser.get("/").await.body.contains("Your account is open."));
+        assert!(!browser.get("/").await.body.contains("Your account is open."), "shown once");
+        assert!(browser.get("/settings").await.body.contains("value=\"Ada\""));
         assert!(browser.get(&path).await.leads_to("/"), "a link may be followed twice");
-        assert!(browser.get("/").await.body.contains("Your e-mail address is proven."));
+
+        // And it is no way to another password.
+        let mut finder = Browser::of(shop);
+        assert!(finder.get(&path).await.leads_to("/sign-in"));
+        let (_, token) = path.split_once("token=").expect("a token");
+        let form = [("token", token), ("name", "Eve"), ("password", "a word of the finder")];
+        assert!(finder.post("/sign-in", "/verify", &form).await.leads_to("/sign-in"));
+        assert!(finder.get("/sign-in").await.body.contains("This account is open."));
+        assert_eq!(finder.sign_in("ada@example.com", "a word of the finder").await.status, 400);
+        assert!(finder.sign_in("ada@example.com", PASSWORD).await.leads_to("/"));
     })
     .await;
 }
@@ -658,8 +727,7 @@ async fn a_sign_up_does_not_tell_whose_address_is_taken() {
         let mut answers = Vec::new();
         for email in ["nobody@example.com", "ADA@example.com", "olga@example.com", "ada@example.com"] {
             let mut thief = Browser::of(shop);
-            let asked = thief.ask_with("Eve", email, "a word of the thief").await;
-            // Trying the password that one has just chosen tells nothing either.
+            let asked = thief.ask_for_an_account(email).await;
             let tried = thief.sign_in(email, "a word of the thief").await;
             let words = [said(&asked), said(&tried)].map(|page| page.replace(email, ""));
             answers.push((asked.status, tried.status, asked.cookies.len(), words));
@@ -667,7 +735,8 @@ async fn a_sign_up_does_not_tell_whose_address_is_taken() {
         assert_eq!((answers[0].0, answers[0].1), (200, 400));
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{}: {answers:?}", shop.name);
         let customers = app::customers::list(&shop.app, &system, None, &app::PageRequest::default()).await;
-        assert_eq!(customers.expect("a list").data.iter().filter(|c| c.name == "Eve").count(), 1);
+        let names: Vec<String> = customers.expect("a list").data.into_iter().map(|c| c.name).collect();
+        assert_eq!(names.iter().filter(|name| *name == "nobody@example.com").count(), 1, "{names:?}");
 
         shop.settle().await;
         let sent: Vec<_> =
@@ -687,29 +756,50 @@ async fn a_sign_up_does_not_tell_whose_address_is_taken() {
     .await;
 }
 
+/// Whoever signs up with somebody else's address waits for its owner to follow the link.
 #[tokio::test]
-async fn an_address_that_was_never_proven_can_be_signed_up_again() {
+async fn the_account_of_an_address_belongs_to_who_reads_its_mails() {
     in_each_shop(async |shop| {
-        let mut first = Browser::of(shop);
-        first.ask_for_an_account("Eve", "ada@example.com").await;
-        let old = first.mailed_to("ada@example.com").await;
-        let mut ada = Browser::of(shop);
-        ada.ask_with("Ada", "ada@example.com", "another horse entirely").await;
-        assert_eq!(ada.mailed_to("ada@example.com").await, old, "the first mail has just been sent");
+        let (mut eve, mut ada) = (Browser::of(shop), Browser::of(shop));
+        // What a form of an earlier version had is not heard.
+        let fields = [("name", "Eve"), ("email", "ada@example.com"), ("password", PASSWORD)];
+        assert_eq!(eve.post("/sign-up", "/sign-up", &fields).await.status, 200);
+        let first = ada.mailed_to("ada@example.com").await;
+        ada.ask_for_an_account("ada@example.com").await;
+        assert_eq!(ada.mailed_to("ada@example.com").await, first, "the first mail has just been sent");
         shop.clock.advance_seconds(601);
-        ada.ask_with("Ada", "ada@example.com", "another horse entirely").await;
+        eve.post("/sign-up", "/sign-up", &fields).await;
         let link = ada.mailed_to("ada@example.com").await;
-        assert_ne!(link, old);
-        assert!(first.get(&old).await.leads_to("/sign-in"));
-        assert_eq!(
-            first.sign_in("ada@example.com", PASSWORD).await.status,
-            400,
-            "the earlier link has ended"
-        );
-        assert!(ada.get(&link).await.leads_to("/sign-in"));
-        assert_eq!(first.sign_in("ada@example.com", PASSWORD).await.status, 400, "so has its password");
-        assert!(ada.sign_in("ada@example.com", "another horse entirely").await.leads_to("/"));
+        assert_ne!(link, first);
+        assert!(ada.get(&first).await.leads_to("/sign-in"), "the earlier link has ended");
+        assert!(ada.open(&link, "Ada", "another horse entirely").await.leads_to("/"));
+        assert!(!eve.is_signed_in().await);
+        assert_eq!(eve.sign_in("ada@example.com", PASSWORD).await.status, 400, "{}", shop.name);
         assert!(ada.get("/settings").await.body.contains("value=\"Ada\""));
+        shop.settle().await;
+        let sent = shop.sent.lock().expect("no panic holds it").clone();
+        assert!(sent.iter().all(|mail| !mail.letter.text.contains("Eve")), "no words of hers are mailed");
+        let customer = ada.customer().await;
+        assert_eq!(shop.get(&format!("/v1/customers/{customer}")).await.document()["name"], "Ada");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_forgets_a_password_before_there_is_one_gets_the_link_that_opens_the_account() {
+    in_each_shop(async |shop| {
+        let mut ada = Browser::of(shop);
+        ada.ask_for_an_account("ada@example.com").await;
+        let first = ada.mailed_to("ada@example.com").await;
+        ada.ask_for_a_password("ada@example.com").await;
+        shop.settle().await;
+        let text = shop.sent.lock().expect("no panic holds it").last().expect("a mail").letter.text.clone();
+        let link = format!("/verify?token={}", between(&text, "/verify?token=", "\n"));
+        assert_ne!(link, first, "{}", shop.name);
+        assert!(ada.get(&first).await.leads_to("/sign-in"), "the earlier link has ended");
+        assert!(ada.open(&link, "Ada", PASSWORD).await.leads_to("/"));
+        let sent = shop.sent.lock().expect("no panic holds it").clone();
+        assert!(sent.iter().all(|mail| !mail.letter.text.contains("/reset?token=")), "{}", shop.name);
     })
     .await;
 }
@@ -749,6 +839,15 @@ async fn credits_come_from_the_verified_event_and_not_from_the_way_back() {
         }
         let order = [("pack", "pack_500"), ("once", "0123456789abcdef")];
         let url = browser.post("/buy", "/checkouts", &order).await.location.expect("the hosted page");
+        let more = [("pack", "pack_1000"), ("quantity", "3"), ("once", "several-packs-1234")];
+        assert_eq!(browser.post("/buy", "/checkouts", &more).await.status, 303);
+        let sessions = shop.at_gateway("GET", "/v1/checkout/sessions?limit=1", "").await;
+        assert_eq!(sessions["data"][0]["amount_total"], 24_000, "three packs of 1,000: {sessions}");
+        for quantity in ["0", "many", "1001"] {
+            let wrong = [("pack", "pack_1000"), ("quantity", quantity), ("once", "several-packs-1235")];
+            let refused = browser.post("/buy", "/checkouts", &wrong).await;
+            assert!(refused.status == 400 && refused.body.contains("id=\"quantity-wrong\""), "{refused:?}");
+        }
         let again = browser.post("/buy", "/checkouts", &order).await.location;
         assert_eq!(again.as_deref(), Some(url.as_str()), "the same form twice is one purchase");
         for other in [("pack", "pack_100"), ("credits", "20000")] {

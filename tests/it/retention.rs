@@ -1,7 +1,6 @@
 //! rules.md, "Idempotency": keys replay for 90 days at least; what has had its time is forgotten.
 
 use app::accounts;
-use app::work;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use store::cold::{mailed_links, outbox, quotes, requests, sessions};
@@ -101,7 +100,7 @@ async fn who_forgot_a_password_is_forgotten_in_days() {
 }
 
 async fn schedule(shop: &Shop) -> Value {
-    let rows = work::schedule_rows(&shop.app, &app::Principal::system()).await.unwrap();
+    let rows = app::queues::schedules(&shop.app, &app::Principal::system()).await.unwrap();
     let row = rows.into_iter().find(|row| row.name == "forget").unwrap();
     json!({"failed": row.has_failed, "said": row.last_result})
 }

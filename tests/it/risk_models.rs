@@ -250,7 +250,7 @@ async fn night(app: &App, clock: &Clock) {
 
 /// The last night's report.
 async fn said(app: &App) -> String {
-    let rows = work::schedule_rows(app, &Principal::system()).await.unwrap();
+    let rows = app::queues::schedules(app, &Principal::system()).await.unwrap();
     let row = rows.into_iter().find(|row| row.name == "risk_train").unwrap();
     row.last_result.unwrap_or_default()
 }

@@ -145,7 +145,7 @@ async fn night(shop: &Shop) -> String {
     shop.clock.advance_seconds(DAY_SECONDS);
     tick(shop).await;
     work::schedules_round(&shop.app).await.expect("schedules run");
-    let rows = work::schedule_rows(&shop.app, &Principal::system()).await.expect("a list");
+    let rows = app::queues::schedules(&shop.app, &Principal::system()).await.expect("a list");
     let row = rows.into_iter().find(|row| row.name == "risk_train").expect("the schedule of nights");
     row.last_result.unwrap_or_default()
 }

@@ -17,6 +17,7 @@ pub mod random;
 pub mod routes;
 pub mod scratch;
 pub mod shop;
+pub mod stripe_events;
 pub mod test_app;
 pub mod till;
 pub mod torture;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use app::accounts::{self, Credentials, NewUser, Role, SignUp, SignedIn};
+use app::accounts::{self, Opening, SignUp, SignedIn};
 use app::payments::PaymentGateway;
 use app::{App, AppConfig, demo};
 use engine::{Engine, EngineConfig};
@@ -63,21 +63,19 @@ pub async fn in_each_shop(story: impl AsyncFn(&Shop)) {
     }
 }
 
-/// Somebody who signed up, followed the link and signed in.
+/// Somebody who signed up, followed the link and is signed in.
 pub async fn account(app: &App, name: &str, email: &str, password: &str) -> SignedIn {
-    let new = NewUser { name: name.to_owned(), email: email.to_owned(), password: password.to_owned() };
-    let made = accounts::sign_up(app, new).await.expect("a sign-up");
+    let made = accounts::sign_up(app, email).await.expect("a sign-up");
     let SignUp::Mailed { link, .. } = made else { panic!("{email} is known: {made:?}") };
     let (_, token) = link.split_once("token=").expect("a link with a token");
-    accounts::verify(app, token).await.expect("a proof");
-    let with = Credentials {
-        email: email.to_owned(),
+    let with = Opening {
+        token: token.to_owned(),
+        name: name.to_owned(),
         password: password.to_owned(),
-        role: Role::Customer,
         user_agent: String::new(),
         earlier: None,
     };
-    accounts::sign_in(app, with).await.expect("a session")
+    accounts::open_account(app, with).await.expect("a session")
 }
 
 impl Shop {

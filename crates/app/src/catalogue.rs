@@ -14,8 +14,8 @@ use crate::cache::Published;
 use crate::cold::{Route, once};
 use crate::{App, AppError, Done, FieldError, Keyed, Page, PageRequest, Principal, RateCardRef, Scope};
 
-const CREATE: Route = Route { name: "POST /v1/rate-cards", status: 201 };
-const PUBLISH: Route = Route { name: "POST /v1/rate-cards/{id}/publish", status: 200 };
+const CREATE: Route = Route("POST /v1/rate-cards");
+const PUBLISH: Route = Route("POST /v1/rate-cards/{id}/publish");
 
 /// Names a rate card: `card_7` is version 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,12 +14,9 @@ use crate::{App, AppError, Done, Keyed, Principal};
 /// Tries of one call that meets others on the same row; each retry sees what the winner wrote.
 const TRIES: u32 = 8;
 
-/// A route of the API with the status of its success.
+/// A route of the API: method and path, as keys know it for ever.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Route {
-    pub name: &'static str,
-    pub status: i16,
-}
+pub(crate) struct Route(pub &'static str);
 
 pub(crate) type Change<'a, T> = Pin<Box<dyn Future<Output = Result<T, AppError>> + Send + 'a>>;
 
@@ -69,7 +66,7 @@ where
 {
     let txn = app.store().write().await?;
     if let Some(keyed) = keyed
-        && let Some(first) = requests::find(&txn, &by.owner, route.name, keyed.key.as_str()).await?
+        && let Some(first) = requests::find(&txn, &by.owner, route.0, keyed.key.as_str()).await?
     {
         return Ok(replay(&first, keyed)?);
     }
@@ -92,7 +89,7 @@ pub(crate) async fn first_answer<T: DeserializeOwned>(
 ) -> Result<Done<T>, AppError> {
     let Some(keyed) = keyed else { return Err(error) };
     let key = keyed.key.as_str();
-    match requests::find(app.store().reader(), &by.owner, route.name, key).await? {
+    match requests::find(app.store().reader(), &by.owner, route.0, key).await? {
         Some(first) => replay(&first, keyed),
         None => Err(error),
     }
@@ -108,10 +105,9 @@ fn replay<T: DeserializeOwned>(first: &requests::Model, keyed: &Keyed) -> Result
 fn row(app: &App, by: &Principal, route: Route, keyed: &Keyed, body: String) -> requests::Model {
     requests::Model {
         owner: by.owner.clone(),
-        route: route.name.to_owned(),
+        route: route.0.to_owned(),
         key: keyed.key.as_str().to_owned(),
         input_hash: keyed.hash.to_vec(),
-        status: route.status,
         body,
         created_at: app.now().micros(),
     }

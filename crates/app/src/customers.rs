@@ -10,7 +10,7 @@ use crate::cold::{Route, once};
 use crate::text::{Checks, NAME_MAX_CHARS, is_text};
 use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope, risk};
 
-const CREATE: Route = Route { name: "POST /v1/customers", status: 201 };
+const CREATE: Route = Route("POST /v1/customers");
 /// Prefixes of our own ids; an external id that begins so could be taken for one (rules.md, "Who").
 const OUR_PREFIXES: [&str; 14] = [
     "cus_", "wal_", "grt_", "hld_", "rct_", "quo_", "sub_", "inv_", "chk_", "evt_", "cas_", "key_", "pack_",
@@ -212,7 +212,7 @@ pub(crate) fn check_into(checks: &mut Checks, new: &NewCustomer) {
 }
 
 /// Only a mail server knows; this keeps out what no mail server would take.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let has_parts = text.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
     has_parts && is_text(text, EMAIL_MAX_CHARS) && !text.chars().any(char::is_whitespace)
 }

@@ -13,7 +13,7 @@ use crate::{
     App, AppError, CustomerRef, Done, Keyed, Page, PageRequest, Principal, Scope, customers, secret,
 };
 
-const CREATE: Route = Route { name: "POST /v1/api-keys", status: 201 };
+const CREATE: Route = Route("POST /v1/api-keys");
 /// Longer texts are no key of ours and are not even hashed.
 const SECRET_MAX_BYTES: usize = 128;
 

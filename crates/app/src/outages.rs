@@ -48,7 +48,7 @@ async fn caught_up(app: &App, since: Timestamp) -> Result<Vec<Fact>, AppError> {
         let row = rows.iter().find(|row| row.name == *name)?;
         let has_run = row.last_run_at.is_some_and(|at| at >= since.micros());
         let said = row.last_result.clone().filter(|_| has_run).unwrap_or_else(|| "not yet".to_owned());
-        Some(fact(label, said, has_run && row.last_state.as_deref() == Some("failed")))
+        Some(fact(label, said, has_run && row.last_state.as_deref() == Some(schedules::FAILED)))
     };
     Ok(CAUGHT_UP.iter().filter_map(told).collect())
 }

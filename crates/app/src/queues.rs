@@ -54,10 +54,21 @@ pub struct Schedule {
     pub cron: String,
     pub next_run_at: Timestamp,
     pub last_run_at: Option<Timestamp>,
-    pub last_state: Option<String>,
+    /// Of the last run; `None` before the first.
+    pub has_failed: Option<bool>,
     pub last_result: Option<String>,
     pub runs: i64,
     pub is_running: bool,
+}
+
+impl Progress {
+    pub fn has_ended(&self) -> bool {
+        self.state != queue::WAITING
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.state == queue::DONE
+    }
 }
 
 /// The last arrived first.
@@ -110,9 +121,17 @@ pub async fn one_work(app: &App, by: &Principal, id: Uuid) -> Result<Work, AppEr
     Ok(piece(row.ok_or(AppError::not_found("work"))?))
 }
 
+/// Code of the refusal to begin anew with work that is done.
+pub const DONE_ALREADY: &str = "done_already";
+
+/// Begins anew with work that failed. What is done stays so: a refund is not asked for twice.
 pub async fn replay_work(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
-    let before = one_work(app, &by.user.principal(), id).await?.progress.state;
-    let noted = replayed(by, "work.replay", id.to_string(), &before);
+    let before = one_work(app, &by.user.principal(), id).await?.progress;
+    if before.is_done() {
+        let detail = "it is done, and nothing is done twice".to_owned();
+        return Err(AppError::Conflict { code: DONE_ALREADY, detail });
+    }
+    let noted = replayed(by, "work.replay", id.to_string(), &before.state);
     let txn = app.store().write().await?;
     again(&txn, Queue::Outbox, id, noted, app.now()).await?;
     txn.commit().await.map_err(StoreError::from)?;
@@ -205,7 +224,7 @@ fn schedule(row: schedules::Model, now: i64) -> Schedule {
         cron: row.cron,
         next_run_at: Timestamp::from_micros_saturating(row.next_run_at),
         last_run_at: row.last_run_at.map(Timestamp::from_micros_saturating),
-        last_state: row.last_state,
+        has_failed: row.last_state.map(|state| state == schedules::FAILED),
         last_result: row.last_result,
         runs: row.runs,
         is_running: row.lease_until.is_some_and(|until| until > now),

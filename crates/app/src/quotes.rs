@@ -14,7 +14,7 @@ use crate::{
     prints, risk, secret, wallets,
 };
 
-const CREATE: Route = Route { name: "POST /v1/quotes", status: 201 };
+const CREATE: Route = Route("POST /v1/quotes");
 /// How long a price is promised.
 pub const QUOTE_VALID_SECONDS: i64 = 900;
 

@@ -12,7 +12,7 @@ use crate::{App, AppError, Done, Keyed, Principal, Scope, risk};
 
 pub use crate::charge::{Receipt, ReceiptLine};
 
-const DELIVER: Route = Route { name: "POST /v1/receipts/{id}/deliveries", status: 201 };
+const DELIVER: Route = Route("POST /v1/receipts/{id}/deliveries");
 
 /// That the output behind a receipt was fetched; the first time counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::accounts;
 use crate::payments;
-use crate::{App, AppError, Principal, Scope, notices, outages, retention, risk, verification};
+use crate::{App, AppError, Principal, notices, outages, retention, risk, verification};
 
 /// Claims of one round of a queue.
 const ROUND: u64 = 64;
@@ -66,20 +66,6 @@ pub struct Bells {
     pub inbox: Notify,
     pub mails: Notify,
     pub schedules: Notify,
-}
-
-/// A schedule, for operators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScheduleRow {
-    pub name: String,
-    pub cron: String,
-    pub next_run_at: Timestamp,
-    pub is_running: bool,
-    pub last_run_at: Option<Timestamp>,
-    /// Of the last run; `None` before the first.
-    pub has_failed: Option<bool>,
-    pub last_result: Option<String>,
-    pub runs: u64,
 }
 
 /// Works off what is due in the outbox; answers how many rows were ours.
@@ -159,9 +145,7 @@ async fn run(app: &App, name: &str, due_at: Timestamp) -> Result<String, AppErro
 async fn long_reach(app: &App, name: &str) -> Result<(Timestamp, Timestamp), AppError> {
     let now = app.now();
     let oldest = now.plus_seconds(-REACH_MAX_SECONDS);
-    let row = schedules::by_name(app.store().reader(), name).await?;
-    let succeeded =
-        row.filter(|row| row.last_state.as_deref() == Some("done")).and_then(|row| row.last_run_at);
+    let succeeded = schedules::by_name(app.store().reader(), name).await?.and_then(|row| row.last_success_at);
     let since = succeeded.map_or(oldest, |at| {
         Timestamp::from_micros_saturating(at).min(now).plus_seconds(-LONG_REACH_SECONDS).max(oldest)
     });
@@ -272,24 +256,6 @@ fn log(done: Result<(), AppError>) {
         // The lease ends by itself, then the row is tried again.
         tracing::error!(error = chain(&error), "a job could not be concluded");
     }
-}
-
-pub async fn schedule_rows(app: &App, by: &Principal) -> Result<Vec<ScheduleRow>, AppError> {
-    by.require(Scope::Read)?;
-    let now = app.now().micros();
-    let at = Timestamp::from_micros_saturating;
-    let rows = schedules::all(app.store().reader()).await?;
-    let row = |row: schedules::Model| ScheduleRow {
-        name: row.name,
-        cron: row.cron,
-        next_run_at: at(row.next_run_at),
-        is_running: row.lease_until.is_some_and(|until| until > now),
-        last_run_at: row.last_run_at.map(at),
-        has_failed: row.last_state.map(|state| state == "failed"),
-        last_result: row.last_result,
-        runs: u64::try_from(row.runs).unwrap_or(0),
-    };
-    Ok(rows.into_iter().map(row).collect())
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -87,6 +87,8 @@ pub enum DisputeState {
 /// Money to give back. `amount_minor` is in the payment's currency; `None`: all that is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRefund {
+    /// Our id of the refund; the gateway keeps it, so that the same refund is found again for ever.
+    pub reference: String,
     pub payment: PaymentRef,
     pub amount_minor: Option<i64>,
     pub metadata: BTreeMap<String, String>,

@@ -29,6 +29,8 @@ pub trait Gateway: Send + Sync {
     /// A payment with its refunds and disputes. The id of a charge finds the payment it belongs to.
     fn payment<'a>(&'a self, id: &'a PaymentRef) -> Answer<'a, Payment>;
 
+    /// Gives money back, once for a reference: one that the gateway has already is answered as it is, also
+    /// when its key was forgotten meanwhile. An answer may be a refund that failed.
     fn refund<'a>(&'a self, key: &'a IdempotencyKey, new: &'a NewRefund) -> Answer<'a, Refund>;
 
     /// The event in `payload`, if that was signed, byte for byte, by the gateway not long before `now`.

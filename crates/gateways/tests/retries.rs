@@ -18,6 +18,9 @@ const LIMITED: &str =
 const REFUSED: &str =
     r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"lost_card","message":"no"}}"#;
 
+/// Before it asks for a refund, the adapter looks whether there is one with our reference.
+const NONE_YET: &str = r#"{"object":"list","data":[],"has_more":false,"url":"/v1/refunds"}"#;
+
 fn stripe(base: &str) -> Stripe {
     let mut settings = StripeSettings::new(Secret::new("sk_test_hidden"), vec![]).at(base);
     settings.attempt_timeout = Duration::from_millis(300);
@@ -28,6 +31,7 @@ fn stripe(base: &str) -> Stripe {
 async fn refund(base: &str) -> Result<billing::Refund, GatewayError> {
     let key = IdempotencyKey::new("outbox/7").expect("a key");
     let new = NewRefund {
+        reference: "7".to_owned(),
         payment: PaymentRef("pi_1".to_owned()),
         amount_minor: Some(5),
         metadata: Default::default(),
@@ -37,12 +41,14 @@ async fn refund(base: &str) -> Result<billing::Refund, GatewayError> {
 
 #[tokio::test]
 async fn every_attempt_carries_our_key_and_the_pinned_version() {
-    let (base, heard) = server(vec![(500, LIMITED), (0, ""), (502, "<html>"), (200, REFUND)]).await;
+    let script = vec![(200, NONE_YET), (500, LIMITED), (0, ""), (502, "<html>"), (200, REFUND)];
+    let (base, heard) = server(script).await;
     let refund = refund(&base).await.expect("the fourth attempt");
     assert_eq!(refund.amount_minor, 5);
     let heard = heard.lock().expect("no panic");
-    assert_eq!(heard.len(), 4);
-    for request in heard.iter() {
+    assert_eq!(heard.len(), 5);
+    assert!(heard[0].starts_with("GET /sandbox/v1/refunds?"), "{}", heard[0]);
+    for request in &heard[1..] {
         assert!(request.starts_with("POST /sandbox/v1/refunds "), "{request}");
         assert!(request.contains("idempotency-key: outbox/7\r\n"), "{request}");
         assert!(request.contains("stripe-version: 2026-09-30.endive\r\n"), "{request}");
@@ -53,12 +59,12 @@ async fn every_attempt_carries_our_key_and_the_pinned_version() {
 #[tokio::test]
 async fn conflicts_and_limits_are_repeated_refusals_are_not() {
     for status in [409, 424, 429, 500, 503] {
-        let (base, heard) = server(vec![(status, LIMITED), (200, REFUND)]).await;
+        let (base, heard) = server(vec![(200, NONE_YET), (status, LIMITED), (200, REFUND)]).await;
         assert!(refund(&base).await.is_ok(), "{status}");
-        assert_eq!(heard.lock().expect("no panic").len(), 2, "{status}");
+        assert_eq!(heard.lock().expect("no panic").len(), 3, "{status}");
     }
     for status in [400, 402] {
-        let (base, heard) = server(vec![(status, REFUSED), (200, REFUND)]).await;
+        let (base, heard) = server(vec![(200, NONE_YET), (status, REFUSED), (200, REFUND)]).await;
         let refused = refund(&base).await.expect_err("a refusal");
         let expected = GatewayError::Refused {
             status,
@@ -67,7 +73,7 @@ async fn conflicts_and_limits_are_repeated_refusals_are_not() {
             message: "no".to_owned(),
         };
         assert_eq!(refused, expected);
-        assert_eq!(heard.lock().expect("no panic").len(), 1, "{status}");
+        assert_eq!(heard.lock().expect("no panic").len(), 2, "{status}");
     }
 }
 
@@ -96,23 +102,34 @@ async fn a_silent_gateway_is_given_up_after_a_bounded_time() {
 
 #[tokio::test]
 async fn an_answer_in_an_unknown_shape_is_said_to_be_one() {
-    let (base, heard) = server(vec![(200, "{}")]).await;
-    let error = refund(&base).await.expect_err("not a refund");
-    assert!(matches!(error, GatewayError::Unexpected { .. }), "{error}");
-    assert_eq!(heard.lock().expect("no panic").len(), 1);
+    for (script, asked) in [(vec![(200, NONE_YET), (200, "{}")], 2), (vec![(200, "{}")], 1)] {
+        let (base, heard) = server(script).await;
+        let error = refund(&base).await.expect_err("neither a refund nor a list of them");
+        assert!(matches!(error, GatewayError::Unexpected { .. }), "{error}");
+        assert_eq!(heard.lock().expect("no panic").len(), asked);
+    }
 }
 
 #[tokio::test]
 async fn the_same_refund_is_the_same_bytes_in_every_process() {
-    let (base, heard) = server(vec![(200, REFUND)]).await;
+    let (base, heard) = server([(200, NONE_YET), (200, REFUND)].repeat(8)).await;
     let key = IdempotencyKey::new("outbox/8").expect("a key");
     for _ in 0..8 {
         let metadata = (0..8).map(|n| (format!("k{n}"), format!("v{n}"))).collect();
-        let new = NewRefund { payment: PaymentRef("pi_1".to_owned()), amount_minor: Some(5), metadata };
+        let new = NewRefund {
+            reference: "8".to_owned(),
+            payment: PaymentRef("pi_1".to_owned()),
+            amount_minor: Some(5),
+            metadata,
+        };
         stripe(&base).refund(&key, &new).await.expect("a refund");
     }
     let heard = heard.lock().expect("no panic");
     let bodies: std::collections::BTreeSet<&str> =
-        heard.iter().filter_map(|request| request.split("\r\n\r\n").nth(1)).collect();
-    assert_eq!(bodies.len(), 1, "{bodies:?}");
+        posts(&heard).filter_map(|request| request.split("\r\n\r\n").nth(1)).collect();
+    assert!(bodies.len() == 1 && posts(&heard).count() == 8, "{bodies:?}");
+}
+
+fn posts(heard: &[String]) -> impl Iterator<Item = &String> {
+    heard.iter().filter(|request| request.starts_with("POST "))
 }

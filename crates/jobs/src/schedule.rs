@@ -71,12 +71,8 @@ pub async fn finish(
     result: Result<String, String>,
     now: Timestamp,
 ) -> Result<(), ScheduleError> {
-    let (state, result) = match result {
-        Ok(said) => ("done", said),
-        Err(error) => ("failed", error),
-    };
     let next_run_at = turn.schedule.next(now)?.micros();
-    let run = schedules::Run { started_at: turn.began_at.micros(), next_run_at, state, result };
+    let run = schedules::Run { started_at: turn.began_at.micros(), next_run_at, result };
     Ok(schedules::finish(store, turn.schedule.name, turn.token, run).await?)
 }
 

@@ -13,7 +13,6 @@ use crate::{Letter, MailError};
 pub struct Welcome {
     /// Whose product it is: [`crate::Sender::name`]. The same in every message.
     pub sender: String,
-    pub name: String,
     pub verify_url: String,
     pub link_expires_at: Timestamp,
 }

@@ -19,6 +19,8 @@ use crate::{API_VERSION, Sandbox, ids};
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 const KEY_MAX_CHARS: usize = 255;
+/// Stripe removes keys once they are at least this old (<https://docs.stripe.com/api/idempotent_requests>).
+const KEY_LIFE_SECONDS: i64 = 86_400;
 
 /// A call after its key was accepted.
 struct Call<'a> {
@@ -91,7 +93,9 @@ async fn answer(
     }
     let body = perform(&work, &call).await?;
     if let Some(key) = key {
-        let kept = json!({ "id": name(key), "object": "idempotency", "hash": hash, "body": body });
+        let kept = json!({
+            "id": name(key), "object": "idempotency", "created": work.unix_now(), "hash": hash, "body": body,
+        });
         work.put(&kept).await?;
     }
     work.commit().await?;
@@ -116,10 +120,14 @@ pub(crate) fn authenticate(sandbox: &Sandbox, headers: &HeaderMap) -> Result<(),
     if is_known { Ok(()) } else { Err(ApiError::unauthorized("Invalid API Key provided.")) }
 }
 
-/// The answer to the same call under the same key; an error when the call was another one.
+/// The answer to the same call under the same key; an error when the call was another one. A key is
+/// forgotten after a day.
 async fn first_answer(work: &Work<'_>, key: Option<&str>, hash: &str) -> Result<Option<Value>, ApiError> {
     let Some(key) = key else { return Ok(None) };
     let Some(mut kept) = work.find(&name(key)).await? else { return Ok(None) };
+    if kept["created"].as_i64().is_none_or(|at| at + KEY_LIFE_SECONDS <= work.unix_now()) {
+        return Ok(None);
+    }
     if kept["hash"] != hash {
         return Err(ApiError::idempotency(
             "Keys for idempotent requests can only be used with the same parameters they were first used with.",

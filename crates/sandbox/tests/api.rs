@@ -95,6 +95,16 @@ async fn a_key_replays_the_first_success_and_refuses_other_parameters() {
     let ids: std::collections::BTreeSet<String> =
         futures::future::join_all(calls).await.iter().map(|reply| reply.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1);
+    // After a day it is nobody's key, as at Stripe.
+    world.clock.advance_seconds(86_399);
+    let late = world.call("POST", "/v1/customers", "email=a@example.org", &[("idempotency-key", "k1")]).await;
+    assert_eq!(late.header("idempotent-replayed"), Some("true"));
+    world.clock.advance_seconds(1);
+    for replayed in [None, Some("true")] {
+        let other = [("idempotency-key", "k1")];
+        let anew = world.call("POST", "/v1/customers", "email=b@example.org", &other).await;
+        assert_eq!((anew.status, anew.header("idempotent-replayed")), (200, replayed));
+    }
 }
 
 #[tokio::test]

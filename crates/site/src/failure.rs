@@ -1,7 +1,7 @@
 //! Why a page could not be shown.
 
 use app::AppError;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 /// Each is one error page; [`crate::frame`] writes it.
@@ -14,18 +14,23 @@ pub enum Failure {
     UnreadableForm,
     /// Something in the address cannot be.
     Invalid(String),
-    Busy,
+    Busy {
+        retry_after_seconds: u32,
+    },
     /// Our defect or the database's; told to the log only.
     Broken(String),
 }
 
 impl Failure {
+    /// Of what may be over in a moment.
+    pub const BUSY: Failure = Failure::Busy { retry_after_seconds: 2 };
+
     pub fn status(&self) -> StatusCode {
         match self {
             Failure::NotFound => StatusCode::NOT_FOUND,
             Failure::ForeignForm => StatusCode::FORBIDDEN,
             Failure::UnreadableForm | Failure::Invalid(_) => StatusCode::BAD_REQUEST,
-            Failure::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -33,7 +38,7 @@ impl Failure {
     pub(crate) fn of_status(status: StatusCode) -> Failure {
         match status {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Failure::NotFound,
-            StatusCode::SERVICE_UNAVAILABLE => Failure::Busy,
+            StatusCode::SERVICE_UNAVAILABLE => Failure::BUSY,
             other if other.is_client_error() => Failure::UnreadableForm,
             other => Failure::Broken(format!("a handler answered {other}")),
         }
@@ -44,7 +49,7 @@ impl Failure {
             Failure::NotFound => "Page not found",
             Failure::ForeignForm => "This form is no longer valid",
             Failure::UnreadableForm | Failure::Invalid(_) => "This request could not be read",
-            Failure::Busy => "One moment, please",
+            Failure::Busy { .. } => "One moment, please",
             Failure::Broken(_) => "Something went wrong on our side",
         }
     }
@@ -59,7 +64,10 @@ impl Failure {
             }
             Failure::UnreadableForm => "Nothing was changed. Go back and try again.".to_owned(),
             Failure::Invalid(what) => what.clone(),
-            Failure::Busy => "Too much is going on right now. Please try again in a few seconds.".to_owned(),
+            Failure::Busy { retry_after_seconds } => {
+                let wait = if *retry_after_seconds < 30 { "a few seconds" } else { "a minute" };
+                format!("Too much is going on right now. Please try again in {wait}.")
+            }
             Failure::Broken(_) => {
                 "It has been logged. If it happens again, tell us the number below.".to_owned()
             }
@@ -71,7 +79,9 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Failure {
         match error {
             AppError::NotFound { .. } | AppError::Forbidden { .. } => Failure::NotFound,
-            AppError::Crowded { .. } | AppError::Overloaded { .. } => Failure::Busy,
+            AppError::Crowded { retry_after_seconds, .. } | AppError::Overloaded { retry_after_seconds } => {
+                Failure::Busy { retry_after_seconds }
+            }
             AppError::Invalid { errors } => {
                 let sentence = |e: &app::FieldError| format!("{} {}", e.field, e.message);
                 Failure::Invalid(errors.iter().map(sentence).collect::<Vec<_>>().join("; "))
@@ -96,9 +106,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if self == Failure::Busy {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        }
         response.extensions_mut().insert(self);
         response
     }

@@ -91,7 +91,7 @@ async fn answer(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, handler).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => Failure::Broken("a handler panicked, see above".to_owned()).into_response(),
-        Err(_elapsed) => Failure::Busy.into_response(),
+        Err(_elapsed) => Failure::BUSY.into_response(),
     }
 }
 
@@ -111,7 +111,11 @@ fn error_page(failure: &Failure, request_id: &str) -> Response {
         tracing::error!(what, "a page failed");
     }
     let html = written(failure, request_id).unwrap_or_else(|_| failure.title().to_owned());
-    (failure.status(), Html(html)).into_response()
+    let mut response = (failure.status(), Html(html)).into_response();
+    if let Failure::Busy { retry_after_seconds } = failure {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+    }
+    response
 }
 
 fn written(failure: &Failure, request_id: &str) -> askama::Result<String> {
@@ -149,7 +153,7 @@ mod tests {
             (Failure::ForeignForm, 403),
             (Failure::UnreadableForm, 400),
             (Failure::Invalid(script.clone()), 400),
-            (Failure::Busy, 503),
+            (Failure::BUSY, 503),
             (Failure::Broken(script), 500),
         ] {
             let html = written(&failure, "req_1").unwrap();

@@ -147,6 +147,7 @@ fn flash(code: &str) -> Option<Flash> {
         ),
         "again" => (Tone::Good, "It will be handled again within moments."),
         "waiting" => (Tone::Note, "It waits for its next attempt already."),
+        "done-already" => (Tone::Note, "It is done, and nothing is done twice."),
         "no-credits" => (Tone::Note, "Events of this kind move no credits: there is nothing to handle."),
         "answered" => (Tone::Good, "The answer is on its way to the customer, and on their page."),
         "decided" => (Tone::Good, "The case is decided."),

@@ -73,11 +73,11 @@ fn check(verified: Option<&Verification>) -> Check {
                 (found.holds, "hold"),
             ];
             let counts = parts.map(|(count, unit)| counted(count, unit)).join(", ");
-            ("green", format!("Every balance follows from the journal: {counts}. Checked {at}."))
+            ("green", format!("Every balance followed from the journal on {at}: {counts}."))
         }
         breaks => {
             let breaks = counted(breaks, "difference");
-            ("red", format!("{breaks} between balances and the journal. Checked {at}."))
+            ("red", format!("{breaks} between balances and the journal on {at}."))
         }
     };
     Check { state, sentence, described: found.described.clone(), is_running: false }

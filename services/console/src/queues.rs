@@ -2,7 +2,7 @@
 
 use app::AppError;
 use app::payments::MOVES_NO_CREDITS;
-use app::queues::{self, Event, Progress, Schedule, Work};
+use app::queues::{self, DONE_ALREADY, Event, Progress, Schedule, Work};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -156,6 +156,7 @@ pub fn said(done: Result<(), AppError>) -> Result<&'static str, Failure> {
     match done {
         Ok(()) => Ok("again"),
         Err(AppError::Conflict { code: MOVES_NO_CREDITS, .. }) => Ok("no-credits"),
+        Err(AppError::Conflict { code: DONE_ALREADY, .. }) => Ok("done-already"),
         Err(AppError::Conflict { .. }) => Ok("waiting"),
         Err(error) => Err(error.into()),
     }
@@ -197,7 +198,7 @@ pub fn event_page(shell: Shell, event: &Event) -> RowPage {
     ];
     facts.extend(progress_facts(&event.progress));
     let path = format!("{EVENTS}/{}/replay", event.id);
-    let replay = has_ended(&event.progress).then_some(path);
+    let replay = event.progress.has_ended().then_some(path);
     RowPage { shell, facts, body: event.body.clone(), replay, back: EVENTS }
 }
 
@@ -205,7 +206,8 @@ pub fn work_page(shell: Shell, work: &Work) -> RowPage {
     let mut facts =
         vec![("Key", work.key.clone()), ("Kind", work.kind.clone()), ("Made", instant(work.created_at))];
     facts.extend(progress_facts(&work.progress));
-    let replay = has_ended(&work.progress).then(|| format!("{WORK}/{}/replay", work.id));
+    let may_replay = work.progress.has_ended() && !work.progress.is_done();
+    let replay = may_replay.then(|| format!("{WORK}/{}/replay", work.id));
     RowPage { shell, facts, body: work.payload.clone(), replay, back: WORK }
 }
 
@@ -215,10 +217,6 @@ fn progress_facts(progress: &Progress) -> Vec<(&'static str, String)> {
         ("Attempts", progress.attempts.to_string()),
         ("Outcome", outcome(progress)),
     ]
-}
-
-fn has_ended(progress: &Progress) -> bool {
-    progress.state != queues::STATES[0]
 }
 
 fn outcome(progress: &Progress) -> String {
@@ -238,6 +236,6 @@ pub fn run(schedule: &Schedule) -> Run {
         last: schedule.last_run_at.map_or_else(|| "never".to_owned(), instant),
         result: schedule.last_result.clone().unwrap_or_default(),
         runs: schedule.runs,
-        is_failing: schedule.last_state.as_deref() == Some("failed"),
+        is_failing: schedule.has_failed == Some(true),
     }
 }

@@ -510,7 +510,7 @@ fn queues_show_state_attempts_and_effect() {
         cron: "0 * * * *".to_owned(),
         next_run_at: at(),
         last_run_at: None,
-        last_state: Some("failed".to_owned()),
+        has_failed: Some(true),
         last_result: Some(text()),
         runs: 4,
         is_running: false,

@@ -15,6 +15,8 @@ pub struct Tile {
     /// Somebody should look.
     pub is_alarming: bool,
     pub spark: Option<Spark>,
+    /// What the bars are, where they are not what the number is.
+    pub bars: Option<&'static str>,
 }
 
 /// What is true now.
@@ -26,6 +28,7 @@ pub fn now(overview: &Overview) -> Vec<Tile> {
         path,
         is_alarming: count > 0,
         spark: counts(history, &format!("{label}, by the day they came"), by_day),
+        bars: None,
     };
     vec![
         Tile {
@@ -39,6 +42,7 @@ pub fn now(overview: &Overview) -> Vec<Tile> {
                 &found(history, |run| run.outstanding()),
                 total,
             ),
+            bars: Some("at the last check of each day"),
         },
         Tile {
             label: "Customers",
@@ -46,6 +50,7 @@ pub fn now(overview: &Overview) -> Vec<Tile> {
             path: "/console/customers",
             is_alarming: false,
             spark: counts(history, "New customers a day", &history.new_customers),
+            bars: Some("new ones a day"),
         },
         Tile {
             label: "Open holds",
@@ -53,6 +58,7 @@ pub fn now(overview: &Overview) -> Vec<Tile> {
             path: "/console/customers",
             is_alarming: false,
             spark: None,
+            bars: None,
         },
         queue(
             "Reported problems",
@@ -79,6 +85,7 @@ pub fn checked(run: &Verification, history: &History) -> Vec<Tile> {
         path,
         is_alarming: false,
         spark: gains(history, label, of, total),
+        bars: Some("from check to check"),
     };
     let account =
         |account| move |run: &Verification| run.found.totals.get(&account).copied().unwrap_or_default();
@@ -88,6 +95,7 @@ pub fn checked(run: &Verification, history: &History) -> Vec<Tile> {
         path: "/console/unpaid",
         is_alarming: of(run) > 0,
         spark: gains(history, label, |run| of(run).into(), |count| count.to_string()),
+        bars: Some("from check to check"),
     };
     vec![
         sum("Credits sold", "/console/customers", &|run| run.found.sold),

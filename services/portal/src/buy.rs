@@ -24,8 +24,12 @@ const SENT_BEFORE: &str = "This page already began another purchase. Nothing new
 pub struct BuyPage {
     pub shell: Shell,
     pub packs: Vec<PackCard>,
+    /// Makes the form for several packs one purchase.
+    pub several: String,
+    pub quantity: String,
     pub custom: Option<Custom>,
     pub errors: Vec<FieldError>,
+    pub takes_play_money: bool,
 }
 
 pub struct Custom {
@@ -38,6 +42,7 @@ pub struct Custom {
 pub struct Order {
     once: String,
     pack: Option<String>,
+    quantity: Option<String>,
     credits: Option<String>,
 }
 
@@ -70,7 +75,7 @@ pub async fn check_out(State(site): State<Site>, member: Member, form: Form<Orde
     let keyed = Keyed::form(once(&order.once)?, &input);
     match payments::create_own(site.app(), customer, new, &keyed).await {
         Ok(done) => {
-            let url = done.value.url.ok_or(Failure::Busy)?;
+            let url = done.value.url.ok_or(Failure::BUSY)?;
             Ok(Redirect::to(&url).into_response())
         }
         Err(error @ AppError::NotPayable { .. }) => {
@@ -93,7 +98,7 @@ fn sentence(error: &AppError) -> String {
 
 fn buying(order: &Order) -> Result<Buying, FieldError> {
     match (&order.pack, &order.credits) {
-        (Some(pack), None) => Ok(Buying::Pack { id: pack.clone(), quantity: 1 }),
+        (Some(pack), None) => Ok(Buying::Pack { id: pack.clone(), quantity: quantity(order)? }),
         (None, Some(text)) => {
             let text: String = text.chars().filter(|c| !matches!(c, ',' | ' ')).collect();
             let credits: Result<Credits, _> = text.parse();
@@ -101,6 +106,11 @@ fn buying(order: &Order) -> Result<Buying, FieldError> {
         }
         _ => Err(FieldError::new("credits", "must be said")),
     }
+}
+
+fn quantity(order: &Order) -> Result<u32, FieldError> {
+    let said = order.quantity.as_deref().unwrap_or("1").trim();
+    said.parse().map_err(|_| FieldError::new("quantity", "must be a number such as 3"))
 }
 
 async fn refused(site: &Site, member: &Member, errors: Vec<FieldError>, why: Option<String>) -> Answer {
@@ -117,5 +127,13 @@ async fn load(site: &Site, member: &Member, errors: Vec<FieldError>) -> Result<B
         value: first.from.to_string(),
         once: new_uuid().to_string(),
     });
-    Ok(BuyPage { shell, packs: cards(site.app(), &version).await?, custom, errors })
+    Ok(BuyPage {
+        shell,
+        packs: cards(site.app(), &version).await?,
+        several: new_uuid().to_string(),
+        quantity: "2".to_owned(),
+        custom,
+        errors,
+        takes_play_money: payments::takes_play_money(site.app()),
+    })
 }

@@ -67,7 +67,7 @@ pub async fn public_shell(visitor: &Visitor, title: &str, path: &'static str) ->
 /// Messages that a page leaves for the next one; the cookie holds the code only.
 fn message(code: &str) -> Option<Flash> {
     let (tone, text) = match code {
-        "opened" => (Tone::Good, "Your account is open. Sign in with the password that you chose."),
+        "opened" => (Tone::Good, "Your account is open."),
         "signed-out" => (Tone::Good, "You are signed out."),
         "renamed" => (Tone::Good, "Your name is saved."),
         "password-changed" => (Tone::Good, "Your password is changed. Every other session has ended."),
@@ -88,7 +88,7 @@ fn message(code: &str) -> Option<Flash> {
         "appealed" => (Tone::Good, "Thank you. What you wrote reached us; somebody looks at it."),
         "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),
         "key-revoked" => (Tone::Good, "The key is revoked. It stops working within a second."),
-        "verified" => (Tone::Good, "Your e-mail address is proven."),
+        "open-already" => (Tone::Good, "This account is open. Sign in with its password."),
         "hold-lifted" => (Tone::Good, "Thank you. Your address is confirmed once more."),
         "link-unknown" => {
             (Tone::Bad, "This link is not valid any more. Ask for another: for a new account sign up again.")

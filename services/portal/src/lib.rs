@@ -64,7 +64,7 @@ pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Ro
         .route("/sign-up", get(sign::up_form).post(sign::up))
         .route(SIGN_IN, get(door::sign_in_form).post(door::sign_in))
         .route("/sign-out", post(door::sign_out))
-        .route("/verify", get(sign::verify))
+        .route("/verify", get(sign::verify).post(sign::open))
         .route("/forgot", get(door::forgot_form).post(door::forgot))
         .route("/reset", get(door::reset_form).post(door::reset))
         .route("/activity", get(activity::page))

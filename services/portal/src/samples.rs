@@ -257,11 +257,21 @@ fn pages_for_strangers() {
     check(&door::DOOR.sign_in_page(shell("Sign in"), hostile(), hostile()), "Sign in");
     check(&door::DOOR.forgot_page(shell("Forgotten password")), "Forgotten password");
     check(&door::DOOR.reset_page(shell("New password"), hostile(), errors("password")), "New password");
-    let page = sign::sign_up_page(shell("Sign up"));
     check(
-        &sign::SignUpPage { name: hostile(), email: hostile(), errors: errors("email"), ..page },
+        &sign::SignUpPage { shell: shell("Sign up"), email: hostile(), errors: errors("email") },
         "Sign up",
     );
+    for field in ["name", "password"] {
+        let page = sign::OpenAccountPage {
+            shell: shell("Open your account"),
+            token: hostile(),
+            email: hostile(),
+            name: hostile(),
+            errors: errors(field),
+            password_min: 10,
+        };
+        check(&page, "Open your account");
+    }
     for link in [None, Some(hostile())] {
         let page = sign::SignedUpPage { shell: shell("Look into your mail"), email: hostile(), link };
         check(&page, "Look into your mail");
@@ -405,14 +415,21 @@ fn on_hold_in_every_way() {
 
 #[test]
 fn buying_and_coming_back() {
-    let custom = buy::Custom { terms: hostile(), value: hostile(), once: "once".to_owned() };
-    let page = buy::BuyPage {
-        shell: shell("Buy credits"),
-        packs: cards(),
-        custom: Some(custom),
-        errors: errors("credits"),
-    };
-    check(&page, "Buy credits");
+    for (field, takes_play_money) in [("credits", false), ("quantity", true)] {
+        let page = buy::BuyPage {
+            shell: shell("Buy credits"),
+            packs: cards(),
+            several: "once".to_owned(),
+            quantity: hostile(),
+            custom: Some(buy::Custom { terms: hostile(), value: hostile(), once: "once".to_owned() }),
+            errors: errors(field),
+            takes_play_money,
+        };
+        check(&page, "Buy credits");
+        let html = page.render().unwrap();
+        assert_eq!(html.contains("Test mode"), takes_play_money);
+        assert_eq!(html.contains("Paid through Stripe"), !takes_play_money);
+    }
     let cases = [
         (CheckoutState::Open, "Waiting for the payment", true),
         (CheckoutState::Paid, "Waiting for the payment", true),

@@ -1,6 +1,6 @@
 //! Sign-up, and the links of mails that prove an address.
 
-use app::accounts::{self, NewUser, PASSWORD_MIN_CHARS, Proven, SignUp};
+use app::accounts::{self, Link, Opening, PASSWORD_MIN_CHARS, SignUp};
 use app::{AppError, FieldError};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -11,14 +11,14 @@ use site::{Form, Shell, Site, Visitor, render};
 use crate::frame::{ON_HOLD, open_shell};
 use crate::{Answer, SIGN_IN};
 
+const SIGN_UP_TITLE: &str = "Create an account";
+
 #[derive(Template)]
 #[template(path = "portal/sign_up.html")]
 pub struct SignUpPage {
     pub shell: Shell,
-    pub name: String,
     pub email: String,
     pub errors: Vec<FieldError>,
-    pub password_min: usize,
 }
 
 /// What comes after a sign-up, whoever the address belongs to.
@@ -31,63 +31,106 @@ pub struct SignedUpPage {
     pub link: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub struct SignUpForm {
-    name: String,
-    email: String,
-    password: String,
+/// Behind the link of the mail.
+#[derive(Template)]
+#[template(path = "portal/open_account.html")]
+pub struct OpenAccountPage {
+    pub shell: Shell,
+    pub token: String,
+    pub email: String,
+    pub name: String,
+    pub errors: Vec<FieldError>,
+    pub password_min: usize,
 }
 
 #[derive(Deserialize)]
-pub struct Link {
+pub struct SignUpForm {
+    email: String,
+}
+
+#[derive(Deserialize)]
+pub struct MailedLink {
     token: String,
+}
+
+#[derive(Deserialize)]
+pub struct OpeningForm {
+    token: String,
+    name: String,
+    password: String,
 }
 
 pub async fn up_form(visitor: Visitor) -> Answer {
     if visitor.session.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
-    Ok(visitor.page(render(&sign_up_page(open_shell(&visitor, "Create an account")))?))
+    let shell = open_shell(&visitor, SIGN_UP_TITLE);
+    Ok(visitor.page(render(&SignUpPage { shell, email: String::new(), errors: Vec::new() })?))
 }
 
 /// Not a redirect: the page names the address, and the cookie of a message holds no texts.
 pub async fn up(State(site): State<Site>, form: Form<SignUpForm>) -> Answer {
-    let Form { visitor, fields } = form;
-    let (name, password) = (fields.name.trim().to_owned(), fields.password);
-    let new = NewUser { name, email: fields.email.clone(), password };
-    match accounts::sign_up(site.app(), new).await {
+    let Form { visitor, fields: SignUpForm { email } } = form;
+    match accounts::sign_up(site.app(), &email).await {
         Ok(done) => {
             let link = match done {
                 SignUp::Mailed { link, .. } if site.app().config().shows_mailed_links => Some(link),
                 SignUp::Mailed { .. } | SignUp::Known => None,
             };
             let shell = open_shell(&visitor, "Look into your mail");
-            Ok(visitor.page(render(&SignedUpPage { shell, email: fields.email, link })?))
+            Ok(visitor.page(render(&SignedUpPage { shell, email, link })?))
         }
         Err(AppError::Invalid { errors }) => {
-            let shell = open_shell(&visitor, "Create an account");
-            let page = SignUpPage { name: fields.name, email: fields.email, errors, ..sign_up_page(shell) };
-            Ok(visitor.refused_page(render(&page)?))
+            let shell = open_shell(&visitor, SIGN_UP_TITLE);
+            Ok(visitor.refused_page(render(&SignUpPage { shell, email, errors })?))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Query<Link>) -> Answer {
-    match accounts::verify(site.app(), &link.token).await {
-        Ok(Proven::HoldLifted) => Ok(visitor.redirect(ON_HOLD, Some("hold-lifted"))),
-        Ok(Proven::Account) if visitor.session.is_some() => Ok(visitor.redirect("/", Some("verified"))),
-        Ok(Proven::Account) => Ok(visitor.redirect(SIGN_IN, Some("opened"))),
+pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Query<MailedLink>) -> Answer {
+    match accounts::follow(site.app(), &link.token).await {
+        Ok(Link::OpensAccount { email }) => {
+            Ok(visitor.page(render(&open_account_page(&visitor, link.token, email))?))
+        }
+        Ok(Link::AccountIsOpen) if visitor.session.is_some() => Ok(visitor.redirect("/", None)),
+        Ok(Link::AccountIsOpen) => Ok(visitor.redirect(SIGN_IN, Some("open-already"))),
+        Ok(Link::HoldLifted) => Ok(visitor.redirect(ON_HOLD, Some("hold-lifted"))),
         Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
         Err(error) => Err(error.into()),
     }
 }
 
-pub fn sign_up_page(shell: Shell) -> SignUpPage {
-    SignUpPage {
-        shell,
+pub async fn open(State(site): State<Site>, form: Form<OpeningForm>) -> Answer {
+    let Form { visitor, fields: OpeningForm { token, name, password } } = form;
+    let with = Opening {
+        token: token.clone(),
+        name: name.trim().to_owned(),
+        password,
+        user_agent: visitor.user_agent.clone(),
+        earlier: visitor.earlier_token(),
+    };
+    match accounts::open_account(site.app(), with).await {
+        Ok(new) => Ok(visitor.signed_in(&new, "/", Some("opened"))),
+        Err(AppError::Invalid { errors }) => match accounts::follow(site.app(), &token).await {
+            Ok(Link::OpensAccount { email }) => {
+                let page = OpenAccountPage { name, errors, ..open_account_page(&visitor, token, email) };
+                Ok(visitor.refused_page(render(&page)?))
+            }
+            _ => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
+        },
+        Err(AppError::Conflict { .. }) => Ok(visitor.redirect(SIGN_IN, Some("open-already"))),
+        Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_account_page(visitor: &Visitor, token: String, email: String) -> OpenAccountPage {
+    OpenAccountPage {
+        shell: open_shell(visitor, "Open your account"),
+        token,
+        email,
         name: String::new(),
-        email: String::new(),
         errors: Vec::new(),
         password_min: PASSWORD_MIN_CHARS,
     }

@@ -74,11 +74,15 @@ fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
 }
 
 /// For commands that look at a database: one that is not there is not made.
-pub async fn open_existing(settings: &Settings) -> Result<Store, String> {
+/// Where the embedded database will be, while nothing has made it.
+pub fn missing_file(settings: &Settings) -> Option<String> {
     let url = settings.database_url();
-    if let Some(path) = url.strip_prefix("sqlite://")
-        && !std::path::Path::new(path).exists()
-    {
+    let path = url.strip_prefix("sqlite://").filter(|path| !std::path::Path::new(path).exists());
+    path.map(str::to_owned)
+}
+
+pub async fn open_existing(settings: &Settings) -> Result<Store, String> {
+    if let Some(path) = missing_file(settings) {
         return Err(format!("there is no database at {path}; start Scrip first: scrip serve"));
     }
     let store = open_store(settings).await?;

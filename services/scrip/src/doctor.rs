@@ -8,7 +8,7 @@ use app::risk::pulse::{Pulse, pulse};
 use kernel::Clock;
 use store::{Store, health, lanes};
 
-use crate::commands::{chain, open_existing, out};
+use crate::commands::{chain, missing_file, open_existing, out};
 use crate::settings::Settings;
 
 /// A clock further from the journal's last entry than this is wrong, or was.
@@ -37,10 +37,22 @@ impl Findings {
 pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
     let mut findings = Findings { failed: 0 };
     findings.ok("settings are readable");
-    match open_existing(settings).await {
-        Ok(store) => check_store(&store, &mut findings).await?,
-        Err(error) => findings.fail(&error, "Is the database running, and SCRIP_DATABASE_URL right?"),
-    }
+    let store = match missing_file(settings) {
+        Some(path) => {
+            findings.note(&format!("no database yet; the first start (scrip serve) makes it at {path}"));
+            None
+        }
+        None => match open_existing(settings).await {
+            Ok(store) => {
+                check_store(&store, &mut findings).await?;
+                Some(store)
+            }
+            Err(error) => {
+                findings.fail(&error, "Is the database running, and SCRIP_DATABASE_URL right?");
+                None
+            }
+        },
+    };
     match std::net::TcpListener::bind(settings.listen) {
         Ok(_) => findings.ok(&format!("{} is free to listen on", settings.listen)),
         Err(_) if answers_as_scrip(settings).await => {
@@ -51,7 +63,7 @@ pub async fn doctor(settings: &Settings) -> Result<ExitCode, String> {
             "Another program listens there, or the address is not this machine's. Choose another: SCRIP_LISTEN",
         ),
     }
-    gateway::check(settings, &mut findings).await;
+    gateway::check(settings, store.as_ref(), &mut findings).await?;
     out!("{} to look at", findings.failed);
     Ok(if findings.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -52,7 +52,7 @@ pub async fn payments(
     {
         let mut stripe = StripeSettings::new(Secret::new(key), secrets(settings.stripe_webhook_secrets()));
         stripe.api_base = settings.stripe_api_base();
-        return Ok(Payments { gateway: adapter(stripe)?, sandbox: None });
+        return Ok(Payments { gateway: PaymentGateway::new(adapter(stripe)?), sandbox: None });
     }
     with_sandbox(settings, key, address, store).await
 }
@@ -84,7 +84,7 @@ async fn with_sandbox(
     let is_called = named.is_none();
     stripe.api_base = Some(named.unwrap_or_else(|| format!("{own}{}/", sandbox::MOUNT)));
     let built_in = BuiltIn { sandbox, config, webhook_secret: newest, is_called };
-    Ok(Payments { gateway: adapter(stripe)?, sandbox: Some(built_in) })
+    Ok(Payments { gateway: PaymentGateway::of_play_money(adapter(stripe)?), sandbox: Some(built_in) })
 }
 
 impl Payments {
@@ -117,8 +117,8 @@ impl Payments {
     }
 }
 
-fn adapter(settings: StripeSettings) -> Result<PaymentGateway, String> {
-    Ok(PaymentGateway::new(Stripe::new(settings).map_err(|e| chain(&e))?))
+fn adapter(settings: StripeSettings) -> Result<Stripe, String> {
+    Stripe::new(settings).map_err(|e| chain(&e))
 }
 
 fn secrets(texts: Vec<String>) -> Vec<Secret> {

@@ -49,7 +49,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let console_address = console.as_ref().map_or(address, |(_, own)| *own);
     // Before the first answer: whoever waits for /readyz finds the banner complete.
     let gateway = payments.is_sandbox().then_some("the sandbox: play money, test cards on its page");
-    print(&banner((address, console_address), &settings, demo.as_ref(), gateway));
+    print(&banner((address, console_address), (&settings, &options), demo.as_ref(), gateway));
     let parts = Parts { credits: options.runs(Service::Api), payments: options.runs(Service::Payments) };
     let calls = api::router_of(app.clone(), &settings.buy_url(address), parts);
     let mut services = payments.mounted(site::asset_routes().merge(calls.clone()));
@@ -216,18 +216,23 @@ async fn stop_asked() {
 
 fn banner(
     (address, console): (SocketAddr, SocketAddr),
-    settings: &Settings,
+    (settings, options): (&Settings, &Serve),
     demo: Option<&Demo>,
     gateway: Option<&str>,
 ) -> String {
-    let mut lines = vec![
-        format!("Scrip {} is ready", env!("CARGO_PKG_VERSION")),
-        format!("  Portal     http://{address}/"),
-        format!("  API        http://{address}/v1"),
-        format!("  Reference  http://{address}/docs   (http://{address}/openapi.json)"),
-        format!("  Console    http://{console}/console"),
-        format!("  Health     http://{address}/readyz   http://{address}/metrics"),
-    ];
+    let mut lines = vec![format!("Scrip {} is ready", env!("CARGO_PKG_VERSION"))];
+    // Only what this process serves: another may have the rest.
+    if options.runs(Service::Portal) {
+        lines.push(format!("  Portal     http://{address}/"));
+    }
+    if options.runs(Service::Api) || options.runs(Service::Payments) {
+        lines.push(format!("  API        http://{address}/v1"));
+        lines.push(format!("  Reference  http://{address}/docs   (http://{address}/openapi.json)"));
+    }
+    if options.runs(Service::Console) {
+        lines.push(format!("  Console    http://{console}/console"));
+    }
+    lines.push(format!("  Health     http://{address}/readyz   http://{address}/metrics"));
     let database = if settings.is_embedded() { settings.database_url() } else { "PostgreSQL".to_owned() };
     lines.push(format!("  Database   {database}"));
     lines.push(format!("  Payments   {}", gateway.unwrap_or("Stripe")));

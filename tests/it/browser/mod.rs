@@ -57,21 +57,14 @@ impl Visit {
 
     fn sign_up(&self, name: &str, email: &str) {
         self.go("/sign-up");
-        self.browser.fill("Your name", name);
         self.browser.fill("E-mail address", email);
-        self.browser.fill("Password", PASSWORD);
         self.browser.push("Create account");
-        self.open_account(email, PASSWORD);
-    }
-
-    /// From the page after a sign-up to the balance.
-    fn open_account(&self, email: &str, password: &str) {
         self.browser.until_at("Look into your mail");
         self.browser.follow("Open the account");
-        self.browser.until_at("Sign in");
-        self.browser.fill("E-mail address", email);
-        self.browser.fill("Password", password);
-        self.browser.push("Sign in");
+        self.browser.until_at("Open your account");
+        self.browser.fill("Your name", name);
+        self.browser.fill("Password", PASSWORD);
+        self.browser.push("Open account");
         self.browser.until_at("Balance");
     }
 

@@ -111,7 +111,11 @@ fn try_payload(visit: &Visit, index: usize, payload: &str) {
     }
     send_all(visit, "/sign-up", payload, &email, Filling::Everywhere);
     send_all(visit, "/sign-up", payload, &email, Filling::WhereItFits);
-    visit.open_account(&email, PASSWORD);
+    browser.follow("Open the account");
+    browser.until_at("Open your account");
+    let opening = browser.path();
+    send_all(visit, &opening, payload, &email, Filling::WhereItFits);
+    browser.until_at("Balance");
     let customer = visit.customer();
     work_for(visit, &customer, payload);
     buy(visit);

@@ -34,13 +34,15 @@ pub use sessions::{
     Session, SessionView, end_all_sessions, end_other_sessions, end_session, session, sessions, sign_out,
 };
 pub use sign_in::{Credentials, SignedIn, sign_in};
-pub use sign_up::{NewUser, SignUp, ensure_user, sign_up};
+pub use sign_up::{SignUp, ensure_user, sign_up};
 pub(crate) use verify::send_step_up;
-pub use verify::{Proven, verify};
+pub use verify::{Link, Opening, follow, open_account};
 
 /// Shorter passwords are refused; longer ones cost time to hash.
 pub const PASSWORD_MIN_CHARS: usize = 10;
 pub const PASSWORD_MAX_CHARS: usize = 200;
+/// The stored hash of who has not chosen a password yet: none matches it.
+const NO_PASSWORD: &str = "";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,6 @@
 use kernel::CustomerId;
-use store::StoreError;
 use store::cold::{customers, sessions as session_rows, users};
+use store::{DatabaseTransaction, StoreError};
 
 use super::links::{self, Purpose};
 use super::sessions::{NewSession, Session, begin};
@@ -26,14 +26,19 @@ pub async fn rename(app: &App, by: &Session, name: &str) -> Result<(), AppError>
     checks.text("name", name, NAME_MAX_CHARS);
     checks.done()?;
     let txn = app.store().write().await?;
-    users::set_name(&txn, by.user.id, name).await?;
-    if let Some(customer) = by.user.customer.map(CustomerId::uuid) {
-        let row = customers::by_id(&txn, customer).await?;
+    set_name(&txn, &by.user, name).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+pub(super) async fn set_name(txn: &DatabaseTransaction, of: &User, name: &str) -> Result<(), AppError> {
+    users::set_name(txn, of.id, name).await?;
+    if let Some(customer) = of.customer.map(CustomerId::uuid) {
+        let row = customers::by_id(txn, customer).await?;
         if row.is_some_and(|row| row.kind == CustomerKind::Individual.as_str()) {
-            customers::set_name(&txn, customer, name).await?;
+            customers::set_name(txn, customer, name).await?;
         }
     }
-    txn.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
 
@@ -42,15 +47,16 @@ pub async fn change_password(app: &App, by: &Session, change: PasswordChange) ->
     let mut checks = Checks::default();
     passwords::check(&mut checks, "password", &change.new);
     checks.done()?;
+    let guest = passwords::come_in(app)?;
     let row = users::by_id(app.store().reader(), by.user.id).await?.ok_or(AppError::not_found("user"))?;
     // As at the sign-in: whoever sits at somebody else's browser may not guess without end.
     if !count_try(app, &row).await? {
         return Err(refused());
     }
-    if !passwords::matches(app, &change.current, Some(row.password_hash)).await? {
+    if !guest.matches(&change.current, Some(row.password_hash)).await? {
         return Err(AppError::invalid("current", "is not your password"));
     }
-    let password_hash = passwords::hash(app, &change.new).await?;
+    let password_hash = guest.hash(&change.new).await?;
     let txn = app.store().write().await?;
     users::set_password(&txn, by.user.id, &password_hash).await?;
     users::forget_tries(&txn, by.user.id).await?;

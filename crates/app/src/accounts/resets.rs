@@ -15,6 +15,7 @@ use store::cold::outbox;
 use store::cold::{sessions, users};
 
 use super::links::{self, Mailed, NewLink, Purpose};
+use super::verify::send_welcome;
 use super::{Role, normal_email, passwords, user};
 use crate::about::{from_json, to_json};
 use crate::mails::{NewMail, enqueue};
@@ -84,6 +85,9 @@ pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcom
     let asked: Wish = from_json(&work.payload)?;
     let row = users::by_email(app.store().reader(), &asked.email).await?;
     let Some(row) = row.filter(|row| row.role == asked.role.as_str()) else { return Ok(Outcome::Ignored) };
+    if row.verified_at.is_none() {
+        return open_first(app, work, row).await;
+    }
     let to = Mailed { user_id: row.id, email: row.email.clone() };
     let link = NewLink::of(app, Purpose::ChoosePassword, to)?;
     let path = format!("reset?token={}", link.token);
@@ -106,6 +110,16 @@ pub(crate) async fn send_reset(app: &App, work: &outbox::Model) -> Result<Outcom
     Ok(Outcome::Done)
 }
 
+/// An account without a password has none to forget: it gets its first.
+async fn open_first(app: &App, work: &outbox::Model, row: users::Model) -> Result<Outcome, AppError> {
+    let txn = app.store().write().await?;
+    if send_welcome(app, &txn, &user(row)?, work.key.clone()).await?.is_some() {
+        txn.commit().await.map_err(StoreError::from)?;
+        app.bells().mails.notify_one();
+    }
+    Ok(Outcome::Done)
+}
+
 /// Sets the password of whoever the link was mailed to and ends all their sessions. A link works once.
 pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) -> Result<(), AppError> {
     let unknown = || AppError::not_found("reset link");
@@ -122,8 +136,6 @@ pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) 
     let owner = user(row.ok_or_else(unknown)?)?;
     users::set_password(&txn, owner.id, &password_hash).await?;
     users::forget_tries(&txn, owner.id).await?;
-    // Whoever followed the link reads the mails of that address.
-    users::verify(&txn, owner.id, &link.email, app.now().micros()).await?;
     sessions::end_all(&txn, owner.id, None).await?;
     links::end(&txn, owner.id, Purpose::ChoosePassword).await?;
     Ok(txn.commit().await.map_err(StoreError::from)?)

@@ -31,19 +31,24 @@ pub struct SignedIn {
 
 /// Errors: one and the same for unknown addresses, those that were never proven, wrong passwords and
 /// addresses that have to wait, so that nobody reads from a page which addresses are customers. Each of them
-/// costs a hash of a password; a try that counts costs a write more, which can be measured.
+/// costs a hash of a password, and the write of a try that counts happens beside the hash. Overloaded, before
+/// anything was counted, when too many wait for theirs.
 pub async fn sign_in(app: &App, with: Credentials) -> Result<SignedIn, AppError> {
+    let guest = passwords::come_in(app)?;
     let email = normal_email(&with.email);
     let stored = users::by_email(app.store().reader(), &email).await?;
     let stored = stored.filter(|row| row.role == with.role.as_str() && row.verified_at.is_some());
-    // Counted before it is judged: parallel guesses count each other.
-    let counted = match stored {
-        Some(row) if count_try(app, &row).await? => Some(row),
-        _ => None,
+    // Nothing is judged that was not counted: parallel guesses count each other.
+    let counted = async {
+        match &stored {
+            Some(row) => count_try(app, row).await,
+            None => Ok(false),
+        }
     };
-    let password_hash = counted.as_ref().map(|row| row.password_hash.clone());
-    let is_right = passwords::matches(app, &with.password, password_hash).await?;
-    let row = counted.filter(|_| is_right).ok_or_else(refused)?;
+    let password_hash = stored.as_ref().map(|row| row.password_hash.clone());
+    let matching = guest.matches(&with.password, password_hash);
+    let (is_counted, is_right) = tokio::try_join!(counted, matching)?;
+    let row = stored.filter(|_| is_counted && is_right).ok_or_else(refused)?;
     let txn = app.store().write().await?;
     users::forget_tries(&txn, row.id).await?;
     sessions::forget_expired(&txn, row.id, app.now().micros()).await?;

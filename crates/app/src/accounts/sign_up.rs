@@ -4,8 +4,8 @@ use store::cold::{mails, users};
 use store::{DatabaseTransaction, StoreError};
 
 use super::verify::{RESEND_SECONDS, send_welcome};
-use super::{Role, User, normal_email, passwords, user};
-use crate::customers::{self, CustomerKind, NewCustomer};
+use super::{NO_PASSWORD, Role, User, normal_email, passwords, user};
+use crate::customers::{self, CustomerKind, NewCustomer, is_email};
 use crate::mails::{NewMail, enqueue};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{App, AppError, risk, secret};
@@ -17,13 +17,6 @@ const EXTERNAL_ID_PREFIX: &str = "portal-";
 /// mailboxes.
 pub const SIGN_UPS_PER_MINUTE: u32 = 120;
 
-#[derive(Clone, Debug)]
-pub struct NewUser {
-    pub name: String,
-    pub email: String,
-    pub password: String,
-}
-
 /// What became of a sign-up. Pages say the same either way, so that nobody learns which addresses are
 /// customers; the mailbox tells its reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,28 +24,25 @@ pub enum SignUp {
     /// Nobody signs in before the link was followed.
     Mailed {
         customer: CustomerId,
-        /// As good as a password for the address: for whoever reads its mails.
+        /// For whoever reads the mails of the address: it opens the account.
         link: String,
     },
     /// The address belongs to somebody, who is told how to sign in; or its link was mailed just now.
     Known,
 }
 
-/// Makes user, customer and wallet in one transaction, together with the mail that opens the account. An
-/// address that was signed up and never proven takes the new name and password; its earlier link ends.
-pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
-    let email = normal_email(&new.email);
-    let customer = person(&new.name, &email)?;
+/// Makes user, customer and wallet in one transaction, together with the mail that opens the account. Only the
+/// address is asked for: name and password are chosen by who follows the link, so that nobody else has them.
+/// An address that was signed up and never proven gets another link; its earlier one ends.
+pub async fn sign_up(app: &App, email: &str) -> Result<SignUp, AppError> {
+    let email = normal_email(email);
     let mut checks = Checks::default();
-    customers::check_into(&mut checks, &customer);
-    passwords::check(&mut checks, "password", &new.password);
-    let is_deliverable = mail::check_recipient(&email).is_ok();
+    let is_deliverable = is_email(&email) && mail::check_recipient(&email).is_ok();
     checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
     if !app.inner.sign_ups.count(app.now(), SIGN_UPS_PER_MINUTE) {
         return Err(AppError::Overloaded { retry_after_seconds: 60 });
     }
-    let password_hash = passwords::hash(app, &new.password).await?;
     let txn = app.store().write().await?;
     let known = users::by_email(&txn, &email).await?;
     let mut joined = None;
@@ -60,10 +50,10 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
         Some(row) if row.verified_at.is_some() || row.customer.is_none() => {
             tell_owner(app, &txn, row).await?
         }
-        Some(row) => replace(app, &txn, row, (&new.name, &password_hash)).await?,
+        Some(row) => mail_another(app, &txn, row).await?,
         None => {
-            let customer = customers::made(app, customer);
-            let row = user_row(app, &email, &new.name, password_hash, Some(customer.id));
+            let customer = customers::made(app, person(&email)?);
+            let row = user_row(app, &email, &customer.name, NO_PASSWORD.to_owned(), Some(customer.id));
             joined = Some(customers::insert(&txn, customer).await?);
             match users::insert(&txn, row.clone()).await {
                 // Another sign-up came first, and so does its mail.
@@ -83,23 +73,13 @@ pub async fn sign_up(app: &App, new: NewUser) -> Result<SignUp, AppError> {
 }
 
 /// One more mail in [`RESEND_SECONDS`] at most.
-async fn replace(
-    app: &App,
-    txn: &DatabaseTransaction,
-    row: users::Model,
-    (name, password_hash): (&str, &str),
-) -> Result<SignUp, AppError> {
+async fn mail_another(app: &App, txn: &DatabaseTransaction, row: users::Model) -> Result<SignUp, AppError> {
     let key = format!("verify:{}:{}", row.id, turn(app));
     let is_fresh = Timestamp::from_micros_saturating(row.created_at).plus_seconds(RESEND_SECONDS) > app.now();
     if is_fresh || !mails::known_keys(txn, vec![key.clone()]).await?.is_empty() {
         return Ok(SignUp::Known);
     }
-    users::set_name(txn, row.id, name).await?;
-    if let Some(customer) = row.customer {
-        store::cold::customers::set_name(txn, customer, name).await?;
-    }
-    users::set_password(txn, row.id, password_hash).await?;
-    mail_link(app, txn, users::Model { name: name.to_owned(), ..row }, key).await
+    mail_link(app, txn, row, key).await
 }
 
 async fn mail_link(
@@ -151,7 +131,7 @@ pub async fn ensure_user(
     checks.done()?;
     let stored = users::by_email(app.store().reader(), email).await?;
     if let Some(known) = &stored
-        && passwords::matches(app, password, Some(known.password_hash.clone())).await?
+        && passwords::come_in(app)?.matches(password, Some(known.password_hash.clone())).await?
     {
         return user(known.clone());
     }
@@ -173,11 +153,12 @@ pub async fn ensure_user(
     user(row)
 }
 
-fn person(name: &str, email: &str) -> Result<NewCustomer, AppError> {
+/// Until its link was followed, an address is all that is known.
+fn person(email: &str) -> Result<NewCustomer, AppError> {
     Ok(NewCustomer {
         external_id: secret::new_secret(EXTERNAL_ID_PREFIX)?,
         kind: CustomerKind::Individual,
-        name: name.to_owned(),
+        name: email.chars().take(NAME_MAX_CHARS).collect(),
         email: email.to_owned(),
         currency: None,
         timezone: None,

@@ -2,54 +2,97 @@
 
 use kernel::Timestamp;
 use mail::{HoldLink, Welcome};
-use store::cold::users;
+use store::cold::{sessions as session_rows, users};
 use store::{DatabaseTransaction, StoreError};
 
 use super::links::{self, Followed, Mailed, NewLink, Purpose};
-use super::{Session, User, user};
+use super::profile::set_name;
+use super::sessions::{NewSession, begin};
+use super::{Session, SignedIn, User, passwords, user};
 use crate::mails::{NewMail, enqueue};
-use crate::{App, AppError, risk};
+use crate::text::{Checks, NAME_MAX_CHARS};
+use crate::{App, AppError, risk, secret};
 
 /// One more link in this time at most, so that nobody's mailbox is filled through us.
 pub(crate) const RESEND_SECONDS: i64 = 600;
 /// The page that the links open.
 const PATH: &str = "verify?token=";
 
-/// What following a link did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proven {
-    /// Its user may sign in.
-    Account,
+/// What a link of a mail is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Its reader chooses name and password, see [`open_account`].
+    OpensAccount { email: String },
+    /// Somebody has, with this link or another.
+    AccountIsOpen,
     /// No hold waits for the proof any more.
     HoldLifted,
 }
 
-/// Follows the link of a mail. It may be followed twice.
-///
-/// Errors: not found for a link that is unknown, over or for something else.
-pub async fn verify(app: &App, token: &str) -> Result<Proven, AppError> {
-    if let Some(proven) = open_account(app, token).await? {
-        return Ok(proven);
-    }
-    let link = links::followed(app, app.store().reader(), Purpose::LiftHold, token).await?;
-    let link = link.ok_or(AppError::not_found("verification link"))?;
-    let Followed { to, mailed_at } = link;
-    lift_hold(app, to, Some(mailed_at)).await?;
-    Ok(Proven::HoldLifted)
+/// What whoever follows the link of a sign-up chooses.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub token: String,
+    pub name: String,
+    pub password: String,
+    pub user_agent: String,
+    /// The token of the session that this browser had; it ends.
+    pub earlier: Option<String>,
 }
 
-/// `None` when the link is not one of these. The first proof of the address also lifts a hold that waits for
-/// one; what lies in a mailbox since then lifts no later hold.
-async fn open_account(app: &App, token: &str) -> Result<Option<Proven>, AppError> {
-    let link = links::followed(app, app.store().reader(), Purpose::OpenAccount, token).await?;
-    let Some(Followed { to, .. }) = link else { return Ok(None) };
-    let txn = app.store().write().await?;
-    let is_first = users::verify(&txn, to.user_id, &to.email, app.now().micros()).await?;
-    txn.commit().await.map_err(StoreError::from)?;
-    if is_first {
-        lift_hold(app, to, None).await?;
+/// Follows the link of a mail. It may be followed twice, and opens no account yet: programs that look at mails
+/// follow links, too.
+///
+/// Errors: not found for a link that is unknown, over or for something else.
+pub async fn follow(app: &App, token: &str) -> Result<Link, AppError> {
+    let db = app.store().reader();
+    if let Some(Followed { to, .. }) = links::followed(app, db, Purpose::OpenAccount, token).await? {
+        let row = users::by_id(db, to.user_id).await?.ok_or_else(unknown)?;
+        let is_open = row.verified_at.is_some();
+        return Ok(if is_open { Link::AccountIsOpen } else { Link::OpensAccount { email: to.email } });
     }
-    Ok(Some(Proven::Account))
+    let link = links::followed(app, db, Purpose::LiftHold, token).await?;
+    let Followed { to, mailed_at } = link.ok_or_else(unknown)?;
+    lift_hold(app, to, Some(mailed_at)).await?;
+    Ok(Link::HoldLifted)
+}
+
+/// Proves the address of a sign-up, sets the name and password that its reader chose, and signs them in. It
+/// also lifts a hold that waits for a first proof; what lies in a mailbox since then lifts no later hold.
+///
+/// Errors: not found for a link that is unknown, over or for something else; `account_open` when the account
+/// was opened before, whose password stays.
+pub async fn open_account(app: &App, with: Opening) -> Result<SignedIn, AppError> {
+    let mut checks = Checks::default();
+    checks.text("name", &with.name, NAME_MAX_CHARS);
+    passwords::check(&mut checks, "password", &with.password);
+    // Hashing takes a core for a moment; nobody without a link gets it.
+    let link = links::followed(app, app.store().reader(), Purpose::OpenAccount, &with.token).await?;
+    link.ok_or_else(unknown)?;
+    checks.done()?;
+    let password_hash = passwords::hash(app, &with.password).await?;
+    let txn = app.store().write().await?;
+    let link = links::followed(app, &txn, Purpose::OpenAccount, &with.token).await?;
+    let Followed { to, .. } = link.ok_or_else(unknown)?;
+    if !users::verify(&txn, to.user_id, &to.email, app.now().micros()).await? {
+        let detail = "this account is open already; sign in with its password".to_owned();
+        return Err(AppError::Conflict { code: "account_open", detail });
+    }
+    let opened = user(users::by_id(&txn, to.user_id).await?.ok_or_else(unknown)?)?;
+    users::set_password(&txn, opened.id, &password_hash).await?;
+    set_name(&txn, &opened, &with.name).await?;
+    if let Some(earlier) = &with.earlier {
+        session_rows::end(&txn, &secret::hash(earlier)).await?;
+    }
+    let new = NewSession { user: User { name: with.name, ..opened }, user_agent: with.user_agent };
+    let signed_in = begin(app, &txn, new).await?;
+    txn.commit().await.map_err(StoreError::from)?;
+    lift_hold(app, to, None).await?;
+    Ok(signed_in)
+}
+
+fn unknown() -> AppError {
+    AppError::not_found("verification link")
 }
 
 async fn lift_hold(app: &App, to: Mailed, mailed_at: Option<Timestamp>) -> Result<(), AppError> {
@@ -70,7 +113,6 @@ pub(super) async fn send_welcome(
     let link = NewLink::of(app, Purpose::OpenAccount, mailed_to(user))?;
     let message = Welcome {
         sender: app.config().mail_from.name().to_owned(),
-        name: user.name.clone(),
         verify_url: app.config().portal_page(&format!("{PATH}{}", link.token)),
         link_expires_at: link.expires_at,
     };

@@ -37,17 +37,25 @@ pub(crate) use refunds::{REFUND, refund_at_gateway};
 
 /// The gateway that customers pay through.
 #[derive(Clone)]
-pub struct PaymentGateway(Arc<dyn Gateway>);
+pub struct PaymentGateway {
+    gateway: Arc<dyn Gateway>,
+    takes_play_money: bool,
+}
 
 impl PaymentGateway {
     pub fn new(gateway: impl Gateway + 'static) -> PaymentGateway {
-        PaymentGateway(Arc::new(gateway))
+        PaymentGateway { gateway: Arc::new(gateway), takes_play_money: false }
+    }
+
+    /// One that stands in for a real gateway: pages must not say that a card is charged there.
+    pub fn of_play_money(gateway: impl Gateway + 'static) -> PaymentGateway {
+        PaymentGateway { takes_play_money: true, ..PaymentGateway::new(gateway) }
     }
 }
 
 impl fmt::Debug for PaymentGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PaymentGateway({})", self.0.name())
+        write!(f, "PaymentGateway({})", self.gateway.name())
     }
 }
 
@@ -56,11 +64,16 @@ pub fn is_configured(app: &App) -> bool {
     app.config().gateway.is_some()
 }
 
+/// Whether what can be bought here is paid with play money.
+pub fn takes_play_money(app: &App) -> bool {
+    app.config().gateway.as_ref().is_some_and(|gateway| gateway.takes_play_money)
+}
+
 pub(crate) fn gateway(app: &App) -> Result<&dyn Gateway, AppError> {
     let missing = || AppError::Conflict {
         code: "no_gateway",
         detail: "no payment gateway is configured: set SCRIP_STRIPE_SECRET_KEY or start with --sandbox"
             .to_owned(),
     };
-    app.config().gateway.as_ref().map(|gateway| gateway.0.as_ref()).ok_or_else(missing)
+    app.config().gateway.as_ref().map(|gateway| gateway.gateway.as_ref()).ok_or_else(missing)
 }

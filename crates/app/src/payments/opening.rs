@@ -23,12 +23,20 @@ pub(super) struct Opening {
     pub asks_the_bank: bool,
 }
 
+/// As older versions wrote it, too: the checkout's id alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Opening(Opening),
+    Checkout(CheckoutId),
+}
+
 /// On a purchase that waits for the gateway's settings to be mended.
 const NOT_PAYABLE: &str = "payments are not available right now";
 
 /// The checkout's id is the gateway's idempotency key: however often this runs, there is one page.
 pub(crate) async fn open_at_gateway(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
-    let Opening { checkout: id, asks_the_bank } = from_json(&work.payload)?;
+    let Opening { checkout: id, asks_the_bank } = read(work)?;
     let Some(row) = checkouts::by_id(app.store().reader(), id.uuid()).await? else {
         return Ok(Outcome::Failed { error: format!("{id} is not there") });
     };
@@ -65,13 +73,20 @@ pub(crate) async fn open_at_gateway(app: &App, work: &outbox::Model) -> Result<O
 
 /// After the last attempt: the caller may ask anew, under the same key.
 pub(crate) async fn give_up_opening(app: &App, work: &outbox::Model) -> Result<(), AppError> {
-    let Opening { checkout: id, .. } = from_json(&work.payload)?;
+    let Opening { checkout: id, .. } = read(work)?;
     if let Some(row) = checkouts::by_id(app.store().reader(), id.uuid()).await?
         && row.state == checkouts::CREATING
     {
         write(app, refused(row, "the gateway did not answer".to_owned())).await?;
     }
     Ok(())
+}
+
+fn read(work: &outbox::Model) -> Result<Opening, AppError> {
+    Ok(match from_json(&work.payload)? {
+        Written::Opening(opening) => opening,
+        Written::Checkout(checkout) => Opening { checkout, asks_the_bank: false },
+    })
 }
 
 fn refused(row: Model, why: String) -> Model {

@@ -15,7 +15,7 @@ use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Principal, Scope};
 
 pub(crate) const REFUND: &str = "refund";
-const ROUTE: Route = Route { name: "POST /v1/checkouts/{id}/refund", status: 200 };
+const ROUTE: Route = Route("POST /v1/checkouts/{id}/refund");
 
 #[derive(Clone, Debug)]
 pub struct NewRefund {
@@ -86,7 +86,7 @@ fn refunding(row: &checkouts::Model, new: &NewRefund) -> Result<Refunding, AppEr
     Ok(Refunding { checkout: new.checkout, payment, amount, reason: new.reason.clone() })
 }
 
-/// The row's id is the gateway's idempotency key.
+/// The row's id is the gateway's idempotency key, and the refund's reference for when the key is forgotten.
 pub(crate) async fn refund_at_gateway(app: &App, work: &outbox::Model) -> Result<Outcome, AppError> {
     let asked: Refunding = from_json(&work.payload)?;
     let gateway = gateway(app)?;
@@ -94,6 +94,7 @@ pub(crate) async fn refund_at_gateway(app: &App, work: &outbox::Model) -> Result
         IdempotencyKey::new(work.id.to_string()).map_err(|e| AppError::invalid("key", e.to_string()))?;
     let payment = PaymentRef(asked.payment.clone());
     let new = billing::NewRefund {
+        reference: work.id.to_string(),
         payment: payment.clone(),
         amount_minor: Some(asked.amount.amount),
         metadata: [("checkout".to_owned(), asked.checkout.to_string())].into(),

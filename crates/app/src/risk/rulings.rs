@@ -19,7 +19,7 @@ use crate::cold::{Route, once};
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Principal, Scope};
 
-const DECIDE: Route = Route { name: "POST /v1/risk/cases/{id}/verdict", status: 200 };
+const DECIDE: Route = Route("POST /v1/risk/cases/{id}/verdict");
 /// What a person found to be in order does not come up again for so long.
 pub const SNOOZED_AFTER_DISMISSAL_DAYS: i64 = 7;
 const DAY_SECONDS: i64 = 86_400;

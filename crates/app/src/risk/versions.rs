@@ -13,7 +13,7 @@ use crate::cold::{Route, once};
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope};
 
-const CREATE: Route = Route { name: "POST /v1/risk/settings", status: 201 };
+const CREATE: Route = Route("POST /v1/risk/settings");
 
 /// A version; 0 is what holds before anybody made one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

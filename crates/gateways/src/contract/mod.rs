@@ -122,6 +122,7 @@ async fn leaves_a_declined_checkout_open(
 async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) -> Result<(), String> {
     let refund_key = key(run, "refund")?;
     let part = NewRefund {
+        reference: format!("refund_{run}"),
         payment: paid.id.clone(),
         amount_minor: Some(1_500),
         metadata: BTreeMap::from([("why".to_owned(), "contract".to_owned())]),
@@ -129,14 +130,17 @@ async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) 
     let first = gateway.refund(&refund_key, &part).await.map_err(told)?;
     let again = gateway.refund(&refund_key, &part).await.map_err(told)?;
     rule(first.id == again.id && first.amount_minor == 1_500, "the same key is the same refund")?;
-    let rest = NewRefund { amount_minor: None, ..part.clone() };
+    let forgotten = gateway.refund(&key(run, "refund under another key")?, &part).await.map_err(told)?;
+    rule(first == forgotten, "the same reference is the same refund, whatever became of its key")?;
+    let rest = NewRefund { reference: format!("rest_{run}"), amount_minor: None, ..part.clone() };
     let rest = gateway.refund(&key(run, "rest")?, &rest).await.map_err(told)?;
     rule(rest.amount_minor == PRICE.amount - 1_500, "a refund without an amount is the rest")?;
     let seen = gateway.payment(&paid.id).await.map_err(told)?;
     let sum: i64 =
         seen.refunds.iter().filter(|r| r.state != RefundState::Failed).map(|r| r.amount_minor).sum();
     rule(seen.refunds.len() == 2 && sum == PRICE.amount, "a payment lists its refunds")?;
-    let refused = gateway.refund(&key(run, "too much")?, &part).await;
+    let more = NewRefund { reference: format!("more_{run}"), ..part };
+    let refused = gateway.refund(&key(run, "too much")?, &more).await;
     rule(matches!(refused, Err(GatewayError::Refused { .. })), "more than was paid is refused")
 }
 

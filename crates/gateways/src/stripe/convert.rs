@@ -120,6 +120,12 @@ pub(super) fn refund(refund: &stripe_shared::Refund) -> Refund {
     Refund { id: RefundRef(refund.id.to_string()), amount_minor: refund.amount, state }
 }
 
+/// Whether we asked for it as `reference`.
+pub(super) fn is_refund_of(refund: &stripe_shared::Refund, reference: &str) -> bool {
+    let kept = refund.metadata.as_ref().and_then(|metadata| metadata.get(REFERENCE));
+    kept.is_some_and(|kept| kept == reference)
+}
+
 pub(super) fn dispute(dispute: &stripe_shared::Dispute) -> Dispute {
     let state = match dispute.status {
         DisputeStatus::Won => DisputeState::Won,

@@ -112,7 +112,8 @@ impl Stripe {
         let id = if id.0.starts_with("ch_") { self.behind_charge(&id.0).await? } else { id.0.clone() };
         let request = RetrievePaymentIntent::new(checked(&id)?).expand(vec!["latest_charge".to_owned()]);
         let intent = self.settings.retries.run(&id, || request.send(&self.client)).await?;
-        convert::payment(intent, self.refunds(&id).await?, self.disputes(&id).await?)
+        let refunds = self.refunds(&id).await?.iter().map(convert::refund).collect();
+        convert::payment(intent, refunds, self.disputes(&id).await?)
     }
 
     async fn behind_charge(&self, id: &str) -> Result<String, GatewayError> {
@@ -122,11 +123,11 @@ impl Stripe {
         intent.ok_or_else(|| GatewayError::NotFound { id: format!("a payment of {id}") })
     }
 
-    async fn refunds(&self, payment: &str) -> Result<Vec<Refund>, GatewayError> {
+    async fn refunds(&self, payment: &str) -> Result<Vec<stripe_shared::Refund>, GatewayError> {
         let request = ListRefund::new().payment_intent(payment).limit(PAGE);
         let page = self.settings.retries.run(payment, || request.send(&self.client)).await?;
         complete(page.has_more, payment)?;
-        Ok(page.data.iter().map(convert::refund).collect())
+        Ok(page.data)
     }
 
     async fn disputes(&self, payment: &str) -> Result<Vec<Dispute>, GatewayError> {
@@ -136,10 +137,17 @@ impl Stripe {
         Ok(page.data.iter().map(convert::dispute).collect())
     }
 
+    /// Stripe forgets keys after a day, and work may wait for longer.
     async fn give_back(&self, key: &IdempotencyKey, new: &NewRefund) -> Result<Refund, GatewayError> {
+        let payment = checked(&new.payment.0)?;
+        let refunds = self.refunds(payment).await?;
+        if let Some(known) = refunds.iter().find(|refund| convert::is_refund_of(refund, &new.reference)) {
+            return Ok(convert::refund(known));
+        }
         let strategy = keyed(key)?;
-        let metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
-        let mut request = CreateRefund::new().payment_intent(checked(&new.payment.0)?).metadata(metadata);
+        let mut metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
+        metadata.insert(convert::REFERENCE.to_owned(), new.reference.clone());
+        let mut request = CreateRefund::new().payment_intent(payment).metadata(metadata);
         if let Some(amount_minor) = new.amount_minor {
             request = request.amount(amount_minor);
         }

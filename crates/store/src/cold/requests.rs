@@ -16,8 +16,6 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
     pub input_hash: Vec<u8>,
-    /// HTTP status of the success.
-    pub status: i16,
     /// What was answered, as JSON.
     pub body: String,
     pub created_at: i64,

@@ -6,6 +6,10 @@ use sea_orm::{Condition, QueryOrder};
 
 use crate::{Store, StoreError};
 
+/// How a run ended.
+pub const DONE: &str = "done";
+pub const FAILED: &str = "failed";
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "schedules")]
 pub struct Model {
@@ -16,10 +20,12 @@ pub struct Model {
     pub lease: Option<Uuid>,
     pub lease_until: Option<i64>,
     pub last_run_at: Option<i64>,
-    /// `done` or `failed`.
+    /// [`DONE`] or [`FAILED`].
     pub last_state: Option<String>,
     pub last_result: Option<String>,
     pub runs: i64,
+    /// When the last run began that ended well.
+    pub last_success_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -32,8 +38,8 @@ impl ActiveModelBehavior for ActiveModel {}
 pub struct Run {
     pub started_at: i64,
     pub next_run_at: i64,
-    pub state: &'static str,
-    pub result: String,
+    /// What it said, or why it failed.
+    pub result: Result<String, String>,
 }
 
 /// Makes the row unless it is there. A changed expression begins at `next_run_at` as well.
@@ -48,6 +54,7 @@ pub async fn ensure(store: &Store, name: &str, cron: &str, next_run_at: i64) -> 
         last_state: None,
         last_result: None,
         runs: 0,
+        last_success_at: None,
     };
     let insert = Entity::insert(ActiveModel::from(row)).on_conflict_do_nothing_on([Column::Name]);
     insert.exec_without_returning(store.writer()).await?;
@@ -115,11 +122,18 @@ pub async fn progress(store: &Store, name: &str, said: &str) -> Result<(), Store
 
 /// The end of the run under `token`; nothing when the lease went to somebody else.
 pub async fn finish(store: &Store, name: &str, token: Uuid, run: Run) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::NextRunAt, Expr::value(run.next_run_at))
+    let mut row = Entity::update_many();
+    let (state, said) = match run.result {
+        Ok(said) => {
+            row = row.col_expr(Column::LastSuccessAt, Expr::value(run.started_at));
+            (DONE, said)
+        }
+        Err(error) => (FAILED, error),
+    };
+    row.col_expr(Column::NextRunAt, Expr::value(run.next_run_at))
         .col_expr(Column::LastRunAt, Expr::value(run.started_at))
-        .col_expr(Column::LastState, Expr::value(run.state))
-        .col_expr(Column::LastResult, Expr::value(run.result))
+        .col_expr(Column::LastState, Expr::value(state))
+        .col_expr(Column::LastResult, Expr::value(said))
         .col_expr(Column::Runs, Expr::col(Column::Runs).add(1))
         .col_expr(Column::Lease, Expr::value(None::<Uuid>))
         .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))

@@ -13,7 +13,7 @@ pub struct Model {
     /// Lower case.
     pub email: String,
     pub name: String,
-    /// Argon2id, as a PHC string.
+    /// Argon2id, as a PHC string; empty until its user has chosen one.
     pub password_hash: String,
     pub role: String,
     pub customer: Option<Uuid>,

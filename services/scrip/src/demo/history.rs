@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use app::accounts::{self, Credentials, NewUser, Role, Session, SignUp};
+use app::accounts::{self, Credentials, Opening, Role, Session, SignUp};
 use app::audit::Act as Audited;
 use app::corrections::{self, Gift};
 use app::customers::{Customer, CustomerKind, NewCustomer};
@@ -115,13 +115,19 @@ async fn organisation(
 /// Somebody who signed up by themselves and followed the link.
 async fn person(app: &App, name: &str, email: &str) -> Result<(CustomerId, String), String> {
     let password = accounts::new_password().map_err(|e| chain(&e))?;
-    let (name, email) = (name.to_owned(), email.to_owned());
-    let new = NewUser { name, email, password };
-    let SignUp::Mailed { customer, link } = accounts::sign_up(app, new).await.map_err(|e| chain(&e))? else {
+    let SignUp::Mailed { customer, link } = accounts::sign_up(app, email).await.map_err(|e| chain(&e))?
+    else {
         return Err("the demo's customers sign up once".to_owned());
     };
     let (_, token) = link.split_once("token=").ok_or("a link without a token")?;
-    accounts::verify(app, token).await.map_err(|e| chain(&e))?;
+    let with = Opening {
+        token: token.to_owned(),
+        name: name.to_owned(),
+        password,
+        user_agent: String::new(),
+        earlier: None,
+    };
+    accounts::open_account(app, with).await.map_err(|e| chain(&e))?;
     let of = app::customers::get(app, &Principal::system(), &CustomerRef::Id(customer)).await;
     of.map(named).map_err(|e| chain(&e))
 }
@@ -257,8 +263,7 @@ impl Director {
             credits: Credits::whole(credits),
             kind: parsed(kind)?,
             expires_at,
-            // Behind what was bought, so that some of it is left to expire.
-            priority: (kind == "promo").then_some(60),
+            priority: None,
             reason: Some(reason.to_owned()),
             paid: None,
         };

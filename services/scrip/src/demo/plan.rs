@@ -144,10 +144,17 @@ impl Plan {
     fn money(&mut self) {
         let pack = |id: &str| Buying::Pack { id: id.to_owned(), quantity: 1 };
         let buy = |who, buying| Act::Buy { who, buying, card: SUCCESS };
-        // Begins to be mailed about on its sixth day, and again a week before its end.
-        let until = Some(self.now.plus_seconds(6 * DAY_SECONDS));
+        let until = Some(self.begin.plus_seconds(60 * DAY_SECONDS));
         let reason = "Welcome, and thanks for the launch feedback";
         self.add(0, 420, Act::Give { who: Who::Northlight, credits: 60, kind: "promo", until, reason });
+        // Spent first, and more than two days use: some of it is there when somebody looks.
+        let until = Some(self.now.plus_seconds(6 * DAY_SECONDS));
+        let reason = "Thanks for the talk at our meetup";
+        self.add(
+            DAYS - 1,
+            420,
+            Act::Give { who: Who::Northlight, credits: 300, kind: "promo", until, reason },
+        );
         self.add(0, 425, buy(Who::Northlight, pack("pack_1000")));
         self.add(0, 430, buy(Who::Tallow, pack("pack_500")));
         self.add(0, 435, buy(Who::Kestrel, Buying::Credits(Credits::whole(10_000))));

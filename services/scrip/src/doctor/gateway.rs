@@ -5,8 +5,11 @@ use std::time::Duration;
 use gateways::stripe::{Retries, Stripe, StripeSettings};
 use gateways::{Gateway, GatewayError, Secret};
 use kernel::Clock;
+use store::Store;
+use store::cold::sandbox_objects::{self, Page};
 
 use super::Findings;
+use crate::commands::chain;
 use crate::settings::Settings;
 
 /// What is asked for; the answer is small whatever the shop sells.
@@ -21,9 +24,13 @@ enum Mode {
     Live,
 }
 
-pub async fn check(settings: &Settings, findings: &mut Findings) {
-    let Some(key) = settings.stripe_secret_key() else { return without_key(settings, findings) };
-    let Some(mode) = mode_of(&key, findings) else { return };
+pub async fn check(
+    settings: &Settings,
+    store: Option<&Store>,
+    findings: &mut Findings,
+) -> Result<(), String> {
+    let Some(key) = settings.stripe_secret_key() else { return without_key(settings, store, findings).await };
+    let Some(mode) = mode_of(&key, findings) else { return Ok(()) };
     check_secrets(settings, findings);
     ask(settings, key, findings).await;
     if mode == Mode::Live && !settings.public_url(settings.listen).starts_with("https://") {
@@ -32,12 +39,21 @@ pub async fn check(settings: &Settings, findings: &mut Findings) {
             "Set SCRIP_PUBLIC_URL to the https:// address that customers see; Stripe sends them back there.",
         );
     }
+    Ok(())
 }
 
-fn without_key(settings: &Settings, findings: &mut Findings) {
+async fn without_key(
+    settings: &Settings,
+    store: Option<&Store>,
+    findings: &mut Findings,
+) -> Result<(), String> {
     if settings.starts_sandbox() {
         findings.ok("payments: no key of Stripe, so the sandbox takes play money");
-        return;
+        return Ok(());
+    }
+    if settings.is_local()? && has_sandbox(store).await? {
+        findings.note("payments: no key of Stripe; scrip serve --sandbox takes play money, as it did before");
+        return Ok(());
     }
     findings.fail(
         "payments: no gateway",
@@ -45,6 +61,15 @@ fn without_key(settings: &Settings, findings: &mut Findings) {
             "Set {KEY_VARIABLE} and {SECRET_VARIABLE}. Play money on this database: scrip serve --sandbox"
         ),
     );
+    Ok(())
+}
+
+/// Whether some process has served play money on this database.
+async fn has_sandbox(store: Option<&Store>) -> Result<bool, String> {
+    let Some(store) = store else { return Ok(false) };
+    let one = Page { limit: 1, ..Page::default() };
+    let found = sandbox_objects::page(store.reader(), "webhook_endpoint", &one).await;
+    Ok(!found.map_err(|e| chain(&e))?.is_empty())
 }
 
 fn mode_of(key: &str, findings: &mut Findings) -> Option<Mode> {

@@ -23,6 +23,7 @@ mod m0035_risk_answers;
 mod m0036_room_for_updates;
 mod m0040_mailed_links;
 mod m0041_problem_answers;
+mod m0050_risk_holds;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0036_room_for_updates::Migration),
             Box::new(m0040_mailed_links::Migration),
             Box::new(m0041_problem_answers::Migration),
+            Box::new(m0050_risk_holds::Migration),
         ]
     }
 }

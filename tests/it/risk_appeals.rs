@@ -188,6 +188,50 @@ async fn a_dismissed_case_ends_a_later_hold_that_the_customer_wrote_about() {
     .await;
 }
 
+/// The first hold is released, the second is confirmed: each can be written about, and somebody reads it.
+#[tokio::test]
+async fn a_customer_writes_once_about_each_hold_also_when_the_case_is_decided() {
+    in_each_shop(async |shop| {
+        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        share(shop, &customer).await;
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &[("text", WORDS)]).await.status, 303);
+        let first = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        let free = format!("/v1/customers/{customer}/release");
+        assert_eq!(shop.post(&free, &json!({"reason": "looked at"})).await.status, 200);
+
+        shop.clock.advance_seconds(8 * 86_400);
+        share(shop, &customer).await;
+        let shown = ada.get("/on-hold").await.body;
+        assert!(shown.contains("/on-hold/appeal\"") && !shown.contains("our own"), "{shown}");
+        let again = [("text", "A script once more.")];
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &again).await.status, 303, "{}", shop.name);
+        assert_eq!(ada.submit("/settings", "/on-hold/appeal", &again).await.status, 400, "once a hold");
+        let seen = desk.get(&first).await.html;
+        assert!(seen.contains("our own") && seen.contains("A script once more."), "one case: {seen}");
+        shop.settle().await;
+        let told = mails(shop, OPERATOR.0);
+        let writes = told.iter().filter(|(subject, _)| subject.starts_with("Ada is on hold and writes"));
+        assert_eq!(writes.count(), 2, "{}: {told:?}", shop.name);
+
+        let decided = [("decision", "confirmed"), ("note", "sold keys")];
+        assert_eq!(desk.send(&first, &format!("{first}/decision"), &decided).await.status, 303);
+        assert!(desk.get("/console/review").await.html.contains("Nothing waits"));
+        let shown = ada.get("/on-hold").await.body;
+        assert!(shown.contains("/on-hold/appeal\""), "a new hold: {shown}");
+        let last = [("text", "Please look once more.")];
+        assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &last).await.status, 303, "{}", shop.name);
+        let second = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        assert_ne!(first, second, "{}: it reaches the queue", shop.name);
+        assert!(desk.get(&second).await.html.contains("Please look once more."));
+        let decided = [("decision", "dismissed"), ("note", "they were right")];
+        assert_eq!(desk.send(&second, &format!("{second}/decision"), &decided).await.status, 303);
+        assert_eq!(may_work(shop, &customer).await, 201, "{}: they go on", shop.name);
+    })
+    .await;
+}
+
 /// At once above the value that the settings say; below it once a day, with who it was and why.
 #[tokio::test]
 async fn operators_hear_of_small_holds_once_a_day() {

@@ -8,8 +8,8 @@ use crate::risk_pages::{acts, may_work, tick};
 /// Stripe's test cards: the bank always asks; it asks when the shop wants it.
 const ASKS: &str = "4000002760003184";
 const ASKS_IF_WANTED: &str = "4000000000003055";
-/// Blocked as of the highest risk, declined, in order with an elevated risk.
-const DOUBTED: [&str; 3] = ["4100000000000019", "4000000000000002", "4000000000009235"];
+/// Blocked as of the highest risk, declined, declined, and in order: the bank of the last knows its holder.
+const TRIED: [&str; 4] = ["4100000000000019", "4000000000000002", "4000000000009995", ASKS_IF_WANTED];
 
 async fn buys(shop: &Shop, customer: &str, card: &str) {
     let checkout = shop.checkout(customer).await;
@@ -47,7 +47,7 @@ async fn the_watch_holds_after_doubtful_cards_until_the_bank_knows_the_holder() 
     in_each_shop(async |shop| {
         shop.customer("c").await;
         tick(shop).await;
-        for card in DOUBTED {
+        for card in TRIED {
             buys(shop, "c", card).await;
             tick(shop).await;
         }
@@ -58,11 +58,14 @@ async fn the_watch_holds_after_doubtful_cards_until_the_bank_knows_the_holder() 
 
         buys(shop, "c", SUCCESS).await;
         assert_eq!(may_work(shop, "c").await, 403, "{}: the bank was not asked", shop.name);
-        answers_the_bank(shop, "c", (ASKS, "fail")).await;
+        answers_the_bank(shop, "c", (ASKS_IF_WANTED, "fail")).await;
         assert_eq!(may_work(shop, "c").await, 403, "{}: the holder is not known", shop.name);
+        // Who stole a card has one of their own as well.
+        answers_the_bank(shop, "c", (ASKS, "complete")).await;
+        assert_eq!(may_work(shop, "c").await, 403, "{}: another card proves nothing", shop.name);
         assert_eq!(releases(shop, &id).await, 0);
 
-        answers_the_bank(shop, "c", (ASKS, "complete")).await;
+        answers_the_bank(shop, "c", (ASKS_IF_WANTED, "complete")).await;
         assert_eq!(may_work(shop, "c").await, 201, "{}: they go on", shop.name);
         assert_eq!(releases(shop, &id).await, 1, "{}: their own act", shop.name);
         let open = shop.get("/v1/risk/cases?state=open").await.document();
@@ -85,6 +88,35 @@ async fn the_watch_holds_after_doubtful_cards_until_the_bank_knows_the_holder() 
 async fn last_charge(shop: &Shop) -> Value {
     let charges = shop.at_gateway("GET", "/v1/payment_intents?limit=1&expand[]=data.latest_charge", "").await;
     charges["data"][0].clone()
+}
+
+#[tokio::test]
+async fn each_card_that_paid_is_confirmed_and_who_never_paid_confirms_any() {
+    in_each_shop(async |shop| {
+        for name in ["one", "two", "none"] {
+            shop.customer(name).await;
+            let grant = json!({"customer": name, "credits": "1000", "kind": "promo"});
+            assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
+        }
+        for name in ["one", "two"] {
+            buys(shop, name, ASKS_IF_WANTED).await;
+        }
+        buys(shop, "two", SUCCESS).await;
+        shop.clock.advance_seconds(1);
+        for name in ["one", "two", "none"] {
+            restrict(shop, name, "confirm_card").await;
+        }
+        answers_the_bank(shop, "none", (ASKS, "complete")).await;
+        assert_eq!(may_work(shop, "none").await, 201, "{}: there is no card to doubt", shop.name);
+        for name in ["one", "two"] {
+            answers_the_bank(shop, name, (ASKS, "complete")).await;
+            assert_eq!(may_work(shop, name).await, 403, "{}: another card proves nothing", shop.name);
+            answers_the_bank(shop, name, (ASKS_IF_WANTED, "complete")).await;
+        }
+        assert_eq!(may_work(shop, "one").await, 201, "{}: it is theirs", shop.name);
+        assert_eq!(may_work(shop, "two").await, 403, "{}: one is left, whose bank does not ask", shop.name);
+    })
+    .await;
 }
 
 #[tokio::test]

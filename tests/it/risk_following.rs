@@ -4,11 +4,11 @@ use app::risk::pulse;
 use kernel::WalletId;
 use risk::book::Book;
 use serde_json::json;
-use store::cold::risk::snapshots;
+use store::cold::risk::{pages, snapshots, watchers};
 use tests::shop::in_each_shop;
 use tests::test_app::{on_each_database, text, usage};
 
-use crate::risk::{operator, record, say, tick, used};
+use crate::risk::{DISPUTE, ids, may_work, open_case, operator, record, say, tick, used};
 
 /// A page that is late is in its place by then.
 const HEALED_SECONDS: i64 = 31;
@@ -174,6 +174,132 @@ async fn the_state_made_anew_from_the_journal_is_the_running_one_bit_by_bit() {
         store::cold::retention::forget(app.app.store(), pages, i64::MAX, 1_000_000).await.unwrap();
         let again = app::risk::rebuild(&app.app, reached).await.unwrap();
         assert!(state == again, "{}: made anew it is another", app.name);
+    })
+    .await;
+}
+
+/// Its page comes when everybody has gone on: it is judged all the same.
+#[tokio::test]
+async fn what_comes_late_is_acted_on() {
+    on_each_database(async |app| {
+        let other = app.another_process().await;
+        let (_, wallet) = ids(&app.funded("c", "100").await);
+        tick(&app.app).await;
+        tick(&other.app).await;
+        let late = record(wallet, app.app.now().micros(), 7, DISPUTE);
+        for _ in 0..10 {
+            app.clock.advance_seconds(1);
+            tick(&app.app).await;
+        }
+        app::risk::say(&other.app, late);
+        tick(&other.app).await;
+        tick(&app.app).await;
+        app.clock.advance_seconds(HEALED_SECONDS);
+        tick(&app.app).await;
+        assert_eq!(may_work(app, "c").await, 403, "{}: held", app.name);
+        open_case(app).await;
+        other.app.engine().stop().await;
+    })
+    .await;
+}
+
+/// What it committed after its last page is in the journal, and nobody was told.
+#[tokio::test]
+async fn what_a_killed_process_had_not_said_is_found_in_the_journal() {
+    on_each_database(async |app| {
+        let (killed, other) = (app.another_process().await, app.another_process().await);
+        for name in ["a", "b"] {
+            app.funded(name, "100").await;
+            app.grant(name, "20", &json!({"kind": "trial"})).await;
+        }
+        for process in [app, &killed, &other] {
+            tick(&process.app).await;
+        }
+        app::work::schedules_round(&app.app).await.unwrap();
+        for number in 0..4 {
+            let mut work = usage("a", 1);
+            work["context"] = json!({"ip": format!("198.51.100.{number}"), "prompt": "a castle by the sea"});
+            app.clock.advance_seconds(1);
+            let receipt = text(&killed.post("/v1/usage", &work).await.success(201), "/id");
+            let delivered = format!("/v1/receipts/{receipt}/deliveries");
+            killed.post(&delivered, &json!({})).await.success(201);
+        }
+        killed.customer("new").await;
+        killed.app.engine().stop().await;
+        for _ in 0..20 {
+            app.clock.advance_seconds(10);
+            tick(&app.app).await;
+            tick(&other.app).await;
+        }
+        let seen = app.post("/v1/risk/score", &json!({"customer": "a"})).await.success(200);
+        assert_eq!(seen["features"]["uses_day"], 0.0, "{}: nobody has said it: {seen}", app.name);
+        app::work::schedules_round(&app.app).await.unwrap();
+        for _ in 0..2 {
+            app.clock.advance_seconds(HEALED_SECONDS);
+            tick(&app.app).await;
+            tick(&other.app).await;
+        }
+        let (reached, state) = app::risk::state_of(&app.app).await;
+        let (_, theirs) = app::risk::state_of(&other.app).await;
+        let seen = app.post("/v1/risk/score", &json!({"customer": "a"})).await.success(200);
+        assert!(seen["features"]["uses_day"].as_f64() > Some(3.9), "{}: {seen}", app.name);
+        let again = app::risk::rebuild(&app.app, reached).await.unwrap();
+        assert!(state == again && theirs == again, "{}: made anew it is another", app.name);
+        // The dead one is not looked for again.
+        let before = pages::ids_reaching(app.app.store(), 0).await.unwrap();
+        app.clock.advance_seconds(61);
+        tick(&app.app).await;
+        app::work::schedules_round(&app.app).await.unwrap();
+        assert_eq!(pages::ids_reaching(app.app.store(), 0).await.unwrap(), before, "{}", app.name);
+        other.app.engine().stop().await;
+    })
+    .await;
+}
+
+/// Beside a process that sees everything: one that stands still, and one that could not act.
+#[tokio::test]
+async fn operators_hear_of_one_blind_process_and_of_what_was_missed() {
+    in_each_shop(async |shop| {
+        operator(&shop.app).await;
+        tick(&shop.app).await;
+        let now = shop.clock.now();
+        let watcher = |process: u128, seconds: i64| watchers::Model {
+            process: uuid(process),
+            seen_at: now.plus_seconds(110).micros(),
+            watermark: now.plus_seconds(seconds).micros(),
+            wallets: 1,
+            applied: 1,
+            error: None,
+            failed_acts: 0,
+            dropped: 0,
+            troubled_at: None,
+        };
+        let blind = watchers::Model { error: Some("no route to the log".to_owned()), ..watcher(1, -600) };
+        let failing = watchers::Model {
+            failed_acts: 3,
+            dropped: 40,
+            troubled_at: Some(now.plus_seconds(100).micros()),
+            ..watcher(2, 100)
+        };
+        for row in [blind, failing] {
+            watchers::say(shop.app.store(), row).await.unwrap();
+        }
+        for _ in 0..4 {
+            shop.clock.advance_seconds(30);
+            tick(&shop.app).await;
+            app::work::schedules_round(&shop.app).await.unwrap();
+        }
+        shop.settle().await;
+        let sent = shop.sent.lock().unwrap();
+        for (subject, fact) in [
+            ("One process does not watch for abuse", "no route to the log"),
+            ("The watch over abuse missed something", "Verdicts that could not be acted on: 3"),
+        ] {
+            let told: Vec<_> = sent.iter().filter(|mail| mail.letter.subject.starts_with(subject)).collect();
+            assert_eq!(told.len(), 1, "{}: {subject}", shop.name);
+            assert!(told[0].letter.text.contains(fact), "{}: {}", shop.name, told[0].letter.text);
+        }
+        assert!(!sent.iter().any(|mail| mail.letter.subject.starts_with("Nobody watches")), "{}", shop.name);
     })
     .await;
 }

@@ -79,7 +79,7 @@ async fn a_night_without_enough_rows_keeps_the_model_and_one_with_them_fits_one(
 }
 
 /// An ordinary wallet-day; each is a little different.
-fn ordinary(n: usize) -> Features {
+pub fn ordinary(n: usize) -> Features {
     let part = |of: usize| (n * 7 + n / of) as f64 % of as f64;
     Features {
         credits_hour: part(5) / 5.0,
@@ -102,7 +102,7 @@ fn scraper(n: usize) -> Features {
 }
 
 /// Wallet-days that ended before this moment, in place of all others.
-async fn replace_days(app: &App, rows: impl IntoIterator<Item = Row>) {
+pub async fn replace_days(app: &App, rows: impl IntoIterator<Item = Row>) {
     days::forget(app.store(), i64::MAX).await.unwrap();
     let today = app.now().unix_seconds() / DAY_SECONDS;
     let day = |row: Row| days::Model {
@@ -114,7 +114,7 @@ async fn replace_days(app: &App, rows: impl IntoIterator<Item = Row>) {
     days::insert(app.store(), rows.into_iter().map(day).collect()).await.unwrap();
 }
 
-fn vectors(count: usize, of: impl Fn(usize) -> Features) -> Vec<Row> {
+pub fn vectors(count: usize, of: impl Fn(usize) -> Features) -> Vec<Row> {
     (0..count).map(|n| of(n).vector()).collect()
 }
 
@@ -130,7 +130,7 @@ async fn bytes_of(app: &App, id: &str) -> Vec<u8> {
 }
 
 /// With an active model that was fitted on ordinary days.
-async fn watching(shop: &Shop) -> Model {
+pub async fn watching(shop: &Shop) -> Model {
     tick(&shop.app).await;
     work::schedules_round(&shop.app).await.unwrap();
     replace_days(&shop.app, vectors(300, ordinary)).await;
@@ -242,14 +242,14 @@ async fn operators_are_told_once_a_day_that_use_has_changed() {
     .await;
 }
 
-async fn night(app: &App, clock: &Clock) {
+pub async fn night(app: &App, clock: &Clock) {
     clock.advance_seconds(DAY_SECONDS);
     tick(app).await;
     work::schedules_round(app).await.expect("schedules run");
 }
 
 /// The last night's report.
-async fn said(app: &App) -> String {
+pub async fn said(app: &App) -> String {
     let rows = app::queues::schedules(app, &Principal::system()).await.unwrap();
     let row = rows.into_iter().find(|row| row.name == "risk_train").unwrap();
     row.last_result.unwrap_or_default()

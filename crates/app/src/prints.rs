@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use kernel::{Driver, Quantities, WalletId};
 use ledger::{Account, Entry, EntryKind};
 use risk::signal::{Address, Signal, Use, What};
-use risk::text::{Print, short_hash};
+use risk::text::{Print, WordKey, short_hash};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::cold::secrets;
@@ -20,8 +20,8 @@ const KEY: &str = "addresses";
 /// Addresses that nobody told lie above all networks of IPv4.
 const UNKNOWN_NETWORK: u32 = 1 << 31;
 
-/// Hides whole addresses: without it nobody tells from a hash whose it is. One for all processes of an
-/// installation.
+/// Hides whole addresses, programs and the words of prompts: without it nobody tells from a hash whose it is. One for
+/// all processes of an installation.
 #[derive(Clone)]
 pub struct PrintKey([u8; 32]);
 
@@ -53,13 +53,26 @@ impl PrintKey {
     }
 
     fn hide(&self, address: IpAddr) -> u32 {
-        let mut hash = Sha256::new_with_prefix(self.0);
         match address {
-            IpAddr::V4(v4) => hash.update(v4.octets()),
-            IpAddr::V6(v6) => hash.update(v6.octets()),
+            IpAddr::V4(v4) => self.hidden(&v4.octets()),
+            IpAddr::V6(v6) => self.hidden(&v6.octets()),
         }
-        let whole: [u8; 32] = hash.finalize().into();
-        u32::from_be_bytes([whole[0], whole[1], whole[2], whole[3]])
+    }
+
+    fn hidden(&self, bytes: &[u8]) -> u32 {
+        let [a, b, c, d, ..] = self.digest(bytes);
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    fn words(&self) -> WordKey {
+        let [first, second, ..] = *self.digest(b"words of prompts").as_chunks::<8>().0 else {
+            return WordKey::default();
+        };
+        WordKey(u64::from_be_bytes(first), u64::from_be_bytes(second))
+    }
+
+    fn digest(&self, bytes: &[u8]) -> [u8; 32] {
+        Sha256::new_with_prefix(self.0).chain_update(bytes).finalize().into()
     }
 }
 
@@ -69,13 +82,13 @@ impl CallPrint {
         if *context == Context::default() {
             return None;
         }
-        let prompt = context.prompt.as_deref().map(Print::of);
+        let prompt = context.prompt.as_deref().map(|prompt| Print::keyed(key.words(), prompt));
         let address = context.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()).map(canonical);
         let agent = match (&context.user_agent, &context.device) {
             (None, None) => None,
             (agent, device) => {
                 let text = |part: &Option<String>| part.clone().unwrap_or_default();
-                Some(short_hash(format!("{}\n{}", text(agent), text(device)).as_bytes()))
+                Some(key.hidden(format!("{}\n{}", text(agent), text(device)).as_bytes()))
             }
         };
         Some(CallPrint {
@@ -249,8 +262,11 @@ mod tests {
             assert!(!json.contains(told), "{told}: {json}");
         }
         assert_eq!(kept.network, Some(whole >> 8));
-        let other_key = CallPrint::of(&PrintKey::of([8; 32]), &context("", "203.0.113.77"), None);
-        assert_ne!(kept.host, other_key.expect("a print").host);
+        let other_key = PrintKey::of([8; 32]);
+        let other = CallPrint::of(&other_key, &context("a red fox in the snow", "203.0.113.77"), None);
+        let other = other.expect("a print");
+        assert!(kept.host != other.host && kept.agent != other.agent, "{kept:?} {other:?}");
+        assert!(kept.simhash != other.simhash && kept.words != other.words, "{kept:?} {other:?}");
         assert!(json.len() <= 120, "{} bytes: {json}", json.len());
         assert_eq!(serde_json::from_str::<CallPrint>(&json).expect("a print"), kept);
     }

@@ -129,7 +129,7 @@ async fn admission(app: &App, known: Known, priced: &Priced) -> Result<Admission
     let wallet = wallets::current(app, known.wallet).await?;
     let restriction = wallet.restriction_at(app.now().max(wallet.recorded_at));
     Ok(Admission {
-        verdict: match (risk::verdict_of(app, known.wallet), restriction) {
+        verdict: match (risk::verdict_of(app, known.wallet, restriction.is_some()), restriction) {
             (risk::Verdict::Block, _) => Verdict::Block,
             (risk::Verdict::Restrict, _) | (_, Some(_)) => Verdict::Restrict,
             (risk::Verdict::Review, None) => Verdict::Review,

@@ -16,7 +16,7 @@ use crate::audit::{self, Act, Asked, audited};
 use crate::customers::Known;
 use crate::submit::submit;
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
-use crate::{App, AppError, CustomerRef, Done, Keyed, Principal, Scope, customers, wallets};
+use crate::{App, AppError, CustomerRef, Done, Keyed, Principal, Scope, customers, risk, wallets};
 
 /// In the audit log.
 const RESTRICT: &str = "customer.restrict";
@@ -102,9 +102,12 @@ pub async fn release(
     keyed: Option<&Keyed>,
 ) -> Result<Done<Changed>, AppError> {
     let known = allowed(app, by, customer).await?;
+    let before = in_force(app, known.wallet).await?;
     let command = Command::Release { restriction: new.restriction };
     let asked = Wanted { action: RELEASE, input: json!({}), command, reason: new.reason };
-    carry_out(app, by, known, asked, keyed).await
+    let done = carry_out(app, by, known, asked, keyed).await?;
+    tell_the_watch(app, known.wallet, before).await?;
+    Ok(done)
 }
 
 /// The restriction in force with its reason and who decided it; for the merchant.
@@ -140,8 +143,22 @@ pub async fn release_as_operator(
     customer: CustomerId,
     act: &Act,
 ) -> Result<Changed, AppError> {
+    let wallet = customers::load(app, customer).await?.wallet;
+    let before = in_force(app, wallet).await?;
     let command = Command::Release { restriction: None };
-    as_operator(app, by, customer, act, (RELEASE, json!({}), command)).await
+    let done = as_operator(app, by, customer, act, (RELEASE, json!({}), command)).await?;
+    tell_the_watch(app, wallet, before).await?;
+    Ok(done)
+}
+
+/// A hold that is over now may be that of a case.
+async fn tell_the_watch(app: &App, wallet: WalletId, before: Option<Restriction>) -> Result<(), AppError> {
+    let Some(before) = before else { return Ok(()) };
+    let now = in_force(app, wallet).await?;
+    if now.is_some_and(|now| now.seq == before.seq) {
+        return Ok(());
+    }
+    risk::was_released(app, wallet, before.seq).await
 }
 
 /// What is asked for, and under which name it is written down.

@@ -149,8 +149,8 @@ pub struct Held {
     pub why: String,
     /// What lifts it; may speak of "that page", which is `page_url`.
     pub step_up: String,
-    /// When it ends by itself.
-    pub until: Timestamp,
+    /// When it ends by itself; `None` when somebody ends it.
+    pub until: Option<Timestamp>,
     pub page_url: String,
 }
 
@@ -184,7 +184,8 @@ pub struct CaseAlert {
     pub reasons: Vec<String>,
     /// What the customer can still spend.
     pub at_risk: Credits,
-    pub until: Timestamp,
+    /// When it ends by itself; `None` when somebody ends it.
+    pub until: Option<Timestamp>,
     pub console_url: String,
 }
 
@@ -335,6 +336,13 @@ impl Held {
     fn subject(&self) -> String {
         format!("New work on your account at {} is on hold", self.sender)
     }
+
+    fn lasts(&self) -> String {
+        match self.until {
+            Some(until) => format!("until {} at the latest", instant(until)),
+            None => "until somebody has looked at it".to_owned(),
+        }
+    }
 }
 
 impl Released {
@@ -356,6 +364,13 @@ impl CaseAlert {
 
     fn what(&self) -> &'static str {
         if self.verdict == "block" { "blocked" } else { "put on hold" }
+    }
+
+    fn lasts(&self) -> String {
+        match self.until {
+            Some(until) => format!("until {}", instant(until)),
+            None => "until somebody ends it".to_owned(),
+        }
     }
 }
 

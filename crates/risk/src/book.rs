@@ -7,31 +7,46 @@ use serde::{Deserialize, Serialize};
 use crate::network::{Neighbours, Network};
 use crate::signal::{Address, Millis, SignUp, Signal, What};
 use crate::wallet::Wallet;
-use crate::window::{Fading, Monthly};
+use crate::window::{DAY, Fading, Monthly};
 
 /// The whole hot state. The same signals in the same order give the same bits, also when it was written out and
 /// read back in between.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     wallets: HashMap<u128, Wallet>,
+    /// Of wallets that were silent for [`WALLET_KEPT`] only the sign-up is left.
+    asleep: HashMap<u128, SignUp>,
     networks: HashMap<u32, Network>,
     /// Trials of all networks, fading over two weeks.
     trials: Fading<20_160>,
     /// Outputs of all wallets, and fetches of them, fading over a month.
     made: Monthly,
     fetched: Monthly,
+    /// The UTC day of the last [`Book::sweep`].
+    swept_on: i64,
 }
+
+/// A wallet falls asleep when nothing was heard of it for so long: its windows have faded to a twentieth or less. Who
+/// comes back has the sign-up of before, and no history.
+pub const WALLET_KEPT: Millis = 90 * DAY;
+/// A network is: uses are compared for a week, and trials have faded to a seventieth.
+pub const NETWORK_KEPT: Millis = 60 * DAY;
 
 /// Wallets whose risk a signal may have changed: its own first, then neighbours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Touched(pub Vec<u128>);
 
 impl Book {
-    /// Takes in one signal. Constant time: at most 48 comparisons on the network.
+    /// Takes in one signal. Constant time: at most 48 comparisons on the network; the first signal of a day also looks
+    /// once at every wallet and network.
     pub fn take(&mut self, signal: &Signal) -> Touched {
         let Signal { wallet: id, at: now, what } = signal;
+        self.sweep(*now);
         let mut touched = vec![*id];
+        let asleep = self.asleep.remove(id);
         let wallet = self.wallets.entry(*id).or_default();
+        wallet.heard_at = wallet.heard_at.max(*now);
+        wallet.sign_up = wallet.sign_up.or(asleep);
         match what {
             What::SignedUp(sign_up) => {
                 let is_new = wallet.sign_up.is_none_or(|s| sign_up.is_trial && !s.is_trial);
@@ -71,7 +86,38 @@ impl Book {
         active
     }
 
-    /// How many wallets are known.
+    /// Forgets what was silent for long, so that memory is bounded by who was there lately. Once a day, by the time of
+    /// the signals and not by a clock: the same signals forget the same.
+    fn sweep(&mut self, now: Millis) {
+        let day = now.div_euclid(DAY);
+        if day <= self.swept_on {
+            return;
+        }
+        self.swept_on = day;
+        let since = |kept: Millis| day * DAY - kept;
+        self.wallets.retain(|id, wallet| {
+            let stays = wallet.heard_at >= since(WALLET_KEPT);
+            if let Some(sign_up) = wallet.sign_up.filter(|_| !stays) {
+                self.asleep.insert(*id, sign_up);
+            }
+            stays
+        });
+        self.networks.retain(|_, network| network.heard_at >= since(NETWORK_KEPT));
+        if self.wallets.len() < self.wallets.capacity() / 4 {
+            self.wallets.shrink_to_fit();
+        }
+        if self.networks.len() < self.networks.capacity() / 4 {
+            self.networks.shrink_to_fit();
+        }
+    }
+
+    /// How many networks are known.
+    #[must_use]
+    pub fn networks(&self) -> usize {
+        self.networks.len()
+    }
+
+    /// How many wallets have a state.
     #[must_use]
     pub fn wallets(&self) -> usize {
         self.wallets.len()

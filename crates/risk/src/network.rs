@@ -22,6 +22,8 @@ type Fortnight = Fading<20_160>;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Network {
+    /// When somebody was there last.
+    pub heard_at: Millis,
     uses: Vec<Seen>,
     next: usize,
     pub trials: Fortnight,
@@ -52,6 +54,7 @@ impl Neighbours {
 impl Network {
     /// Compares with the uses before and remembers this one.
     pub fn used(&mut self, wallet: u128, print: Print, now: Millis) -> Neighbours {
+        self.heard_at = self.heard_at.max(now);
         let mut found = Neighbours { nearest: 64, ..Neighbours::default() };
         let others = self.uses.iter().filter(|s| s.wallet != wallet && now - s.at <= 7 * DAY);
         for seen in others {
@@ -77,6 +80,7 @@ impl Network {
     }
 
     pub fn joined(&mut self, wallet: u128, is_trial: bool, now: Millis) {
+        self.heard_at = self.heard_at.max(now);
         if is_trial {
             self.trials.add(1.0, now);
         }

@@ -28,7 +28,7 @@ pub enum LoadError {
 }
 
 /// Raised when the state of a wallet or a network changes its shape or its meaning.
-const STATE_VERSION: &str = "state 3";
+const STATE_VERSION: &str = "state 4";
 
 /// Raised when a signal changes its shape.
 const RECORD_VERSION: &str = "record 2";

@@ -9,19 +9,37 @@ pub struct Print {
     pub words: u64,
 }
 
+/// Hides words: without it nobody can try words until a print fits. A secret of the installation, half before and half
+/// after the mixing of bits (Even and Mansour 1997). Prints of different keys have nothing in common; whether two
+/// prompts are alike does not depend on the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WordKey(pub u64, pub u64);
+
+impl WordKey {
+    fn hash(self, word: &str) -> u64 {
+        mix(fnv(word.chars().flat_map(char::to_lowercase)) ^ self.0) ^ self.1
+    }
+}
+
 /// Words of a prompt that are read; the rest of a long one says little more.
 const MAX_WORDS: usize = 256;
 
 impl Print {
-    /// Case, punctuation and digits do not count: a number at the end does not make a prompt new.
+    /// Without a secret, for evaluations and tests.
     #[must_use]
     pub fn of(prompt: &str) -> Print {
+        Print::keyed(WordKey::default(), prompt)
+    }
+
+    /// Case, punctuation and digits do not count: a number at the end does not make a prompt new.
+    #[must_use]
+    pub fn keyed(key: WordKey, prompt: &str) -> Print {
         let mut votes = Votes::default();
         let mut words = 0_u64;
         let mut before = 0_u64;
         let split = prompt.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
         for word in split.take(MAX_WORDS) {
-            let hash = mix(fnv(word.chars().flat_map(char::to_lowercase)));
+            let hash = key.hash(word);
             words |= 1 << (hash >> 58);
             votes.cast(hash, 1);
             if before != 0 {
@@ -104,6 +122,29 @@ mod tests {
         let votes: Vec<(u64, i32)> = hashes.iter().map(|hash| (*hash, 2)).chain(pairs).collect();
         let sum = |bit: u32| votes.iter().map(|(h, w)| if h >> bit & 1 == 1 { *w } else { -w }).sum::<i32>();
         (0..64).filter(|bit| sum(*bit) > 0).fold(0, |bits, bit| bits | 1 << bit)
+    }
+
+    /// Alike under one key is alike under another, and the two prints have nothing in common.
+    #[test]
+    fn a_key_hides_words_and_keeps_what_is_alike() {
+        let pairs = [
+            (
+                "a red fox in the snow by night",
+                "A red fox, in the snow by day",
+                "twelve copper engines on a hill",
+            ),
+            ("lighthouse in winter fog", "lighthouse in summer fog", "ein Roboter malt Bilder"),
+        ];
+        for key in [WordKey::default(), WordKey(0x0123_4567_89ab_cdef, 0xfeed), WordKey(7, u64::MAX)] {
+            let print = |prompt| Print::keyed(key, prompt);
+            let apart = |a, b| (print(a).simhash ^ print(b).simhash).count_ones();
+            for (one, near, far) in pairs {
+                assert!(apart(one, near) < 26, "{key:?} {}", apart(one, near));
+                assert!(apart(one, far) > apart(one, near), "{key:?}");
+                let other = Print::keyed(WordKey(key.1 ^ 1, key.0), one);
+                assert!((16..48).contains(&(print(one).simhash ^ other.simhash).count_ones()), "{key:?}");
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::window::{DAY, Daily, Distinct, HOUR, Hourly, Monthly, SECOND, Weekly}
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Wallet {
+    /// When something was heard of it last.
+    pub(crate) heard_at: Millis,
     pub(crate) sign_up: Option<SignUp>,
     pub(crate) first_at: Option<Millis>,
     pub(crate) last_at: Option<Millis>,
@@ -119,6 +121,9 @@ impl Wallet {
             if now.mail == Mail::Unknown {
                 now.mail = before.mail;
             }
+            if now.allotment == 0 {
+                now.allotment = before.allotment;
+            }
         }
     }
 
@@ -201,7 +206,14 @@ impl Wallet {
         match (payment.kind, payment.succeeded) {
             (PaymentKind::Dispute, _) => self.disputes.add(1.0, now),
             (_, false) => self.failed_day.add(1.0, now),
-            (PaymentKind::Subscription, true) => self.period.begin(f64::from(payment.credits), now),
+            (PaymentKind::Subscription, true) => {
+                self.period.begin(f64::from(payment.credits), now);
+                // Who signs up may not say for which plan, and a trial is none: what a period brings does.
+                let told = |s: &&mut SignUp| payment.credits > 0 && (s.allotment == 0 || s.is_trial);
+                if let Some(sign_up) = self.sign_up.as_mut().filter(told) {
+                    sign_up.allotment = payment.credits;
+                }
+            }
             (PaymentKind::Pack, true) => self.bought_day.add(f64::from(payment.credits), now),
         }
     }

@@ -438,3 +438,75 @@ fn prompts_that_differ_in_a_number_have_one_print_and_others_have_not() {
     assert!(related > 0 && related < distance(snow, "write a unit test for the parser in Rust"));
     assert_eq!(Print::of("42 + 17"), Print::default());
 }
+
+/// Half a year: each day a customer and a network come that nobody hears of again, beside one who comes every day.
+#[test]
+fn memory_is_bounded_by_who_was_there_lately_and_the_same_is_forgotten_after_a_restart() {
+    let mut story = Story::default();
+    for day in 0..180_i64 {
+        let at = START + day * DAY;
+        let passing = 1_000 + u128::try_from(day).unwrap();
+        let elsewhere = Address { network: 50_000 + day as u32, host: day as u32 };
+        story.makes(passing, at, "a castle by the sea", 3.0, (elsewhere, "browser"), true);
+        story.makes(7, at + HOUR, &prompt(day as usize), 3.0, (address(7, 1), "browser"), true);
+    }
+    let mut whole = Watch::default();
+    let mut restarted = Watch::default();
+    let (mut most_wallets, mut most_networks) = (0, 0);
+    for (n, signal) in story.signals.iter().enumerate() {
+        whole.take(signal);
+        restarted.take(signal);
+        if n % 50 == 0 {
+            let bytes = book_to_bytes(restarted.book()).unwrap();
+            restarted = Watch::from_book(book_from_bytes(&bytes).unwrap());
+        }
+        most_wallets = most_wallets.max(whole.book().wallets());
+        most_networks = most_networks.max(whole.book().networks());
+    }
+    assert_eq!(whole.book(), restarted.book());
+    // Those of the last 90 and 60 days, the running one, and who comes every day.
+    assert!((91..=93).contains(&most_wallets), "{most_wallets}");
+    assert!((61..=63).contains(&most_networks), "{most_networks}");
+    let stays = whole.book().wallet(7).unwrap();
+    assert_eq!(stays.age(START + 180 * DAY), 180 * DAY - HOUR, "who is there is not forgotten");
+    assert!(whole.book().wallet(1_000).is_none());
+}
+
+/// A customer who comes back after a year is not a newcomer, and has no usual day.
+#[test]
+fn who_comes_back_after_long_has_the_sign_up_of_before() {
+    let mut story = Story::default();
+    story.signs_up(1, START, 7, Mail::Disposable, true, 60);
+    for day in 1..=365_i64 {
+        story.makes(2, START + day * DAY, &prompt(day as usize), 3.0, (address(8, 1), "browser"), true);
+    }
+    let mut watch = Watch::default();
+    story.signals.iter().for_each(|s| drop(watch.take(s)));
+    assert!(watch.book().wallet(1).is_none());
+    let mut back = Story::default();
+    back.makes(1, START + 366 * DAY, "a castle by the sea", 3.0, (address(9, 1), "browser"), true);
+    watch.take(&back.signals[0]);
+    let features = watch.features(1, START + 366 * DAY).unwrap();
+    assert_eq!(features.mail, 3.0);
+    assert!((features.youth + 367_f64.ln()).abs() < 1e-9, "{}", features.youth);
+}
+
+/// Nobody says at the sign-up for which plan; what a period brings does, and a launch is no surge then.
+#[test]
+fn what_a_period_brings_tells_the_plan() {
+    let surge = |allotment: u32, brought: u32| {
+        let mut story = Story::default();
+        story.signs_up(1, START, 7, Mail::Corporate, false, allotment);
+        story.pays(1, START + MINUTE, PaymentKind::Subscription, true, 0, brought);
+        for i in 0..30 {
+            story.makes(1, START + HOUR + i as Millis * MINUTE, &prompt(i), 10.0, (address(7, 1), "b"), true);
+        }
+        let mut watch = Watch::default();
+        story.signals.sort_by_key(|s| s.at);
+        story.signals.iter().for_each(|s| drop(watch.take(s)));
+        watch.features(1, START + 2 * HOUR).unwrap().surge
+    };
+    let known = surge(3_000, 3_000);
+    assert!((surge(0, 3_000) - known).abs() < 1e-12);
+    assert!(surge(0, 0) > 3.0 * known, "{} {known}", surge(0, 0));
+}

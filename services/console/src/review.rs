@@ -3,7 +3,7 @@
 
 use app::App;
 use app::audit::Act;
-use app::risk::appeals::{self, APPEAL_MAX_CHARS};
+use app::risk::appeals::{self, APPEAL_MAX_CHARS, Written};
 use app::risk::cases::{self, Case, Decision, Evidence, Precision, Ruling};
 use app::risk::exceptions;
 use askama::Template;
@@ -20,7 +20,7 @@ use crate::{Console, by, shell};
 
 pub const PATH: &str = "/console/review";
 /// Cases of the queue's page.
-const SHOWN: usize = 50;
+const SHOWN: u64 = 50;
 /// Of a rule that is silenced on the case's page.
 const SNOOZE_DAYS: i64 = 30;
 
@@ -65,9 +65,10 @@ pub struct CasePage {
     pub reasons: Vec<ReasonRow>,
     pub features: Vec<(String, String)>,
     pub charts: Vec<Chart>,
-    pub appeal: Option<(String, String)>,
-    /// What was answered, and by whom and when.
-    pub answer: Option<(String, String)>,
+    /// What the customer wrote and when, the newest first.
+    pub appeals: Vec<AppealRow>,
+    /// The newest waits for an answer.
+    pub may_answer: bool,
     pub answer_act: String,
     /// An answer that was refused.
     pub text: String,
@@ -79,6 +80,13 @@ pub struct CasePage {
     pub snooze_days: i64,
     /// The next of the queue.
     pub next: Option<String>,
+}
+
+pub struct AppealRow {
+    pub text: String,
+    pub at: String,
+    /// What was answered, and by whom and when.
+    pub answer: Option<(String, String)>,
 }
 
 pub struct ReasonRow {
@@ -226,8 +234,11 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
             format!("on hold until {}, lifted by {}", instant(until), step_up_words(&case.step_up))
         }
         (true, None) => "on hold until somebody releases it".to_owned(),
-        (false, Some(_)) => "released".to_owned(),
-        (false, None) => "never held".to_owned(),
+        (false, until) => match (case.lifted_at, until) {
+            (Some(at), _) => format!("released {}", instant(at)),
+            (None, Some(until)) => format!("the hold ended by itself {}", instant(until)),
+            (None, None) => "never held".to_owned(),
+        },
     };
     let decided = case.decision.map(|decision| {
         let by = case.decided_by.as_deref().unwrap_or("somebody");
@@ -252,6 +263,7 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
             ("Verdict", case.verdict.clone()),
             ("Credits at risk", credits(case.at_risk)),
             ("Wallet", until),
+            ("Holds by the watch", case.holds.to_string()),
             ("Opened", instant(case.opened_at)),
             ("Score was highest", instant(case.seen_at)),
             ("Model", case.model.clone().unwrap_or_else(|| "rules only".to_owned())),
@@ -261,8 +273,8 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
         reasons: case.reasons.iter().map(reason).collect(),
         features: case.features.iter().map(|(name, value)| (name.clone(), format!("{value:.3}"))).collect(),
         charts: day_charts(&evidence.days),
-        appeal: case.appeal.clone().map(|text| (text, case.appealed_at.map(instant).unwrap_or_default())),
-        answer: evidence.answer.as_ref().map(|a| (a.text.clone(), format!("{} {}", a.author, instant(a.at)))),
+        may_answer: evidence.appeals.first().is_some_and(|appeal| appeal.answer.is_none()),
+        appeals: evidence.appeals.iter().map(appeal).collect(),
         answer_act: new_uuid().to_string(),
         text: String::new(),
         text_max: APPEAL_MAX_CHARS,
@@ -275,9 +287,17 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
     }
 }
 
-/// What speaks in a case and is no rule: limits of speed, the models, and people.
+fn appeal(of: &Written) -> AppealRow {
+    AppealRow {
+        text: of.text.clone(),
+        at: instant(of.at),
+        answer: of.answer.as_ref().map(|a| (a.text.clone(), format!("{} {}", a.author, instant(a.at)))),
+    }
+}
+
+/// What speaks in a case and cannot be silenced: the ensemble, and people.
 fn is_rule(name: &str) -> bool {
-    !matches!(name, "velocity" | "unusual" | "held_by_hand")
+    !matches!(name, "unusual" | "held_by_hand")
 }
 
 pub fn row(case: &Case) -> CaseRow {

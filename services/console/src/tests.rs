@@ -9,7 +9,7 @@ use app::overview::Overview;
 use app::payments::{Checkout, CheckoutState};
 use app::problems::Problem;
 use app::queues::{Event, Progress, Schedule, Work};
-use app::risk::appeals::Answer;
+use app::risk::appeals::{Answer, Written};
 use app::risk::cases;
 use app::risk::exceptions::Snooze;
 use app::risk::models::{Metrics, Model};
@@ -141,6 +141,8 @@ fn a_case(is_open: bool) -> cases::Case {
         at_risk: Credits::whole(4_321),
         is_restricted: is_open,
         restricted_until: Some(at()),
+        holds: 2,
+        lifted_at: (!is_open).then(at),
         step_up: "verify_mail".to_owned(),
         opened_at: at(),
         seen_at: at(),
@@ -358,7 +360,14 @@ fn a_case_is_decided_while_it_is_open_and_shows_its_evidence() {
         days: vec![a_day()],
         earlier: vec![a_case(false)],
         snoozed: vec![a_snooze()],
-        answer: (!is_open).then(|| Answer { text: text(), author: text(), at: at() }),
+        appeals: vec![
+            Written {
+                text: text(),
+                at: at(),
+                answer: (!is_open).then(|| Answer { text: text(), author: text(), at: at() }),
+            },
+            Written { text: text(), at: at(), answer: None },
+        ],
     };
     let next = Some("/console/review/cas_1".to_owned());
     let html = check("case", &review::view(shell(), &evidence(true), next.clone()));

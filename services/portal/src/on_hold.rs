@@ -90,14 +90,16 @@ pub fn view(shell: Shell, hold: Option<HoldView>) -> OnHoldPage {
 }
 
 pub fn shown(hold: OnHold) -> HoldView {
-    let has_written = hold.appeal.is_some();
+    let has_written = hold.written.is_some();
     let what_to_do = match hold.step_up {
         StepUp::VerifyMail => {
             "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
         }
         StepUp::ConfirmCard => {
-            "Show that a card is yours: buy credits with it, and your bank asks you to confirm the payment. Then you \
-             go on at once. A card whose bank does not ask is charged all the same, but cannot end this."
+            "Show that your card is yours: buy credits with the card that you paid with before, and your bank asks \
+             you to confirm the payment. Then you go on at once; if you paid with more than one lately, after you \
+             confirmed each. Another card, or one whose bank does not ask, is charged all the same, but cannot end \
+             this. If you never paid here, any card will do."
         }
         StepUp::Wait => "You need not do anything. It ends by itself.",
         StepUp::Review if has_written => "Somebody looks at it and reads what you wrote.",
@@ -110,8 +112,11 @@ pub fn shown(hold: OnHold) -> HoldView {
         by_card: hold.step_up == StepUp::ConfirmCard,
         until: ends(hold.until),
         may_write: !has_written,
-        written: hold.appeal.map(|text| (text, hold.appealed_at.map(instant).unwrap_or_default())),
-        answer: hold.answer.map(|answer| (answer.text, instant(answer.at))),
+        written: hold.written.as_ref().map(|written| (written.text.clone(), instant(written.at))),
+        answer: hold
+            .written
+            .and_then(|written| written.answer)
+            .map(|answer| (answer.text, instant(answer.at))),
     }
 }
 

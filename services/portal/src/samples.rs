@@ -8,7 +8,7 @@ use app::keys::ApiKey;
 use app::pace::{Day, Pace};
 use app::payments::{Checkout, CheckoutState};
 use app::receipts::{Receipt, ReceiptLine};
-use app::risk::appeals::Answer;
+use app::risk::appeals::{Answer, Written};
 use app::risk::on_hold::OnHold;
 use app::risk::settings::StepUp;
 use app::statements::{Row, Statement};
@@ -390,11 +390,13 @@ fn on_hold_in_every_way() {
                 why: "The way your account was used looks unusual.",
                 step_up,
                 until,
-                appealed_at: appeal.as_ref().map(|_| now()),
-                answer: appeal.as_ref().map(|_| Answer { text: hostile(), author: hostile(), at: now() }),
-                appeal,
+                written: appeal.map(|text| Written {
+                    text,
+                    at: now(),
+                    answer: Some(Answer { text: hostile(), author: hostile(), at: now() }),
+                }),
             };
-            let may_write = case.appeal.is_none();
+            let may_write = case.written.is_none();
             let page = on_hold::view(shell(""), Some(on_hold::shown(case)));
             let page = on_hold::OnHoldPage { text: hostile(), errors: errors("text"), ..page };
             let html = page.render().unwrap();

@@ -93,7 +93,7 @@ fn a_customer_on_hold_confirms_a_card_at_the_bank_and_goes_on() {
 
     visit.go("/on-hold");
     browser.until_at("New work is on hold");
-    browser.see("Show that a card is yours");
+    browser.see("Show that your card is yours");
     browser.follow("Buy with a card of yours");
     browser.until_at("Buy credits");
     browser.push("Buy 100 credits for $10.00");

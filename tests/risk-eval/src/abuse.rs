@@ -139,6 +139,21 @@ impl Set {
     }
 }
 
+impl Set {
+    /// As a running installation hears of sign-ups: the first use tells where from, and what a period brings tells the
+    /// plan. A trial's credits are known, because they are granted as such.
+    pub fn forget_sign_ups(&mut self) {
+        for signal in &mut self.signals {
+            if let What::SignedUp(sign_up) = &mut signal.what {
+                sign_up.address = Address::UNKNOWN;
+                if !sign_up.is_trial {
+                    sign_up.allotment = 0;
+                }
+            }
+        }
+    }
+}
+
 impl AccountRow {
     fn sign_up(&self) -> Result<SignUp, String> {
         Ok(SignUp {

@@ -27,13 +27,16 @@ struct Arguments {
     /// Feed an abuse set through the service on a database instead, in copies up to so many signals.
     #[arg(long, value_name = "SIGNALS")]
     service: Option<usize>,
+    /// Take from an abuse set's sign-ups only what a running installation learns from one: neither plan nor network.
+    #[arg(long)]
+    as_live: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match (&arguments.folder, arguments.service) {
-        (folder, Some(signals)) => served(folder.as_deref(), signals),
-        (Some(folder), None) => one(folder, arguments.scores.as_deref()),
+        (folder, Some(signals)) => served(folder.as_deref(), signals, arguments.as_live),
+        (Some(folder), None) => one(folder, arguments.scores.as_deref(), arguments.as_live),
         (None, None) => both(arguments.scores.as_deref()),
     };
     match done {
@@ -48,10 +51,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(folder: &Path, scores: Option<&Path>) -> Result<String, String> {
+fn one(folder: &Path, scores: Option<&Path>, as_live: bool) -> Result<String, String> {
     let sets = anomaly::sets(folder)?;
     let last = if sets.is_empty() {
-        serde_json::to_string(&abusers(folder, scores)?)
+        serde_json::to_string(&abusers(folder, scores, as_live)?)
     } else {
         serde_json::to_string(&anomaly::summary(&anomalies(&sets)?))
     };
@@ -59,8 +62,8 @@ fn one(folder: &Path, scores: Option<&Path>) -> Result<String, String> {
 }
 
 /// A set through the service; without a folder the public one.
-fn served(folder: Option<&Path>, signals: usize) -> Result<String, String> {
-    let set = abuse::Set::open(&folder.map_or_else(|| data().join("abuse"), Path::to_path_buf))?;
+fn served(folder: Option<&Path>, signals: usize, as_live: bool) -> Result<String, String> {
+    let set = open(&folder.map_or_else(|| data().join("abuse"), Path::to_path_buf), as_live)?;
     serde_json::to_string(&service::run(&set, signals)?).map_err(|e| e.to_string())
 }
 
@@ -74,9 +77,23 @@ fn both(scores: Option<&Path>) -> Result<String, String> {
     let folder = data.join("anomaly");
     let rows = anomalies(&anomaly::sets(&folder)?)?;
     peers::compare(&folder, &rows)?;
-    let abuse = abusers(&data.join("abuse"), scores)?;
+    let folder = data.join("abuse");
+    let written = scores.map_or_else(|| std::env::temp_dir().join("risk-eval-scores.csv"), Path::to_path_buf);
+    let abuse = abusers(&folder, Some(&written), false)?;
+    peers::judge(&folder, &written, &abuse)?;
+    if scores.is_none() {
+        std::fs::remove_file(&written).map_err(|e| format!("{}: {e}", written.display()))?;
+    }
     let all = serde_json::json!({ "anomaly": anomaly::summary(&rows), "abuse": abuse });
     Ok(all.to_string())
+}
+
+fn open(folder: &Path, as_live: bool) -> Result<abuse::Set, String> {
+    let mut set = abuse::Set::open(folder)?;
+    if as_live {
+        set.forget_sign_ups();
+    }
+    Ok(set)
 }
 
 fn anomalies(sets: &[PathBuf]) -> Result<Vec<anomaly::Row>, String> {
@@ -103,8 +120,8 @@ fn anomalies(sets: &[PathBuf]) -> Result<Vec<anomaly::Row>, String> {
     Ok(rows)
 }
 
-fn abusers(folder: &Path, scores: Option<&Path>) -> Result<timed::Summary, String> {
-    let set = abuse::Set::open(folder)?;
+fn abusers(folder: &Path, scores: Option<&Path>, as_live: bool) -> Result<timed::Summary, String> {
+    let set = open(folder, as_live)?;
     let run = replay::replay(&set);
     if let Some(path) = scores {
         replay::write(path, &set, &run)?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::anomaly::Row;
+use crate::timed::Summary;
 
 /// One peer on one split.
 #[derive(Deserialize)]
@@ -57,6 +58,47 @@ pub fn compare(folder: &Path, ours: &[Row]) -> Result<(), String> {
         of_ours(|r| r.forest.score_micros)
     );
     Ok(())
+}
+
+/// What the set's own `evaluate.py` says of our scores at a budget equal to prevalence.
+#[derive(Deserialize)]
+struct Judgement {
+    roc_auc: f64,
+    ap: f64,
+    at_prevalence: AtPrevalence,
+}
+
+#[derive(Deserialize)]
+struct AtPrevalence {
+    recall: f64,
+    median_hours_to_detection: Option<f64>,
+    preventable_credit_share: f64,
+}
+
+/// Has the set's own program score what we wrote, prints it, and compares it with our own reckoning.
+pub fn judge(folder: &Path, scores: &Path, ours: &Summary) -> Result<(), String> {
+    let mut command = Command::new(environment()?);
+    command.arg(folder.join("evaluate.py")).arg("--data").arg(folder).arg("--scores").arg(scores);
+    let output = run(command.args(["--budgets", "0.01", "--credits"]))?;
+    let theirs: Judgement = serde_json::from_str(&output).map_err(|e| e.to_string())?;
+    let (hours, at) = (theirs.at_prevalence.median_hours_to_detection, &theirs.at_prevalence);
+    println!(
+        "evaluate.py: AUC {:.4}, AP {:.4}; at prevalence recall {:.4}, {:.2} h, {:.4} preventable",
+        theirs.roc_auc,
+        theirs.ap,
+        at.recall,
+        hours.unwrap_or(f64::NAN),
+        at.preventable_credit_share
+    );
+    let pairs = [
+        (ours.auc, theirs.roc_auc),
+        (ours.ap, theirs.ap),
+        (ours.median_hours_to_detection.unwrap_or_default(), hours.unwrap_or_default()),
+        (ours.preventable_credits, at.preventable_credit_share),
+    ];
+    // It rounds: hours to two digits, shares to four.
+    let differs = pairs.into_iter().any(|(ours, theirs)| (ours - theirs).abs() > 0.006);
+    if differs { Err(format!("evaluate.py says otherwise: (ours, its) {pairs:?}")) } else { Ok(()) }
 }
 
 fn print_line(name: &str, [auc, ap, fit, score]: [f64; 4]) {

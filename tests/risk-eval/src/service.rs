@@ -1,4 +1,4 @@
-//! A set through the real service: its log of signals, its follower, its nights of training, on a database, with a
+//! A set through the real service, from where a committed signal is said: its log of signals, its follower, its nights of training, on a database, with a
 //! restart in the middle.
 
 use std::path::Path;
@@ -38,6 +38,8 @@ pub struct Outcome {
     p99_micros: f64,
     /// Processor time of all ticks over all signals, and that of a night's training.
     cpu_micros_per_signal: f64,
+    /// By the clock on the wall, of all ticks.
+    signals_per_second: f64,
     cpu_seconds_per_night: f64,
     /// The state after the restart in the middle is that of somebody who never stopped.
     is_identical_after_restart: bool,
@@ -55,6 +57,7 @@ struct Run {
     per_signal: Vec<f64>,
     restart_seconds: f64,
     cpu_of_ticks: f64,
+    seconds_of_ticks: f64,
     cpu_of_nights: f64,
 }
 
@@ -87,6 +90,7 @@ async fn through(set: &Set, records: &[Record], folder: &Path) -> Result<Outcome
         per_signal: Vec::new(),
         restart_seconds: 0.0,
         cpu_of_ticks: 0.0,
+        seconds_of_ticks: 0.0,
         cpu_of_nights: 0.0,
     };
     let before = resident();
@@ -133,6 +137,7 @@ async fn tick(run: &mut Run) -> Result<(), String> {
     let (started, before) = (Instant::now(), cpu::of_process());
     let done = app::risk::tick(&run.app).await.map_err(|e| e.to_string())?;
     run.cpu_of_ticks += cpu::of_process() - before;
+    run.seconds_of_ticks += started.elapsed().as_secs_f64();
     #[allow(clippy::cast_precision_loss)]
     if done.applied > 0 {
         run.per_signal.push(started.elapsed().as_secs_f64() * 1e6 / done.applied as f64);
@@ -185,6 +190,8 @@ async fn summed_up(
         p99_micros: at(0.99),
         #[allow(clippy::cast_precision_loss)]
         cpu_micros_per_signal: run.cpu_of_ticks * 1e6 / records.len() as f64,
+        #[allow(clippy::cast_precision_loss)]
+        signals_per_second: records.len() as f64 / run.seconds_of_ticks,
         #[allow(clippy::cast_precision_loss)]
         cpu_seconds_per_night: run.cpu_of_nights / fitted.max(1) as f64,
         is_identical_after_restart: state == oracle,

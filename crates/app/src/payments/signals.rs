@@ -109,6 +109,7 @@ pub(super) async fn note(
         credits: bought.credits,
         occurred_at: sign.at.map_or(now, |at| at.min(now)).micros(),
         recorded_at: now.micros(),
+        is_authenticated: sign.kind == SignKind::Succeeded && sign.is_authenticated,
     };
     let txn = app.store().write().await?;
     let is_news = payment_signals::insert_once(&txn, row.clone()).await?;

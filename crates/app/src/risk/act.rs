@@ -9,15 +9,14 @@ use store::StoreError;
 use store::cold::customers;
 use store::cold::risk::cases::{self, CONFIRMED, Sharper};
 
+use super::intake::standing_now;
 use super::policy::Policy;
 use super::score::named;
 use super::settings::{StepUp, Velocity};
+use super::standing::Rest;
 use super::{restrict, verdict_name, verdict_named};
 use crate::about::to_json;
 use crate::{App, AppError, wallets};
-
-/// Whoever was confirmed to abuse has no new case for so long: a person has decided what happens.
-const QUIET_SECONDS: i64 = 30 * 86_400;
 
 /// A moment of a wallet that somebody should look at.
 #[derive(Clone, Debug)]
@@ -69,11 +68,17 @@ pub(super) async fn on_all(app: &App, candidates: Vec<Candidate>) {
     for candidate in candidates {
         let wallet = candidate.wallet;
         if let Err(error) = on(app, candidate).await {
-            metrics::counter!("scrip_risk_acts_failed_total").increment(1);
+            failed(app);
             tracing::error!(%wallet, %error, "a risk verdict could not be acted on");
             app.inner.risk.standings.forget(wallet);
         }
     }
+}
+
+/// Counted, and told to operators.
+fn failed(app: &App) {
+    metrics::counter!("scrip_risk_acts_failed_total").increment(1);
+    app.inner.risk.trouble.act_failed(app.now());
 }
 
 async fn on(app: &App, candidate: Candidate) -> Result<(), AppError> {
@@ -86,21 +91,29 @@ async fn on(app: &App, candidate: Candidate) -> Result<(), AppError> {
         return Ok(());
     };
     let known = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
-    if known.as_ref().is_some_and(|case| is_quiet(case, candidate.at)) {
-        app.inner.risk.standings.settle(wallet);
+    if let Some(rest) = known.as_ref().and_then(|case| rest_of_confirmed(case, app.now())) {
+        app.inner.risk.standings.rest(wallet, rest);
         return Ok(());
     }
     let case = write_case(app, &policy, &candidate, CustomerId::from_uuid(customer.id)).await?;
     if candidate.verdict >= Verdict::Restrict {
-        restrict::by_itself(app, &policy.settings, &case).await?;
-        app.inner.risk.standings.settle(wallet);
+        hold(app, &policy, &case, candidate.too_fast.is_some()).await?;
     }
     Ok(())
 }
 
-fn is_quiet(case: &cases::Model, at: Timestamp) -> bool {
-    let is_confirmed = case.decision.as_deref() == Some(CONFIRMED);
-    is_confirmed && case.closed_at.is_some_and(|closed| at.micros() < closed + QUIET_SECONDS * 1_000_000)
+/// A person has confirmed abuse: while that hold stands, and for a week after it, there is no new case.
+fn rest_of_confirmed(case: &cases::Model, now: Timestamp) -> Option<Rest> {
+    let rest = (case.decision.as_deref() == Some(CONFIRMED)).then(|| restrict::rest_of(case))?;
+    rest.is_on(now, false).then_some(rest)
+}
+
+async fn hold(app: &App, policy: &Policy, case: &cases::Model, is_too_fast: bool) -> Result<(), AppError> {
+    restrict::by_itself(app, &policy.settings, case, is_too_fast).await?;
+    let now = cases::by_id(app.store().reader(), case.id).await?;
+    let rest = restrict::rest_of(now.as_ref().unwrap_or(case));
+    app.inner.risk.standings.rest(WalletId::from_uuid(case.wallet), rest);
+    Ok(())
 }
 
 /// Opens a case, or sharpens the open one; answers it.
@@ -116,7 +129,7 @@ async fn write_case(
         metrics::counter!("scrip_risk_cases_total", "verdict" => verdict_name(candidate.verdict))
             .increment(1);
     } else if let Some(open) = cases::open_of(&txn, row.wallet).await?
-        && let Some(sharper) = sharper(&open, &row)
+        && let Some(sharper) = sharper(&open, &row, is_held_anew(app, &open, candidate))
     {
         cases::sharpen(&txn, &open, sharper).await?;
     }
@@ -125,14 +138,20 @@ async fn write_case(
     Ok(case.unwrap_or(row))
 }
 
-/// What a later look adds to the open case: it is stricter, or surer. How a hold is lifted stays as the customer
-/// was told.
-fn sharper(open: &cases::Model, seen: &cases::Model) -> Option<Sharper> {
+/// Another hold follows, for what is seen now.
+fn is_held_anew(app: &App, open: &cases::Model, candidate: &Candidate) -> bool {
+    let rests = restrict::rest_of(open).is_on(app.now(), candidate.too_fast.is_some());
+    candidate.verdict >= Verdict::Restrict && open.holds > 0 && !rests
+}
+
+/// What a later look adds to the open case: it is stricter, or surer, or the reason of another hold. How a hold is
+/// lifted stays as the customer was told.
+fn sharper(open: &cases::Model, seen: &cases::Model, is_held_anew: bool) -> Option<Sharper> {
     let (before, now) = (verdict_named(&open.verdict), verdict_named(&seen.verdict));
-    let is_sharper = now > before || (now == before && seen.score > open.score);
-    let was_held = open.is_restricted || open.restricted_until.is_some();
+    let is_sharper = now > before || (now == before && seen.score > open.score) || is_held_anew;
+    let was_held = (open.is_restricted || open.holds > 0) && !is_held_anew;
     is_sharper.then(|| Sharper {
-        verdict: seen.verdict.clone(),
+        verdict: verdict_name(before.max(now)).to_owned(),
         score: seen.score.max(open.score),
         reasons: seen.reasons.clone(),
         features: seen.features.clone(),
@@ -152,16 +171,15 @@ async fn case_row(
 ) -> Result<cases::Model, AppError> {
     let wallet = wallets::current(app, candidate.wallet).await?;
     let at_risk = wallet.available.checked_add(wallet.held).unwrap_or(wallet.available);
-    let counted = policy.counted(candidate.wallet);
     let mut reasons: Vec<Reason> = candidate.too_fast.iter().cloned().collect();
-    reasons.extend(candidate.assessment.reasons_by(counted));
+    reasons.extend(policy.reasons(candidate.wallet, &candidate.assessment));
     Ok(cases::Model {
         verdict: verdict_name(candidate.verdict).to_owned(),
         score: candidate.score,
         step_up: step_up(&reasons, policy.settings.step_up).as_str().to_owned(),
         reasons: to_json(&reasons)?,
         features: to_json(&named(&candidate.assessment.features))?,
-        model: policy.model_name(),
+        model: policy.models(),
         settings: policy.version,
         at_risk: at_risk.micros(),
         seen_at: candidate.at.micros(),
@@ -182,8 +200,8 @@ fn step_up(reasons: &[Reason], usual: StepUp) -> StepUp {
 /// restriction does not stand in the journal yet, it is written first, so that the journal refuses this very
 /// call. A failure lets the call through.
 pub(crate) async fn before_work(app: &App, wallet: WalletId) {
-    let Some(standing) = app.inner.risk.standings.get(wallet) else { return };
-    if standing.verdict < Verdict::Restrict || standing.is_settled {
+    let Some(standing) = standing_now(app, wallet) else { return };
+    if !standing.is_due(app.now()) {
         return;
     }
     let policy = app.inner.risk.policy.get();
@@ -192,12 +210,10 @@ pub(crate) async fn before_work(app: &App, wallet: WalletId) {
     }
     let done = async {
         let Some(case) = cases::open_of(app.store().reader(), wallet.uuid()).await? else { return Ok(()) };
-        restrict::by_itself(app, &policy.settings, &case).await?;
-        app.inner.risk.standings.settle(wallet);
-        Ok::<(), AppError>(())
+        hold(app, &policy, &case, standing.is_too_fast).await
     };
     if let Err(error) = done.await {
-        metrics::counter!("scrip_risk_acts_failed_total").increment(1);
+        failed(app);
         tracing::error!(%wallet, %error, "a restriction could not be written; the call goes through");
     }
 }

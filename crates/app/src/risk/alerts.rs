@@ -3,11 +3,11 @@
 
 use std::cmp::Reverse;
 
-use kernel::{CaseId, Credits, Timestamp};
+use kernel::{CaseId, Credits, Seq, Timestamp};
 use mail::{Answered, Appeal, CaseAlert, Digest, Fact, Held, Letter, MailError, Released};
-use store::cold::risk::cases;
+use store::cold::risk::{appeals, cases};
 use store::cold::{customers, users};
-use store::{DatabaseTransaction, StoreError};
+use store::{DatabaseTransaction, StoreError, Uuid};
 
 use super::on_hold::{step_up_of, why};
 use super::settings::{Settings, StepUp};
@@ -30,9 +30,10 @@ pub(super) async fn of_restriction(
     app: &App,
     txn: &DatabaseTransaction,
     settings: &Settings,
-    (case, until): (&cases::Model, Timestamp),
+    case: &cases::Model,
 ) -> Result<(), AppError> {
     let id = CaseId::from_uuid(case.id);
+    let until = case.restricted_until.map(Timestamp::from_micros_saturating);
     let Some(customer) = customers::by_id(txn, case.customer).await? else { return Ok(()) };
     let message = Held {
         sender: sender(app),
@@ -42,7 +43,7 @@ pub(super) async fn of_restriction(
         until,
         page_url: app.config().portal_page("on-hold"),
     };
-    put(app, txn, format!("held:{id}"), customer.email.clone(), &message.letter()).await?;
+    put(app, txn, format!("held:{id}:{}", case.holds), customer.email.clone(), &message.letter()).await?;
     let at_risk = Credits::from_micros(case.at_risk);
     if at_risk > settings.mail_above {
         let reasons: Vec<Reason> = from_json(&case.reasons)?;
@@ -55,19 +56,23 @@ pub(super) async fn of_restriction(
             until,
             console_url: app.config().console_page(&format!("review/{id}")),
         };
-        to_operators(app, txn, &format!("case:{id}"), &message.letter()).await?;
+        to_operators(app, txn, &format!("case:{id}:{}", case.holds), &message.letter()).await?;
     }
     Ok(())
 }
 
-/// The wallet works again.
-pub(super) async fn to_the_released(app: &App, case: &cases::Model) -> Result<(), AppError> {
+/// The wallet works again: this hold is over.
+pub(super) async fn to_the_released(
+    app: &App,
+    case: &cases::Model,
+    restriction: Seq,
+) -> Result<(), AppError> {
     let id = CaseId::from_uuid(case.id);
     let Some(customer) = customers::by_id(app.store().reader(), case.customer).await? else { return Ok(()) };
     let message =
         Released { sender: sender(app), name: customer.name, balance_url: app.config().portal_page("") };
     let new = NewMail {
-        key: format!("released:{id}"),
+        key: format!("released:{id}:{restriction}"),
         recipient: customer.email,
         letter: rendered(&message.letter())?,
     };
@@ -78,7 +83,7 @@ pub(super) async fn to_the_released(app: &App, case: &cases::Model) -> Result<()
 pub(super) async fn of_appeal(
     app: &App,
     txn: &DatabaseTransaction,
-    (case, from): (&cases::Model, &str),
+    (case, restriction, from): (&cases::Model, Seq, &str),
     text: &str,
 ) -> Result<(), AppError> {
     let id = CaseId::from_uuid(case.id);
@@ -90,7 +95,7 @@ pub(super) async fn of_appeal(
         text: text.to_owned(),
         console_url: app.config().console_page(&format!("review/{id}")),
     };
-    to_operators(app, txn, &format!("appeal:{id}"), &message.letter()).await
+    to_operators(app, txn, &format!("appeal:{id}:{restriction}"), &message.letter()).await
 }
 
 /// An operator has answered what the customer wrote.
@@ -98,17 +103,17 @@ pub(super) async fn of_answer(
     app: &App,
     txn: &DatabaseTransaction,
     case: &cases::Model,
-    text: &str,
+    (appeal, text): (&appeals::Model, &str),
 ) -> Result<(), AppError> {
     let Some(customer) = customers::by_id(txn, case.customer).await? else { return Ok(()) };
     let message = Answered {
         sender: sender(app),
         name: customer.name,
-        appeal: case.appeal.clone().unwrap_or_default(),
+        appeal: appeal.text.clone(),
         text: text.to_owned(),
         page_url: app.config().portal_page("on-hold"),
     };
-    let key = format!("answered:{}", CaseId::from_uuid(case.id));
+    let key = format!("answered:{}:{}", CaseId::from_uuid(case.id), appeal.restriction);
     put(app, txn, key, customer.email, &message.letter()).await
 }
 
@@ -134,6 +139,36 @@ pub(super) async fn of_standstill(app: &App, since: Timestamp, why: Option<&str>
     digest(app, &format!("risk-still:{}", since.unix_seconds()), (since, title, facts)).await
 }
 
+/// One of several processes does not see what the others see: calls that it answers go unjudged. Once for each time.
+pub(super) async fn of_blind_process(
+    app: &App,
+    process: Uuid,
+    (since, why): (Timestamp, Option<&str>),
+) -> Result<(), AppError> {
+    let title = "One process does not watch for abuse; calls that it answers go through".to_owned();
+    let mut facts = vec![
+        fact("It stands still since", kernel::text::instant(since), true),
+        fact("The process, as the log names it", process.to_string(), false),
+    ];
+    facts.extend(why.map(|why| fact("What it said last", why.to_owned(), true)));
+    digest(app, &format!("risk-blind:{process}:{}", since.unix_seconds()), (since, title, facts)).await
+}
+
+/// Verdicts that nothing followed from, or signals that nobody took in. Once a day.
+pub(super) async fn of_trouble(
+    app: &App,
+    at: Timestamp,
+    (failed_acts, dropped): (i64, i64),
+) -> Result<(), AppError> {
+    let title = "The watch over abuse missed something".to_owned();
+    let facts = vec![
+        fact("Verdicts that could not be acted on", failed_acts.to_string(), failed_acts > 0),
+        fact("Signals that did not fit into memory", dropped.to_string(), dropped > 0),
+    ];
+    let day = at.unix_seconds() / DAY_SECONDS;
+    digest(app, &format!("risk-trouble:{day}"), (at, title, facts)).await
+}
+
 /// Once a day: what was opened, held and decided.
 pub(crate) async fn daily(app: &App, due_at: Timestamp) -> Result<String, AppError> {
     let since = app.now().plus_seconds(-DAY_SECONDS);
@@ -145,7 +180,7 @@ pub(crate) async fn daily(app: &App, due_at: Timestamp) -> Result<String, AppErr
         return Ok("nothing to tell".to_owned());
     }
     let mut held: Vec<&cases::Model> =
-        opened.iter().filter(|case| case.restricted_until.is_some() || case.is_restricted).collect();
+        opened.iter().filter(|case| case.holds > 0 || case.is_restricted).collect();
     held.sort_by_key(|case| Reverse(case.at_risk));
     let confirmed = closed.iter().filter(|case| case.decision.as_deref() == Some(cases::CONFIRMED)).count();
     let appeals = cases::appeals(db).await?;
@@ -237,7 +272,7 @@ fn what_to_do(step_up: StepUp) -> &'static str {
     match step_up {
         StepUp::VerifyMail => "Confirm your mail address on that page, and new work begins at once.",
         StepUp::ConfirmCard => {
-            "Buy credits with a card that your bank asks you to confirm, and new work begins at once. Or write to us on that page."
+            "Buy credits with the card that you paid with before; your bank asks you to confirm it, and new work begins at once. Or write to us on that page."
         }
         StepUp::Wait => "You need not do anything: new work begins at that time.",
         StepUp::Review => "Somebody looks at it. You can tell us on that page what we should know.",

@@ -9,7 +9,7 @@ use store::cold;
 use store::cold::risk::cases::{self as rows, CLOSED, OPEN};
 use store::cold::risk::{days, snoozes};
 
-use super::appeals::{self, Answer};
+use super::appeals::{self, Written};
 use super::training;
 use crate::about::from_json;
 use crate::{App, AppError, Page, PageRequest, Principal, Scope};
@@ -19,8 +19,6 @@ pub use super::rulings::{Decision, Ruling, SNOOZED_AFTER_DISMISSAL_DAYS, decide,
 pub use ::risk::score::Reason;
 
 const DAY_SECONDS: i64 = 86_400;
-/// Cases that are ordered by what is at stake; there should never be so many.
-const QUEUE_MAX: u64 = 1_000;
 /// Days of a wallet that a case shows.
 const EVIDENCE_DAYS: u64 = 30;
 
@@ -41,14 +39,22 @@ pub struct Case {
     pub reasons: Vec<Reason>,
     /// All features at that moment, by their names.
     pub features: BTreeMap<String, f64>,
+    /// The models that spoke, joined by ` + `.
     pub model: Option<String>,
     /// Version of the settings that judged.
     pub settings: i64,
     /// What the wallet could still spend at that moment.
     pub at_risk: Credits,
+    /// New work is on hold because of this case.
     pub is_restricted: bool,
-    /// When the restriction ends by itself; `None` without one, or when only a person ends it.
+    /// When the last restriction ends or ended by itself; `None` without one, or when only a person ends it.
     pub restricted_until: Option<Timestamp>,
+    /// How often the watch put the customer on hold because of this case.
+    #[serde(default)]
+    pub holds: u32,
+    /// When a person or the customer ended the last restriction.
+    #[serde(default)]
+    pub lifted_at: Option<Timestamp>,
     /// How the customer may lift it: `verify_mail`, `confirm_card`, `wait` or `review`.
     pub step_up: String,
     pub opened_at: Timestamp,
@@ -58,7 +64,7 @@ pub struct Case {
     pub note: Option<String>,
     pub decided_by: Option<String>,
     pub closed_at: Option<Timestamp>,
-    /// What the customer has to say.
+    /// What the customer said last.
     pub appeal: Option<String>,
     pub appealed_at: Option<Timestamp>,
 }
@@ -84,8 +90,8 @@ pub struct Evidence {
     /// Other cases of the wallet, the newest first.
     pub earlier: Vec<Case>,
     pub snoozed: Vec<super::exceptions::Snooze>,
-    /// To the customer's appeal.
-    pub answer: Option<Answer>,
+    /// What the customer wrote, the newest first, and what was answered.
+    pub appeals: Vec<Written>,
 }
 
 /// Newest first.
@@ -103,21 +109,15 @@ pub async fn list(
     let before = page.after(|cursor| cursor.parse::<CaseId>().ok())?;
     let found = rows::page(app.store().reader(), state, before.map(CaseId::uuid), limit + 1).await?;
     let page = Page::cut(found, limit, |row| CaseId::from_uuid(row.id).to_string());
-    let data = page.data.into_iter().map(case).collect::<Result<_, _>>()?;
+    let data = page.data.into_iter().map(|row| case(row, app.now())).collect::<Result<_, _>>()?;
     Ok(Page { data, next_cursor: page.next_cursor })
 }
 
 /// What is open, by score × credits at risk; those who appealed first.
-pub async fn queue(app: &App, by: &Principal, limit: usize) -> Result<Vec<Case>, AppError> {
+pub async fn queue(app: &App, by: &Principal, limit: u64) -> Result<Vec<Case>, AppError> {
     by.require(Scope::Admin)?;
-    let open = rows::all_open(app.store().reader(), QUEUE_MAX).await?;
-    let mut open = open.into_iter().map(case).collect::<Result<Vec<_>, _>>()?;
-    open.sort_by(|a, b| {
-        let order = (b.appeal.is_some()).cmp(&a.appeal.is_some());
-        order.then(b.stake().total_cmp(&a.stake())).then(b.id.cmp(&a.id))
-    });
-    open.truncate(limit);
-    Ok(open)
+    let open = rows::queue(app.store().reader(), limit).await?;
+    open.into_iter().map(|row| case(row, app.now())).collect()
 }
 
 /// How many are open.
@@ -129,7 +129,7 @@ pub async fn open_count(app: &App, by: &Principal) -> Result<u64, AppError> {
 pub async fn get(app: &App, by: &Principal, id: CaseId) -> Result<Case, AppError> {
     by.require(Scope::Read)?;
     let row = rows::by_id(app.store().reader(), id.uuid()).await?;
-    case(row.ok_or(AppError::not_found("case"))?)
+    case(row.ok_or(AppError::not_found("case"))?, app.now())
 }
 
 /// A case with everything that a reviewer looks at.
@@ -140,7 +140,7 @@ pub async fn evidence(app: &App, by: &Principal, id: CaseId) -> Result<Evidence,
     let customer = customer.ok_or(AppError::not_found("customer"))?;
     let days = days_of(app, case.wallet).await?;
     let earlier = rows::of_wallet(db, case.wallet.uuid(), EVIDENCE_DAYS).await?;
-    let earlier = earlier.into_iter().filter(|row| row.id != id.uuid()).map(self::case);
+    let earlier = earlier.into_iter().filter(|row| row.id != id.uuid()).map(|row| self::case(row, now));
     let snoozed = snoozes::of_customer(db, case.customer.uuid(), now.micros()).await?;
     Ok(Evidence {
         customer_name: customer.name,
@@ -148,7 +148,7 @@ pub async fn evidence(app: &App, by: &Principal, id: CaseId) -> Result<Evidence,
         days,
         earlier: earlier.collect::<Result<_, _>>()?,
         snoozed: snoozed.into_iter().map(super::exceptions::snooze).collect(),
-        answer: appeals::answer_of(app, id).await?,
+        appeals: appeals::of_case(app, id).await?,
         case,
     })
 }
@@ -162,7 +162,7 @@ pub async fn of_customer(
     by.require(Scope::Admin)?;
     let wallet = crate::customers::load(app, customer).await?.wallet;
     let found = rows::of_wallet(app.store().reader(), wallet.uuid(), EVIDENCE_DAYS).await?;
-    let found = found.into_iter().map(case).collect::<Result<_, _>>()?;
+    let found = found.into_iter().map(|row| case(row, app.now())).collect::<Result<_, _>>()?;
     Ok((found, days_of(app, wallet).await?))
 }
 
@@ -179,8 +179,10 @@ async fn days_of(app: &App, wallet: WalletId) -> Result<Vec<Day>, AppError> {
     Ok(days.into_iter().filter_map(shown).collect())
 }
 
-pub(super) fn case(row: rows::Model) -> Result<Case, AppError> {
+/// As of `now`: a hold that ended by its time is none.
+pub(super) fn case(row: rows::Model, now: Timestamp) -> Result<Case, AppError> {
     let at = Timestamp::from_micros_saturating;
+    let is_over = row.restricted_until.is_some_and(|until| until <= now.micros());
     let decision = match row.decision.as_deref() {
         None => None,
         Some(text) => {
@@ -199,8 +201,10 @@ pub(super) fn case(row: rows::Model) -> Result<Case, AppError> {
         model: row.model,
         settings: row.settings,
         at_risk: Credits::from_micros(row.at_risk),
-        is_restricted: row.is_restricted,
+        is_restricted: row.is_restricted && !is_over,
         restricted_until: row.restricted_until.map(at),
+        holds: u32::try_from(row.holds).unwrap_or_default(),
+        lifted_at: row.lifted_at.map(at),
         step_up: row.step_up,
         opened_at: at(row.opened_at),
         seen_at: at(row.seen_at),
@@ -211,12 +215,4 @@ pub(super) fn case(row: rows::Model) -> Result<Case, AppError> {
         appeal: row.appeal,
         appealed_at: row.appealed_at.map(at),
     })
-}
-
-impl Case {
-    /// Score × credits: what a reviewer should look at first.
-    #[allow(clippy::cast_precision_loss, reason = "an order, not an amount")]
-    fn stake(&self) -> f64 {
-        self.score * (self.at_risk.micros().max(0) as f64 + 1.0)
-    }
 }

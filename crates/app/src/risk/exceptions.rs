@@ -1,12 +1,12 @@
 //! Rules that are snoozed for one customer, and customers that are never acted on. Both are scored as everybody.
 
 use kernel::{CustomerId, Timestamp};
-use risk::detectors::Detector;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::StoreError;
 use store::cold::risk::{allowed, snoozes};
 
+use super::settings::can_be_snoozed;
 use crate::about::to_json;
 use crate::accounts::Session;
 use crate::audit::{Act, Asked, audited};
@@ -47,7 +47,9 @@ pub async fn snooze_rule(
     act: &Act,
     (rule, days): (&str, i64),
 ) -> Result<(), AppError> {
-    let rule = Detector::by_name(rule).ok_or_else(|| AppError::invalid("rule", "is not a rule"))?;
+    if !can_be_snoozed(rule) {
+        return Err(AppError::invalid("rule", "is not a rule"));
+    }
     if !(0..=SNOOZE_DAYS_MAX).contains(&days) {
         return Err(AppError::invalid("days", format!("must be 0 to {SNOOZE_DAYS_MAX}")));
     }
@@ -55,13 +57,13 @@ pub async fn snooze_rule(
     let now = app.now();
     let row = snoozes::Model {
         customer: customer.uuid(),
-        rule: rule.name().to_owned(),
+        rule: rule.to_owned(),
         until: now.plus_seconds(days * DAY_SECONDS).micros(),
         author: by.user.email.clone(),
         reason: act.reason.trim().to_owned(),
         created_at: now.micros(),
     };
-    let input = json!({ "rule": rule.name(), "days": days });
+    let input = json!({ "rule": rule, "days": days });
     let asked = asked(by, act, "risk.snooze", customer, input);
     let work = async |_| {
         let txn = app.store().write().await?;

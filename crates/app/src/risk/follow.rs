@@ -14,10 +14,11 @@ use risk::signal::What;
 use store::Uuid;
 use store::cold::risk::{cases, pages, watchers};
 
-use super::intake::take_in;
+use super::act::Candidate;
+use super::intake::{take_in, take_in_again};
 use super::rebuild::rebuild;
 use super::standing::Standing;
-use super::{act, log, policy, snapshots, verdict_named};
+use super::{act, log, policy, restrict, snapshots, verdict_named};
 use crate::{App, AppError};
 
 /// How old a signal is when it is taken in.
@@ -46,6 +47,8 @@ pub(super) struct Ticker {
     seen: HashMap<Uuid, i64>,
     /// When the earliest signal happened that came too late and is not in its place yet.
     pub late: Option<i64>,
+    /// Since when something that is not in its place yet happened to these wallets.
+    pub late_wallets: HashMap<u128, i64>,
     went_back_at: i64,
     said_at: i64,
     pub applied: u64,
@@ -75,6 +78,8 @@ pub async fn tick(app: &App) -> Result<Tick, AppError> {
 }
 
 async fn advance(app: &App, ticker: &mut Ticker) -> Result<Tick, AppError> {
+    // What this process says while it writes is in no page yet: nothing of that time is taken in.
+    let began = app.now();
     let written = log::flush(app).await?;
     policy::refresh(app).await?;
     if !ticker.is_started {
@@ -83,8 +88,10 @@ async fn advance(app: &App, ticker: &mut Ticker) -> Result<Tick, AppError> {
     if let Some(at) = read_pages(app, ticker).await? {
         ticker.late = Some(ticker.late.map_or(at, |before| before.min(at)));
     }
-    go_back_if_late(app, ticker, app.now().plus_seconds(-GOES_BACK_EVERY_SECONDS).micros()).await?;
-    let until = app.now().plus_seconds(-LAG_SECONDS).micros();
+    let since = app.now().plus_seconds(-GOES_BACK_EVERY_SECONDS).micros();
+    let late = go_back_if_late(app, ticker, since).await?;
+    act::on_all(app, late).await;
+    let until = began.plus_seconds(-LAG_SECONDS).micros();
     let (applied, candidates) = take_in(app, ticker, until);
     let acted = candidates.len();
     act::on_all(app, candidates).await;
@@ -135,7 +142,8 @@ async fn start(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
         let standing = Standing {
             verdict: verdict_named(&case.verdict),
             score: case.score,
-            is_settled: case.is_restricted,
+            is_too_fast: false,
+            rest: restrict::rest_of(&case),
         };
         app.inner.risk.standings.set(WalletId::from_uuid(case.wallet), standing);
     }
@@ -150,18 +158,21 @@ async fn begin_at(app: &App, ticker: &mut Ticker, watermark: i64, book: Book) ->
     ticker.watermark = watermark;
     for ids in pages::ids_reaching(app.store(), watermark).await?.chunks(PAGES_AT_ONCE) {
         for page in pages::by_ids(app.store(), ids.to_vec()).await? {
-            remember(ticker, &page)?;
+            drop(remember(ticker, &page)?);
         }
     }
     app.inner.risk.watch().resume(book);
     Ok(())
 }
 
-fn remember(ticker: &mut Ticker, page: &pages::Model) -> Result<(), AppError> {
+/// Keeps what is to be taken in; answers the records that lie before.
+fn remember(ticker: &mut Ticker, page: &pages::Model) -> Result<Vec<Record>, AppError> {
     ticker.seen.insert(page.id, page.written_at);
-    let young = log::read(page)?.into_iter().filter(|record| record.place.at >= ticker.watermark);
-    ticker.pending.extend(young.map(|record| (record.place, record.what)));
-    Ok(())
+    let watermark = ticker.watermark;
+    let (young, old): (Vec<_>, Vec<_>) =
+        log::read(page)?.into_iter().partition(|record| record.place.at >= watermark);
+    ticker.pending.extend(young.into_iter().map(|record| (record.place, record.what)));
+    Ok(old)
 }
 
 /// Reads pages that are new; answers when the earliest record is that comes too late.
@@ -173,32 +184,33 @@ async fn read_pages(app: &App, ticker: &mut Ticker) -> Result<Option<i64>, AppEr
     let mut late: Option<i64> = None;
     for ids in new.chunks(PAGES_AT_ONCE) {
         for page in pages::by_ids(app.store(), ids.to_vec()).await? {
-            if page.first_at < ticker.watermark {
-                late = Some(late.map_or(page.first_at, |at| at.min(page.first_at)));
+            for Place { at, wallet, .. } in remember(ticker, &page)?.into_iter().map(|record| record.place) {
+                late = Some(late.map_or(at, |before| before.min(at)));
+                let since = ticker.late_wallets.entry(wallet).or_insert(at);
+                *since = at.min(*since);
             }
-            remember(ticker, &page)?;
         }
     }
     ticker.seen.retain(|_, written_at| *written_at >= since);
     Ok(late)
 }
 
-/// What came too late is taken in at once, in the wrong place, and put in its right one as soon as the last such
-/// time lies before `since`.
-async fn go_back_if_late(app: &App, ticker: &mut Ticker, since: i64) -> Result<(), AppError> {
+/// What came too late is taken in, in its place, as soon as the last such time lies before `since`.
+async fn go_back_if_late(app: &App, ticker: &mut Ticker, since: i64) -> Result<Vec<Candidate>, AppError> {
     if ticker.went_back_at > since {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let Some(at) = ticker.late else { return Ok(()) };
-    go_back(app, ticker, at).await?;
+    let Some(at) = ticker.late else { return Ok(Vec::new()) };
+    let candidates = go_back(app, ticker, at).await?;
     ticker.late = None;
+    ticker.late_wallets.clear();
     ticker.went_back_at = app.now().micros();
-    Ok(())
+    Ok(candidates)
 }
 
-/// Takes everything in again from a snapshot before `at`. Nothing is acted on twice: what was seen then has its
-/// case.
-async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<(), AppError> {
+/// Takes everything in again from a snapshot before `at`. Wallets of which something came late are looked at again
+/// from there on; nothing is acted on twice, because what was seen then has its case.
+async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<Vec<Candidate>, AppError> {
     metrics::counter!("scrip_risk_late_pages_total").increment(1);
     let reached = ticker.watermark;
     let (watermark, book) = match snapshots::newest(app, at).await? {
@@ -207,16 +219,9 @@ async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<(), AppError
     };
     begin_at(app, ticker, watermark, book).await?;
     ticker.snapshot.drop_held();
-    let mut watch = app.inner.risk.watch();
-    while let Some(entry) = ticker.pending.first_entry() {
-        if entry.key().at >= reached {
-            break;
-        }
-        let (place, what) = entry.remove_entry();
-        watch.recall(&Record { place, what }.signal());
-    }
+    let candidates = take_in_again(app, ticker, reached);
     ticker.watermark = reached;
-    Ok(())
+    Ok(candidates)
 }
 
 async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(), AppError> {
@@ -228,6 +233,7 @@ async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(),
         metrics::gauge!("scrip_risk_behind_seconds").set(behind as f64 / 1e6);
     }
     metrics::gauge!("scrip_risk_is_watching").set(if error.is_some() { 0.0 } else { 1.0 });
+    let (failed_acts, dropped, troubled_at) = app.inner.risk.trouble.so_far();
     let watcher = watchers::Model {
         process: app.inner.risk.process,
         seen_at: app.now().micros(),
@@ -235,6 +241,9 @@ async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(),
         wallets: i64::try_from(wallets).unwrap_or(i64::MAX),
         applied: i64::try_from(ticker.applied).unwrap_or(i64::MAX),
         error: error.map(ToString::to_string),
+        failed_acts,
+        dropped,
+        troubled_at,
     };
     Ok(watchers::say(app.store(), watcher).await?)
 }

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use kernel::{Timestamp, WalletId};
 use risk::record::Record;
-use risk::score::{Assessment, Verdict};
+use risk::score::{Assessment, Reason, Verdict};
 use risk::signal::Signal;
+use risk::watch::Watch;
 use store::Uuid;
 
 use super::act::{self, Candidate};
 use super::follow::Ticker;
-use super::standing::Standing;
+use super::policy::Policy;
+use super::standing::{Rest, Standing};
 use crate::App;
 
 /// Signals that are taken in before others may look into the state.
@@ -34,9 +36,7 @@ pub(super) fn take_in(app: &App, ticker: &mut Ticker, until: i64) -> (usize, Vec
             let (place, what) = entry.remove_entry();
             let signal = Record { place, what }.signal();
             for (wallet, assessment) in watch.take(&signal) {
-                let wallet = WalletId::from_uuid(Uuid::from_u128(wallet));
-                let pace = watch.book().wallet(wallet.uuid().as_u128()).map(|w| act::pace(w, signal.at));
-                consider(app, &mut candidates, (wallet, &signal, assessment), pace);
+                look_at(app, &watch, &mut candidates, (wallet, &signal, assessment));
             }
             applied += 1;
         }
@@ -46,6 +46,92 @@ pub(super) fn take_in(app: &App, ticker: &mut Ticker, until: i64) -> (usize, Vec
     (applied, candidates.into_values().collect())
 }
 
+/// Takes in again what is older than `until`, which was taken in before but for what came late: only wallets of which
+/// something did are looked at.
+pub(super) fn take_in_again(app: &App, ticker: &mut Ticker, until: i64) -> Vec<Candidate> {
+    let mut candidates = HashMap::new();
+    let mut watch = app.inner.risk.watch();
+    while let Some(entry) = ticker.pending.first_entry().filter(|entry| entry.key().at < until) {
+        let (place, what) = entry.remove_entry();
+        let signal = Record { place, what }.signal();
+        if ticker.late_wallets.get(&place.wallet).is_none_or(|since| place.at < *since) {
+            watch.recall(&signal);
+            continue;
+        }
+        for (wallet, assessment) in watch.take(&signal) {
+            look_at(app, &watch, &mut candidates, (wallet, &signal, assessment));
+        }
+    }
+    candidates.into_values().collect()
+}
+
+fn look_at(
+    app: &App,
+    watch: &Watch,
+    candidates: &mut HashMap<WalletId, Candidate>,
+    (wallet, signal, assessment): (u128, &Signal, Assessment),
+) {
+    let pace = watch.book().wallet(wallet).map(|of| act::pace(of, signal.at));
+    let wallet = WalletId::from_uuid(Uuid::from_u128(wallet));
+    consider(app, candidates, (wallet, signal, assessment), pace);
+}
+
+/// The wallet's standing at this moment. One whose hold is over is judged anew: what was seen before it has faded
+/// meanwhile.
+pub(super) fn standing_now(app: &App, wallet: WalletId) -> Option<Standing> {
+    let (desk, now) = (&app.inner.risk, app.now());
+    let known = desk.standings.get(wallet)?;
+    if known.rest == Rest::default() || !known.is_due(now) {
+        return Some(known);
+    }
+    let at = now.micros().div_euclid(1_000);
+    let (assessment, pace) = {
+        let watch = desk.watch();
+        let id = wallet.uuid().as_u128();
+        (watch.assess(id, at)?, watch.book().wallet(id).map(|of| act::pace(of, at)))
+    };
+    let seen = judged(&desk.policy.get(), wallet, (&assessment, pace), Some(known));
+    if seen.verdict == Verdict::Allow {
+        desk.standings.forget(wallet);
+        return None;
+    }
+    desk.standings.set(wallet, seen.standing(Some(known)));
+    desk.standings.get(wallet)
+}
+
+/// What follows from an assessment.
+struct Seen {
+    score: f64,
+    verdict: Verdict,
+    too_fast: Option<Reason>,
+}
+
+impl Seen {
+    fn standing(&self, before: Option<Standing>) -> Standing {
+        Standing {
+            verdict: self.verdict,
+            score: before.map_or(self.score, |standing| standing.score.max(self.score)),
+            is_too_fast: self.too_fast.is_some(),
+            rest: before.map_or_else(Rest::default, |standing| standing.rest),
+        }
+    }
+}
+
+fn judged(
+    policy: &Policy,
+    wallet: WalletId,
+    (assessment, pace): (&Assessment, Option<act::Pace>),
+    before: Option<Standing>,
+) -> Seen {
+    let score = policy.score(wallet, assessment);
+    let usual = before.map_or(Verdict::Allow, |standing| standing.verdict);
+    let verdict = policy.settings.thresholds().verdict(score, usual);
+    let pace = pace.filter(|_| policy.heeds_speed(wallet));
+    let too_fast = pace.and_then(|pace| act::too_fast(&policy.settings.velocity, pace));
+    let verdict = if too_fast.is_some() { verdict.max(Verdict::Restrict) } else { verdict };
+    Seen { score, verdict, too_fast }
+}
+
 /// Follows the wallet's standing; the most suspicious moment of a wallet is what is looked at.
 fn consider(
     app: &App,
@@ -53,32 +139,26 @@ fn consider(
     (wallet, signal, assessment): (WalletId, &Signal, Assessment),
     pace: Option<act::Pace>,
 ) {
-    let (desk, policy) = (&app.inner.risk, app.inner.risk.policy.get());
+    let desk = &app.inner.risk;
     let before = desk.standings.get(wallet);
-    let score = policy.score(wallet, &assessment);
+    let seen = judged(&desk.policy.get(), wallet, (&assessment, pace), before);
+    let Seen { score, verdict, .. } = seen;
     if let Some(listener) = desk.listener.get() {
         listener(wallet, signal.at, score);
     }
-    let thresholds = policy.settings.thresholds();
-    let usual = before.map_or(Verdict::Allow, |standing| standing.verdict);
-    let too_fast = pace.and_then(|pace| act::too_fast(&policy.settings.velocity, pace));
-    let verdict = match too_fast {
-        Some(_) => thresholds.verdict(score, usual).max(Verdict::Restrict),
-        None => thresholds.verdict(score, usual),
-    };
     if verdict == Verdict::Allow {
         if before.is_some() {
             desk.standings.forget(wallet);
         }
         return;
     }
+    let standing = seen.standing(before);
+    desk.standings.set(wallet, standing);
     let is_news = before.is_none_or(|standing| verdict > standing.verdict || score > standing.score + STEP);
-    let highest = before.map_or(score, |standing| standing.score.max(score));
-    let is_settled = before.is_some_and(|standing| standing.is_settled);
-    desk.standings.set(wallet, Standing { verdict, score: highest, is_settled });
-    if is_news {
+    let may_be_held_again = standing.rest != Rest::default() && standing.is_due(app.now());
+    if is_news || may_be_held_again {
         let at = Timestamp::from_micros_saturating(signal.at.saturating_mul(1_000));
-        let candidate = Candidate { wallet, at, score, verdict, assessment, too_fast };
+        let candidate = Candidate { wallet, at, score, verdict, assessment, too_fast: seen.too_fast };
         let is_higher = candidates.get(&wallet).is_none_or(|c| (c.verdict, c.score) <= (verdict, score));
         if is_higher {
             candidates.insert(wallet, candidate);

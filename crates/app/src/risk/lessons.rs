@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::{Timestamp, WalletId};
 use risk::features::{COUNT, Features, NAMES};
 use risk::model::FitError;
-use risk::stored::taught_to_bytes;
-use risk::training::{Judged, teach};
+use risk::stored::{taught_from_bytes, taught_to_bytes};
+use risk::training::{Judged, MAX_ROWS, Taught, average_precision, teach};
 use store::StoreError;
 use store::cold::risk::cases::{self, CONFIRMED};
 use store::cold::risk::days;
-use store::cold::risk::models::{self as rows, SHADOW};
+use store::cold::risk::models::{self as rows, RETIRED, SHADOW};
 
 use super::models::{FEEDBACK, Metrics, promote};
-use super::training::{days_before, row_of, today, unreadable};
+use super::training::{SHADOW_SECONDS, days_before, row_of, today, unreadable};
+use super::versions::newest;
 use crate::about::{from_json, to_json};
 use crate::payments::signals::unwanted_since;
 use crate::{App, AppError};
@@ -26,7 +27,75 @@ const DISPUTED_DAYS: i64 = 60;
 /// Days of a wallet that are looked through for it.
 const DAYS_MAX: u64 = 100;
 
-/// From 200 lessons on, fits a regression and lets it speak.
+/// Fewer verdicts of each kind do not tell whether it is better with it.
+const FEWEST_NEW: usize = 10;
+/// It may order new verdicts this much worse, which is within chance.
+const TOLERANCE: f64 = 0.02;
+/// At most this share of the wallet-days of its day in shadow may come to a reviewer because of it alone.
+const NEWLY_FLAGGED: f64 = 0.01;
+
+/// What reviewers taught speaks after a day in shadow: unless it would have brought more wallets to reviewers than
+/// these have time for, or orders the verdicts of that day worse than the score without it.
+pub(super) async fn judge(app: &App) -> Result<String, AppError> {
+    let (db, now) = (app.store().reader(), app.now());
+    let Some(id) = rows::id_in(db, FEEDBACK, SHADOW).await? else {
+        return Ok("nothing was taught".to_owned());
+    };
+    let Some(row) = rows::by_id(db, &id).await? else { return Ok("nothing was taught".to_owned()) };
+    if row.created_at > now.plus_seconds(-SHADOW_SECONDS).micros() {
+        return Ok(format!("{id} stays in shadow"));
+    }
+    let mut metrics: Metrics = from_json(&row.metrics)?;
+    match taught_from_bytes(&row.bytes) {
+        Ok(taught) => metrics.retired_because = objection(app, &taught, row.created_at).await?,
+        Err(error) => metrics.retired_because = Some(error.to_string()),
+    }
+    let txn = app.store().write().await?;
+    rows::set_metrics(&txn, &id, to_json(&metrics)?).await?;
+    if metrics.retired_because.is_some() {
+        rows::set_state(&txn, &id, RETIRED, None).await?;
+    } else {
+        promote(&txn, (FEEDBACK, &id), now).await?;
+    }
+    txn.commit().await.map_err(StoreError::from)?;
+    Ok(metrics.retired_because.map_or_else(|| format!("{id} promoted"), |why| format!("{id} retired, {why}")))
+}
+
+/// Why it should not speak.
+async fn objection(app: &App, taught: &Taught, since: i64) -> Result<Option<String>, AppError> {
+    let settings = newest(app).await?.settings;
+    let limit = u64::try_from(MAX_ROWS).unwrap_or(u64::MAX);
+    let lately = days::since(app.store().reader(), today(app.now()) - 1, limit).await?;
+    let scored = lately.iter().filter_map(|day| Some((day.score, row_of(&day.features)?)));
+    let newly = scored
+        .filter(|(score, row)| *score < settings.review && taught.blended(*score, row) >= settings.review)
+        .count();
+    #[allow(clippy::cast_precision_loss)]
+    let budget = (NEWLY_FLAGGED * lately.len() as f64).max(1.0);
+    #[allow(clippy::cast_precision_loss)]
+    if newly as f64 > budget {
+        return Ok(Some(format!(
+            "it alone would have brought {newly} of {} wallet-days to a reviewer",
+            lately.len()
+        )));
+    }
+    let new = cases::closed_since(app.store().reader(), since, LESSONS_MAX).await?;
+    let new: Vec<Judged> = new.iter().filter_map(of_case).collect();
+    let confirmed = new.iter().filter(|judged| judged.is_confirmed).count();
+    if confirmed.min(new.len() - confirmed) < FEWEST_NEW {
+        return Ok(None);
+    }
+    let precision = |weighs: bool| {
+        let score = |judged: &Judged| {
+            if weighs { taught.blended(judged.score, &judged.row) } else { judged.score }
+        };
+        average_precision(new.iter().map(|judged| (score(judged), judged.is_confirmed)).collect())
+    };
+    let is_worse = precision(true) < precision(false) - TOLERANCE;
+    Ok(is_worse.then(|| format!("it orders {} new verdicts worse than the score without it", new.len())))
+}
+
+/// From 200 lessons on, fits a regression, which is only watched for a day.
 pub(super) async fn learn(app: &App) -> Result<String, AppError> {
     let now = app.now();
     let lessons = lessons(app, days_before(now, LESSON_DAYS)).await?;
@@ -58,9 +127,8 @@ pub(super) async fn learn(app: &App) -> Result<String, AppError> {
         rows: Vec::new(),
     };
     let txn = app.store().write().await?;
-    if rows::insert(&txn, row).await? {
-        promote(&txn, (FEEDBACK, &id), now).await?;
-    }
+    rows::move_others(&txn, (FEEDBACK, &id), SHADOW, RETIRED).await?;
+    rows::insert(&txn, row).await?;
     txn.commit().await.map_err(StoreError::from)?;
     Ok(format!("{id} learnt from {count} verdicts and disputes, weight {}", taught.weight))
 }

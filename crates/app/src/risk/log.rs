@@ -41,34 +41,32 @@ impl Log {
         }
     }
 
-    fn push(&self, record: Record) {
+    /// False when there is no room.
+    fn push(&self, record: Record) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < WAITING_MAX {
+        let has_room = waiting.len() < WAITING_MAX;
+        if has_room {
             waiting.push(record);
-        } else {
-            metrics::counter!("scrip_risk_signals_dropped_total").increment(1);
         }
+        has_room
     }
 
     fn take(&self) -> Vec<Record> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What was committed becomes signals here and not where it was committed: nobody waits for it.
-    async fn read_tap(&self) {
+    /// What was committed becomes signals here and not where it was committed: nobody waits for it. Answers how many
+    /// entries and signals there was no room for.
+    async fn read_tap(&self) -> u64 {
+        let mut lost = 0;
         for entries in self.tap.take().chunks(ENTRIES_AT_ONCE) {
             let of_entry = |committed: &Committed| signals::of_entry(committed.wallet, &committed.entry);
-            entries.iter().filter_map(of_entry).for_each(|record| self.push(record));
+            lost += entries.iter().filter_map(of_entry).filter(|record| !self.push(*record)).count() as u64;
             tokio::task::yield_now().await;
         }
         let dropped = self.tap.dropped();
         let before = self.dropped.swap(dropped, Ordering::Relaxed);
-        if dropped > before {
-            tracing::warn!(
-                entries = dropped - before,
-                "more was committed than the watch could take; scores miss it until the state is made anew"
-            );
-        }
+        lost + dropped.saturating_sub(before)
     }
 
     fn give_back(&self, records: Vec<Record>) {
@@ -80,22 +78,45 @@ impl Log {
 
 /// Takes in something that has happened and is committed. Never waits and never fails.
 pub fn say(app: &App, record: Record) {
-    app.inner.risk.log.push(record);
+    if !app.inner.risk.log.push(record) {
+        lost(app, 1);
+    }
+}
+
+/// Counted, and told to operators.
+fn lost(app: &App, signals: u64) {
+    metrics::counter!("scrip_risk_signals_dropped_total").increment(signals);
+    app.inner.risk.trouble.dropped(signals, app.now());
 }
 
 /// Writes what was said since as pages. Every process does so about once a second; nothing is lost when the
 /// database does not answer.
 pub async fn flush(app: &App) -> Result<usize, AppError> {
     let log = &app.inner.risk.log;
-    log.read_tap().await;
+    let dropped = log.read_tap().await;
+    if dropped > 0 {
+        lost(app, dropped);
+        tracing::warn!(
+            signals = dropped,
+            "more was committed than the watch could take; scores miss it until the state is made anew"
+        );
+    }
     let mut records = log.take();
+    let done = write_all(app, &mut records).await;
+    if done.is_err() {
+        log.give_back(records);
+    }
+    done
+}
+
+/// Writes records in order; those that were not written stay when the database does not answer.
+pub(super) async fn write_all(app: &App, records: &mut Vec<Record>) -> Result<usize, AppError> {
     records.sort_unstable_by_key(|record| record.place);
     records.dedup_by_key(|record| record.place);
     let count = records.len();
     for at in (0..count).step_by(PAGE_MAX) {
-        let page = &records[at..count.min(at + PAGE_MAX)];
-        if let Err(error) = write(app, page).await {
-            log.give_back(records.split_off(at));
+        if let Err(error) = write(app, &records[at..count.min(at + PAGE_MAX)]).await {
+            records.drain(..at);
             return Err(error);
         }
     }

@@ -20,6 +20,7 @@ mod policy;
 mod precision;
 pub mod pulse;
 mod rebuild;
+mod recover;
 mod restrict;
 mod rulings;
 pub mod score;
@@ -47,7 +48,7 @@ pub use self::follow::{LAG_SECONDS, Tick, state_of, stop, tick};
 pub use self::log::{flush, say};
 pub(crate) use self::on_hold::card_confirmed;
 pub use self::rebuild::rebuild;
-pub(crate) use self::restrict::{RISK_ORDER, carry_out};
+pub(crate) use self::restrict::{RISK_ORDER, carry_out, was_released};
 pub(crate) use self::signals::{delivered, joined, paid};
 pub(crate) use self::training::nightly;
 
@@ -65,6 +66,7 @@ pub(crate) struct Desk {
     /// One tick at a time; locked over its awaits and by nobody else.
     ticker: tokio::sync::Mutex<follow::Ticker>,
     ends_soon: AtomicBool,
+    trouble: pulse::Trouble,
 }
 
 /// Takes the wallet, the moment and the score.
@@ -92,6 +94,7 @@ impl Desk {
             listener: std::sync::OnceLock::new(),
             ticker: tokio::sync::Mutex::default(),
             ends_soon: AtomicBool::new(false),
+            trouble: pulse::Trouble::default(),
         }
     }
 
@@ -100,15 +103,15 @@ impl Desk {
     }
 }
 
-/// What is thought of the wallet at this moment, from memory. Where a hold was lifted or never meant, it is for a
-/// person to look at.
-pub(crate) fn verdict_of(app: &App, wallet: WalletId) -> Verdict {
+/// What is thought of the wallet at this moment, from memory. Where a hold was lifted or is over, it is for a person to
+/// look at.
+pub(crate) fn verdict_of(app: &App, wallet: WalletId, is_held: bool) -> Verdict {
     let desk = &app.inner.risk;
-    match desk.standings.get(wallet) {
+    match intake::standing_now(app, wallet) {
         None => Verdict::Allow,
         Some(_) if desk.policy.get().is_allowed(wallet) => Verdict::Allow,
-        Some(standing) if standing.is_settled => standing.verdict.min(Verdict::Review),
-        Some(standing) => standing.verdict,
+        Some(standing) if is_held || standing.is_due(app.now()) => standing.verdict,
+        Some(standing) => standing.verdict.min(Verdict::Review),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The customer's side: why the wallet is on hold, what to do about it, and what they can do themselves.
 
+use std::collections::BTreeSet;
+
 use gateways::PaymentSign;
 use kernel::{CaseId, CustomerId, Timestamp, WalletId};
+use store::cold::payment_signals;
 use store::cold::risk::cases;
 
-use super::appeals::{self, Answer, BY_HAND};
+use super::appeals::{self, BY_HAND, Written};
 use super::restrict;
 use super::settings::StepUp;
 use crate::accounts::{Session, User, send_step_up};
@@ -22,11 +25,8 @@ pub struct OnHold {
     pub step_up: StepUp,
     /// When it ends by itself; `None`: when somebody has looked.
     pub until: Option<Timestamp>,
-    /// What was said before.
-    pub appeal: Option<String>,
-    pub appealed_at: Option<Timestamp>,
-    /// What was answered.
-    pub answer: Option<Answer>,
+    /// What was said of this hold, and what was answered.
+    pub written: Option<Written>,
 }
 
 /// The restriction in force and the case that belongs to it, if any.
@@ -41,23 +41,13 @@ pub(super) struct Standing {
 /// What holds the wallet of the signed-in customer; `None` when nothing does.
 pub async fn on_hold(app: &App, by: &Session) -> Result<Option<OnHold>, AppError> {
     let Some(standing) = standing(app, &by.user).await? else { return Ok(None) };
-    let case = standing.case.as_ref().map(|case| CaseId::from_uuid(case.id));
-    let answer = match case {
-        Some(id) => appeals::answer_of(app, id).await?,
-        None => None,
-    };
+    let written = appeals::of_hold(app, standing.wallet, standing.made.seq).await?;
     Ok(Some(OnHold {
-        case,
+        case: standing.case.as_ref().map(|case| CaseId::from_uuid(case.id)),
         why: standing.case.as_ref().filter(|_| standing.made.actor == WATCH).map_or(PAUSED, why),
         step_up: standing.step_up,
         until: standing.until,
-        appealed_at: standing
-            .case
-            .as_ref()
-            .and_then(|case| case.appealed_at)
-            .map(Timestamp::from_micros_saturating),
-        appeal: standing.case.and_then(|case| case.appeal),
-        answer,
+        written,
     }))
 }
 
@@ -88,7 +78,7 @@ pub(crate) async fn mail_confirmed(
 }
 
 /// The bank has recognised the holder of the card that paid: a hold that waits for that is over, if it is not
-/// younger than the payment. Which card it was does not matter: who steals one cannot answer its bank.
+/// younger than the payment and no other card is still under suspicion.
 pub(crate) async fn card_confirmed(
     app: &App,
     customer: CustomerId,
@@ -100,16 +90,50 @@ pub(crate) async fn card_confirmed(
     if standing.step_up != StepUp::ConfirmCard || sign.at.is_none_or(is_younger) {
         return Ok(());
     }
+    if !suspects(app, &standing).await?.is_empty() {
+        return Ok(());
+    }
     lift(app, &standing, format!("the bank confirmed the card of payment {}", sign.id)).await
+}
+
+/// How far back payments are under suspicion, and after a dispute, which comes weeks later.
+const SUSPECT_DAYS: i64 = 7;
+const DISPUTED_DAYS: i64 = 60;
+/// Payments of a wallet that are looked through.
+const PAYMENTS_MAX: u64 = 500;
+
+/// Cards that paid before the hold and whose holder the bank has not recognised. Who pays with a stolen card can confirm
+/// another one of their own, so that each has to be: those of the last week (after a dispute, of two months). Without
+/// such a card it is the one that paid last, once more. Empty for who never paid.
+async fn suspects(app: &App, standing: &Standing) -> Result<BTreeSet<i64>, AppError> {
+    let paid = payment_signals::paid_by(app.store().reader(), standing.wallet.uuid(), PAYMENTS_MAX).await?;
+    let held_at = standing.made.created_at.unix_seconds();
+    let second = |row: &payment_signals::Model| row.occurred_at.div_euclid(1_000_000);
+    let (since, before): (Vec<_>, Vec<_>) = paid.into_iter().partition(|row| second(row) >= held_at);
+    let is_disputed = standing.case.as_ref().and_then(first_reason).as_deref() == Some("disputed");
+    let days = if is_disputed { DISPUTED_DAYS } else { SUSPECT_DAYS };
+    let (lately, last) = (held_at - days * 86_400, before.iter().find_map(|row| row.card));
+    let recognised = |row: &&payment_signals::Model| row.is_authenticated;
+    let known: BTreeSet<i64> = before.iter().filter(recognised).filter_map(|row| row.card).collect();
+    let mut cards: BTreeSet<i64> =
+        before.iter().filter(|row| second(row) >= lately).filter_map(|row| row.card).collect();
+    cards.retain(|card| !known.contains(card));
+    if cards.is_empty() {
+        cards.extend(last);
+    }
+    for confirmed in since.iter().filter(|row| row.is_authenticated) {
+        cards.retain(|card| Some(*card) != confirmed.card);
+    }
+    Ok(cards)
 }
 
 /// Ends exactly this restriction: whoever put another meanwhile meant it.
 async fn lift(app: &App, standing: &Standing, reason: String) -> Result<(), AppError> {
     let made = &standing.made;
-    let new = NewRelease { restriction: Some(made.seq), reason };
     if let Some(case) = standing.case.as_ref().filter(|case| case.decision.is_none()) {
-        return restrict::lift_now(app, case, new).await;
+        return restrict::lift_now(app, case, (made.seq, reason)).await;
     }
+    let new = NewRelease { restriction: Some(made.seq), reason };
     let customer = CustomerRef::Id(made.customer);
     match restrictions::release(app, Actor::Customer(made.customer), &customer, new, None).await {
         Ok(_) | Err(AppError::Refused(_)) => Ok(()),
@@ -117,7 +141,7 @@ async fn lift(app: &App, standing: &Standing, reason: String) -> Result<(), AppE
     }
 }
 
-/// What holds the wallet now. Its case is the one that the watch, or an appeal, made of it.
+/// What holds the wallet now. Its case is the one that this very hold belongs to.
 pub(super) async fn standing(app: &App, user: &User) -> Result<Option<Standing>, AppError> {
     match user.customer {
         Some(customer) => standing_of(app, customer).await,
@@ -131,22 +155,12 @@ async fn standing_of(app: &App, customer: CustomerId) -> Result<Option<Standing>
     let Some((made, restriction)) = made.and_then(|made| made.restriction.map(|held| (made, held))) else {
         return Ok(None);
     };
-    let newest = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
-    // One that was open already when a person put the hold stands for it since the customer wrote.
-    let was_written = |case: &cases::Model| case.appealed_at.is_some_and(|at| at >= made.created_at.micros());
-    let is_of = |case: &cases::Model| {
-        case.is_restricted && (made.actor == WATCH || is_by_hand(case) || was_written(case))
-    };
-    let case = newest.filter(is_of);
+    let case = cases::of_hold(app.store().reader(), wallet.uuid(), restriction.seq).await?;
     Ok(Some(Standing { wallet, until: restriction.until, step_up: restriction.step_up, case, made }))
 }
 
 /// As the journal names who restricted by the watch's order.
 const WATCH: &str = "risk";
-
-fn is_by_hand(case: &cases::Model) -> bool {
-    first_reason(case).as_deref() == Some(BY_HAND)
-}
 
 fn first_reason(case: &cases::Model) -> Option<String> {
     let reasons: Vec<risk::score::Reason> = serde_json::from_str(&case.reasons).unwrap_or_default();

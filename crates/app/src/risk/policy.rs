@@ -4,31 +4,67 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use kernel::{CustomerId, Timestamp, WalletId};
+use kernel::{Timestamp, WalletId};
 use risk::detectors::Detector;
 use risk::model::Ensemble;
-use risk::score::{Assessment, Counted};
+use risk::score::{Assessment, Counted, Reason};
 use risk::stored::{model_from_bytes, taught_from_bytes};
-use risk::training::{Taught, blend};
+use risk::training::{REVIEWERS, Taught};
+use store::Uuid;
+use store::cold::customers;
 use store::cold::risk::{allowed, models, snoozes};
 
 use super::models::{ENSEMBLE, FEEDBACK};
-use super::settings::Settings;
+use super::settings::{Settings, VELOCITY};
 use super::versions;
-use crate::{App, AppError, CustomerRef, customers};
+use crate::{App, AppError};
 
 /// How long another process's change may go unnoticed.
 pub const STALE_SECONDS: i64 = 5;
 /// Snoozes and allowed customers that are kept in memory.
 const EXCEPTIONS_MAX: u64 = 10_000;
 
+/// What counts: the named patterns, limits of speed, and what reviewers taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub patterns: Counted,
+    pub speed: bool,
+    pub reviewers: bool,
+}
+
+impl Default for Heard {
+    fn default() -> Heard {
+        Heard { patterns: Counted::ALL, speed: true, reviewers: true }
+    }
+}
+
+impl Heard {
+    /// Without one rule, by its name; a name that is no rule changes nothing.
+    pub fn without(self, rule: &str) -> Heard {
+        match (rule, Detector::by_name(rule)) {
+            (VELOCITY, _) => Heard { speed: false, ..self },
+            (REVIEWERS, _) => Heard { reviewers: false, ..self },
+            (_, Some(pattern)) => Heard { patterns: self.patterns.without(pattern), ..self },
+            (_, None) => self,
+        }
+    }
+
+    fn and(self, other: Heard) -> Heard {
+        Heard {
+            patterns: self.patterns.and(other.patterns),
+            speed: self.speed && other.speed,
+            reviewers: self.reviewers && other.reviewers,
+        }
+    }
+}
+
 /// All that a verdict depends on besides the signals.
 #[derive(Clone, Default)]
 pub(super) struct Policy {
     pub version: i64,
     pub settings: Settings,
-    counted: Option<Counted>,
-    snoozed: HashMap<WalletId, Counted>,
+    heard: Heard,
+    snoozed: HashMap<WalletId, Heard>,
     allowed: HashSet<WalletId>,
     pub model: Option<(String, Arc<Ensemble>)>,
     pub taught: Option<(String, Arc<Taught>)>,
@@ -60,10 +96,14 @@ impl Cell {
 }
 
 impl Policy {
-    /// The rules that count for the wallet.
-    pub fn counted(&self, wallet: WalletId) -> Counted {
-        let all = self.counted.unwrap_or(Counted::ALL);
-        self.snoozed.get(&wallet).map_or(all, |own| all.and(*own))
+    /// What counts for the wallet.
+    fn heard(&self, wallet: WalletId) -> Heard {
+        self.snoozed.get(&wallet).map_or(self.heard, |own| self.heard.and(*own))
+    }
+
+    /// Whether the limits of speed hold for the wallet.
+    pub fn heeds_speed(&self, wallet: WalletId) -> bool {
+        self.heard(wallet).speed
     }
 
     pub fn is_allowed(&self, wallet: WalletId) -> bool {
@@ -72,17 +112,34 @@ impl Policy {
 
     /// The score that counts: of the rules that do, with what reviewers taught.
     pub fn score(&self, wallet: WalletId, assessment: &Assessment) -> f64 {
-        let score = assessment.score_by(self.counted(wallet));
-        match &self.taught {
-            Some((_, taught)) => {
-                blend(score, taught.feedback.chance(&assessment.features.vector()), taught.weight)
-            }
+        let heard = self.heard(wallet);
+        let score = assessment.score_by(heard.patterns);
+        match self.taught(heard) {
+            Some(taught) => taught.blended(score, &assessment.features.vector()),
             None => score,
         }
     }
 
-    pub fn model_name(&self) -> Option<String> {
-        self.model.as_ref().map(|(id, _)| id.clone())
+    /// Why: the patterns that count, and what reviewers taught when it adds to the score; the strongest first.
+    pub fn reasons(&self, wallet: WalletId, assessment: &Assessment) -> Vec<Reason> {
+        let heard = self.heard(wallet);
+        let mut reasons = assessment.reasons_by(heard.patterns);
+        let score = assessment.score_by(heard.patterns);
+        let row = assessment.features.vector();
+        reasons.extend(self.taught(heard).and_then(|taught| taught.reason(score, &row)));
+        reasons.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+        reasons
+    }
+
+    fn taught(&self, heard: Heard) -> Option<&Taught> {
+        self.taught.as_ref().filter(|_| heard.reviewers).map(|(_, taught)| &**taught)
+    }
+
+    /// The models that speak, by their ids.
+    pub fn models(&self) -> Option<String> {
+        let ids = [self.model.as_ref().map(|(id, _)| id), self.taught.as_ref().map(|(id, _)| id)];
+        let ids: Vec<&str> = ids.into_iter().flatten().map(String::as_str).collect();
+        (!ids.is_empty()).then(|| ids.join(" + "))
     }
 }
 
@@ -97,24 +154,23 @@ pub(super) async fn refresh(app: &App) -> Result<(), AppError> {
     let newest = versions::newest(app).await?;
     let mut policy = Policy {
         version: newest.version,
-        counted: Some(newest.settings.counted()),
+        heard: newest.settings.heard(),
         settings: newest.settings,
         model: before.model.clone(),
         taught: before.taught.clone(),
         ..Policy::default()
     };
     let db = app.store().reader();
-    for row in snoozes::running(db, now.micros(), EXCEPTIONS_MAX).await? {
-        let (Some(wallet), Some(rule)) = (wallet_of(app, row.customer).await?, Detector::by_name(&row.rule))
-        else {
-            continue;
-        };
-        let counted = policy.snoozed.entry(wallet).or_insert(Counted::ALL);
-        *counted = counted.without(rule);
+    let snoozed = snoozes::running(db, now.micros(), EXCEPTIONS_MAX).await?;
+    let allowed = allowed::all(db, EXCEPTIONS_MAX).await?;
+    let customers = snoozed.iter().map(|row| row.customer).chain(allowed.iter().map(|row| row.customer));
+    let wallets = wallets_of(app, customers.collect()).await?;
+    for row in snoozed {
+        let Some(wallet) = wallets.get(&row.customer) else { continue };
+        let heard = policy.snoozed.entry(*wallet).or_default();
+        *heard = heard.without(&row.rule);
     }
-    for row in allowed::all(db, EXCEPTIONS_MAX).await? {
-        policy.allowed.extend(wallet_of(app, row.customer).await?);
-    }
+    policy.allowed = allowed.iter().filter_map(|row| wallets.get(&row.customer).copied()).collect();
     follow_models(app, &mut policy).await?;
     desk.watch().promote(policy.model.as_ref().map(|(_, model)| model.clone()));
     desk.policy.set(now, policy);
@@ -156,7 +212,7 @@ async fn load(app: &App, id: Option<&str>) -> Result<Option<(String, Vec<u8>)>, 
     Ok(models::by_id(app.store().reader(), id).await?.map(|row| (row.id, row.bytes)))
 }
 
-async fn wallet_of(app: &App, customer: uuid::Uuid) -> Result<Option<WalletId>, AppError> {
-    let customer = CustomerRef::Id(CustomerId::from_uuid(customer));
-    Ok(customers::find(app, &customer).await?.map(|known| known.wallet))
+async fn wallets_of(app: &App, customers: Vec<Uuid>) -> Result<HashMap<Uuid, WalletId>, AppError> {
+    let found = customers::wallets_of(app.store().reader(), customers).await?;
+    Ok(found.into_iter().map(|(customer, wallet)| (customer, WalletId::from_uuid(wallet))).collect())
 }

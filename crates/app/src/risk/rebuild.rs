@@ -18,7 +18,7 @@ const ENTRIES_AT_ONCE: usize = 1_000;
 /// The state made anew from what is kept for ever, up to `until` (microseconds): the journal, customers,
 /// payments and deliveries, and what of the log is still there. Reads the whole journal.
 pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
-    let mut others = signals::beside_the_journal(app, until).await?;
+    let mut others = signals::beside_the_journal(app, (0, until)).await?;
     for ids in pages::ids_reaching(app.store(), 0).await?.chunks(PAGES_AT_ONCE) {
         for page in pages::by_ids(app.store(), ids.to_vec()).await? {
             others.extend(log::read(&page)?.into_iter().filter(|record| record.place.at < until));

@@ -2,20 +2,22 @@
 //! the outbox; who carries the order out may do so twice.
 
 use jobs::Outcome;
-use kernel::{CaseId, CustomerId, IdempotencyKey, Seq, Timestamp, new_uuid};
+use kernel::{CaseId, CustomerId, IdempotencyKey, Seq, Timestamp, WalletId, new_uuid};
 use ledger::StepUp;
 use serde::{Deserialize, Serialize};
 use store::cold::outbox;
-use store::cold::risk::cases;
+use store::cold::risk::cases::{self, CONFIRMED};
 use store::{DatabaseTransaction, StoreError};
 use uuid::Uuid;
 
 use super::alerts;
 use super::on_hold::step_up_of;
 use super::settings::Settings;
+use super::standing::Rest;
+use super::{Verdict, verdict_named};
 use crate::about::{from_json, to_json};
-use crate::restrictions::{self, Actor, NewRelease, NewRestriction};
-use crate::{App, AppError, CustomerRef, Keyed, work};
+use crate::restrictions::{self, Actor, Changed, NewRelease, NewRestriction};
+use crate::{App, AppError, CustomerRef, Done, Keyed, work};
 
 /// Kind of the orders in the outbox.
 pub(crate) const RISK_ORDER: &str = "risk_order";
@@ -41,27 +43,65 @@ struct Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    /// For a while.
+    /// By the watch: for a while, or until somebody has looked.
     Hold,
     /// Until a person releases it.
     HoldForGood,
     Release,
 }
 
-/// Puts the wallet of a case on hold for the time that the settings say; once a case, so that whoever lifted it
-/// is not held again for the same.
-pub(super) async fn by_itself(app: &App, settings: &Settings, case: &cases::Model) -> Result<(), AppError> {
-    if case.is_restricted || case.restricted_until.is_some() {
+/// A hold that the customer or a person ended is not put up again for so long, and neither is there a new case after
+/// a person has confirmed one and let the wallet go on.
+pub(super) const LIFTED_REST_SECONDS: i64 = 7 * 86_400;
+/// After a hold that ended by its time the rules leave the wallet so long to work in order, or to do what was asked.
+const EXPIRED_REST_SECONDS: i64 = 3_600;
+
+/// When the watch may hold the wallet of a case (again).
+pub(super) fn rest_of(case: &cases::Model) -> Rest {
+    let lifted = case.lifted_at.map(|at| at + LIFTED_REST_SECONDS * 1_000_000);
+    let closed = case.closed_at.filter(|_| case.decision.as_deref() == Some(CONFIRMED));
+    let decided = closed.map(|at| at + LIFTED_REST_SECONDS * 1_000_000);
+    if let Some(until) = lifted.max(decided).filter(|_| !case.is_restricted) {
+        return Rest { speed: until, rules: until };
+    }
+    let was_held = case.is_restricted || case.holds > 0;
+    match case.restricted_until {
+        Some(until) if was_held => Rest { speed: until, rules: until + EXPIRED_REST_SECONDS * 1_000_000 },
+        None if case.is_restricted => Rest { speed: i64::MAX, rules: i64::MAX },
+        _ => Rest::default(),
+    }
+}
+
+/// Puts the wallet of a case on hold: for the time that the settings say, or, when the verdict is to block, until
+/// somebody has looked. Not while it rests ([`rest_of`]); a block also takes the place of a hold that ends by itself.
+pub(super) async fn by_itself(
+    app: &App,
+    settings: &Settings,
+    case: &cases::Model,
+    is_too_fast: bool,
+) -> Result<(), AppError> {
+    let now = app.now();
+    let blocks = verdict_named(&case.verdict) == Verdict::Block;
+    let escalates = blocks && case.is_restricted && case.restricted_until.is_some();
+    if rest_of(case).is_on(now, is_too_fast) && !escalates {
         return Ok(());
     }
-    let (now, until) = (app.now(), app.now().plus_seconds(settings.restrict_minutes * 60));
+    let until = (!blocks).then(|| now.plus_seconds(settings.restrict_minutes * 60));
+    let step_up = if blocks { StepUp::Review } else { step_up_of(case) };
     let txn = app.store().write().await?;
-    if order(&txn, case, (Step::Hold, None), now).await? {
-        cases::restricted(&txn, case.id, true, Some(until.micros())).await?;
-        alerts::of_restriction(app, &txn, settings, (case, until)).await?;
+    let number = case.holds + 1;
+    if order(&txn, case, (Step::Hold, None), (&hold_key(case.id, number), now)).await? {
+        cases::hold(&txn, case, (until.map(Timestamp::micros), step_up.as_str())).await?;
+        let held = cases::Model {
+            holds: number,
+            restricted_until: until.map(Timestamp::micros),
+            step_up: step_up.as_str().to_owned(),
+            ..case.clone()
+        };
+        alerts::of_restriction(app, &txn, settings, &held).await?;
     }
     txn.commit().await.map_err(StoreError::from)?;
-    hurry(app, CaseId::from_uuid(case.id)).await;
+    attempt(app, &hold_key(case.id, number)).await;
     Ok(())
 }
 
@@ -71,66 +111,77 @@ pub(super) async fn for_good(
     case: &cases::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    cases::restricted(txn, case.id, true, None).await?;
-    order(txn, case, (Step::HoldForGood, None), now).await?;
+    cases::hold_for_good(txn, case.id).await?;
+    order(txn, case, (Step::HoldForGood, None), (&key(case.id, "hold_for_good"), now)).await?;
     Ok(())
 }
 
-/// Lets the wallet work again.
+/// Lets the wallet work again, if it is this case's hold that keeps it.
 pub(super) async fn release(
     txn: &DatabaseTransaction,
     case: &cases::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
     if case.is_restricted {
-        cases::restricted(txn, case.id, false, case.restricted_until).await?;
-        order(txn, case, (Step::Release, None), now).await?;
+        cases::ended(txn, case.id, Some(now.micros())).await?;
+        order(txn, case, (Step::Release, None), (&key(case.id, "release"), now)).await?;
     }
     Ok(())
 }
 
 /// The customer did what the hold asked for; the case stays open for people.
-pub(super) async fn lift_now(app: &App, case: &cases::Model, new: NewRelease) -> Result<(), AppError> {
+pub(super) async fn lift_now(
+    app: &App,
+    case: &cases::Model,
+    (restriction, reason): (Seq, String),
+) -> Result<(), AppError> {
+    let (key, now) = (key(case.id, &format!("release:{restriction}")), app.now());
     let txn = app.store().write().await?;
-    let restriction = new.restriction;
     if case.is_restricted {
-        let proof = restriction.map(|restriction| Proof { restriction, reason: new.reason });
-        cases::restricted(&txn, case.id, false, case.restricted_until).await?;
-        order(&txn, case, (Step::Release, proof), app.now()).await?;
+        cases::ended(&txn, case.id, Some(now.micros())).await?;
+        order(&txn, case, (Step::Release, Some(Proof { restriction, reason })), (&key, now)).await?;
     }
     txn.commit().await.map_err(StoreError::from)?;
-    attempt(app, &key(case.id, Step::Release, restriction)).await;
+    attempt(app, &key).await;
     Ok(())
 }
 
-/// Writes the order once; false when it was given before.
+/// Somebody ended a hold without its case: the case knows of it, so that the watch leaves the wallet alone.
+pub(crate) async fn was_released(app: &App, wallet: WalletId, restriction: Seq) -> Result<(), AppError> {
+    if let Some(case) = cases::of_hold(app.store().reader(), wallet.uuid(), restriction).await? {
+        let txn = app.store().write().await?;
+        cases::ended(&txn, case.id, Some(app.now().micros())).await?;
+        txn.commit().await.map_err(StoreError::from)?;
+    }
+    Ok(())
+}
+
+/// Writes the order once; false when it was given before. What a customer does ends one restriction, and leaves the
+/// order of whoever decides about the case to be given.
 async fn order(
     txn: &DatabaseTransaction,
     case: &cases::Model,
     (step, proof): (Step, Option<Proof>),
-    now: Timestamp,
+    (key, now): (&str, Timestamp),
 ) -> Result<bool, AppError> {
-    let key = key(case.id, step, proof.as_ref().map(|proof| proof.restriction));
     let payload = to_json(&Order { case: CaseId::from_uuid(case.id), step, proof })?;
-    let work = outbox::Model::new(new_uuid(), key, RISK_ORDER, payload, now.micros());
+    let work = outbox::Model::new(new_uuid(), key.to_owned(), RISK_ORDER, payload, now.micros());
     Ok(outbox::insert(txn, work).await?)
 }
 
-/// What a customer does ends one restriction and leaves the order of whoever decides about the case to be given.
-fn key(case: Uuid, step: Step, restriction: Option<Seq>) -> String {
-    let step = match step {
-        Step::Hold => "hold",
-        Step::HoldForGood => "hold_for_good",
-        Step::Release => "release",
-    };
-    let of = restriction.map(|seq| format!(":{seq}")).unwrap_or_default();
-    format!("risk:{}:{step}{of}", CaseId::from_uuid(case))
+/// Each of the watch's holds has a number of its own.
+fn hold_key(case: Uuid, number: i32) -> String {
+    key(case, &format!("hold:{number}"))
 }
 
-/// Carries out at once what was ordered about a case; what fails now is tried again by the worker.
+fn key(case: Uuid, what: &str) -> String {
+    format!("risk:{}:{what}", CaseId::from_uuid(case))
+}
+
+/// Carries out at once what a person decided about a case; what fails now is tried again by the worker.
 pub(super) async fn hurry(app: &App, case: CaseId) {
-    for step in [Step::Hold, Step::HoldForGood, Step::Release] {
-        attempt(app, &key(case.uuid(), step, None)).await;
+    for what in ["hold_for_good", "release"] {
+        attempt(app, &key(case.uuid(), what)).await;
     }
 }
 
@@ -153,41 +204,79 @@ pub(crate) async fn carry_out(app: &App, work: &outbox::Model) -> Result<Outcome
     let Some(case) = cases::by_id(app.store().reader(), order.case.uuid()).await? else {
         return Ok(Outcome::Failed { error: "there is no such case".to_owned() });
     };
-    let customer = CustomerRef::Id(CustomerId::from_uuid(case.customer));
     let keyed = Keyed::form(key_of(&work.key)?, &work.payload);
-    let reason = format!("case {}", order.case);
-    let done = match order.step {
-        Step::Hold | Step::HoldForGood => {
-            let until = case.restricted_until.filter(|_| order.step == Step::Hold);
-            let new = NewRestriction {
-                until: until.map(Timestamp::from_micros_saturating),
-                step_up: if order.step == Step::Hold { step_up_of(&case) } else { StepUp::Review },
-                reason,
-            };
-            restrictions::restrict(app, Actor::Risk, &customer, new, Some(&keyed)).await.map(|_| ())
-        }
-        Step::Release => {
-            let (by, new) = match order.proof {
-                Some(Proof { restriction, reason: done }) => {
-                    let by = Actor::Customer(CustomerId::from_uuid(case.customer));
-                    let reason = format!("{reason}: {done}");
-                    (by, NewRelease { restriction: Some(restriction), reason })
-                }
-                None => (Actor::Risk, NewRelease { restriction: None, reason }),
-            };
-            restrictions::release(app, by, &customer, new, Some(&keyed)).await.map(|_| ())
-        }
-    };
-    match done {
-        Ok(()) => {}
-        // A longer restriction stands, this one is over by now, or somebody has released the wallet already.
-        Err(AppError::Refused(_)) => return Ok(Outcome::Ignored),
-        Err(error) => return Err(error),
+    match order.step {
+        Step::Hold | Step::HoldForGood => hold(app, &case, order.step, &keyed).await,
+        Step::Release => end(app, &case, order.proof, &keyed).await,
     }
-    if order.step == Step::Release {
-        alerts::to_the_released(app, &case).await?;
+}
+
+/// Whoever decides meanwhile that the wallet goes on is right: then there is no hold, or it ends at once.
+async fn hold(app: &App, case: &cases::Model, step: Step, keyed: &Keyed) -> Result<Outcome, AppError> {
+    if !case.is_restricted {
+        return Ok(Outcome::Ignored);
+    }
+    let customer = customer_of(case);
+    let until = case.restricted_until.filter(|_| step == Step::Hold);
+    let new = NewRestriction {
+        until: until.map(Timestamp::from_micros_saturating),
+        step_up: if step == Step::Hold { step_up_of(case) } else { StepUp::Review },
+        reason: reason_of(case),
+    };
+    let made = match restrictions::restrict(app, Actor::Risk, &customer, new, Some(keyed)).await {
+        Ok(made) => made.value.seq,
+        // A longer restriction stands, or this one is over by now: it is not this case's.
+        Err(AppError::Refused(_)) => {
+            cases::ended(app.store().writer(), case.id, None).await?;
+            return Ok(Outcome::Ignored);
+        }
+        Err(error) => return Err(error),
+    };
+    if !cases::held_by(app.store().writer(), case.id, made).await? {
+        let new = NewRelease { restriction: Some(made), reason: reason_of(case) };
+        let _ = unless_over(restrictions::release(app, Actor::Risk, &customer, new, None).await)?;
     }
     Ok(Outcome::Done)
+}
+
+/// Exactly this case's hold: whoever put another one meanwhile meant it.
+async fn end(
+    app: &App,
+    case: &cases::Model,
+    proof: Option<Proof>,
+    keyed: &Keyed,
+) -> Result<Outcome, AppError> {
+    let (by, restriction, reason) = match proof {
+        Some(Proof { restriction, reason }) => {
+            let by = Actor::Customer(CustomerId::from_uuid(case.customer));
+            (by, Some(restriction), format!("{}: {reason}", reason_of(case)))
+        }
+        None => (Actor::Risk, case.restriction, reason_of(case)),
+    };
+    let Some(restriction) = restriction else { return Ok(Outcome::Ignored) };
+    let new = NewRelease { restriction: Some(restriction), reason };
+    if !unless_over(restrictions::release(app, by, &customer_of(case), new, Some(keyed)).await)? {
+        return Ok(Outcome::Ignored);
+    }
+    alerts::to_the_released(app, case, restriction).await?;
+    Ok(Outcome::Done)
+}
+
+/// Whether it was ended now; it may be over, or somebody has released the wallet already.
+fn unless_over(done: Result<Done<Changed>, AppError>) -> Result<bool, AppError> {
+    match done {
+        Ok(_) => Ok(true),
+        Err(AppError::Refused(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn customer_of(case: &cases::Model) -> CustomerRef {
+    CustomerRef::Id(CustomerId::from_uuid(case.customer))
+}
+
+fn reason_of(case: &cases::Model) -> String {
+    format!("case {}", CaseId::from_uuid(case.id))
 }
 
 fn key_of(text: &str) -> Result<IdempotencyKey, AppError> {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use kernel::{CaseId, Timestamp};
-use risk::detectors::Detector;
 use serde::{Deserialize, Serialize};
 use store::DatabaseTransaction;
 use store::cold::risk::cases::{self as rows, CONFIRMED, Closing, DISMISSED};
@@ -12,6 +11,7 @@ use store::cold::risk::snoozes;
 
 use super::cases::{Case, Reason, case, get};
 use super::restrict;
+use super::settings::can_be_snoozed;
 use crate::about::from_json;
 use crate::accounts::Session;
 use crate::audit::{self, Act, Asked};
@@ -127,10 +127,10 @@ async fn close(
     if ruling.decision == Decision::Dismissed {
         snooze_all(txn, &row, &author, now).await?;
     }
-    case(rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?)
+    case(rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?, now)
 }
 
-/// The rules that spoke stay silent about this customer for a week: a person has looked.
+/// What spoke stays silent about this customer for a week, limits of speed as well: a person has looked.
 async fn snooze_all(
     txn: &DatabaseTransaction,
     row: &rows::Model,
@@ -138,10 +138,10 @@ async fn snooze_all(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let reasons: Vec<Reason> = from_json(&row.reasons)?;
-    for rule in reasons.iter().filter_map(|reason| Detector::by_name(&reason.name)) {
+    for rule in reasons.into_iter().map(|reason| reason.name).filter(|name| can_be_snoozed(name)) {
         let snooze = snoozes::Model {
             customer: row.customer,
-            rule: rule.name().to_owned(),
+            rule,
             until: now.plus_seconds(SNOOZED_AFTER_DISMISSAL_DAYS * DAY_SECONDS).micros(),
             author: author.to_owned(),
             reason: format!("case {} was dismissed", CaseId::from_uuid(row.id)),

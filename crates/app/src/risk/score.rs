@@ -22,7 +22,7 @@ pub struct Scored {
     pub reasons: Vec<Reason>,
     /// By their names.
     pub features: BTreeMap<String, f64>,
-    /// The model that spoke; none before the first was fitted.
+    /// The models that spoke, joined by ` + `; none before the first was fitted.
     pub model: Option<String>,
     /// Version of the settings that judged.
     pub settings: i64,
@@ -46,7 +46,7 @@ pub async fn score(app: &App, by: &Principal, customer: &CustomerRef) -> Result<
     let standing = desk.standings.get(known.wallet);
     let before = standing.map_or(super::Verdict::Allow, |standing| standing.verdict);
     let verdict = policy.settings.thresholds().verdict(score, before);
-    let reasons = if is_known { assessment.reasons_by(policy.counted(known.wallet)) } else { Vec::new() };
+    let reasons = if is_known { policy.reasons(known.wallet, &assessment) } else { Vec::new() };
     let features = NAMES.map(str::to_owned).into_iter().zip(assessment.features.vector());
     Ok(Scored {
         customer: known.id,
@@ -54,7 +54,7 @@ pub async fn score(app: &App, by: &Principal, customer: &CustomerRef) -> Result<
         verdict: verdict_name(verdict).to_owned(),
         reasons,
         features: if is_known { features.collect() } else { BTreeMap::new() },
-        model: policy.model_name(),
+        model: policy.models(),
         settings: policy.version,
         is_allowed: policy.is_allowed(known.wallet),
         as_of,

@@ -6,14 +6,28 @@ use kernel::Credits;
 pub use ledger::StepUp;
 use risk::detectors::Detector;
 use risk::score::{Counted, Thresholds};
+use risk::training::REVIEWERS;
 use serde::{Deserialize, Serialize};
 
+use super::policy::Heard;
 pub use super::versions::{Version, change, change_as_operator, current, history};
 use crate::AppError;
 use crate::text::Checks;
 
 /// A restriction that nobody looks at ends by itself after at most a month.
 const MINUTES_MAX: i64 = 30 * 24 * 60;
+
+/// The limits of speed, as a reason of a case and as what can be snoozed.
+pub(super) const VELOCITY: &str = "velocity";
+
+/// What can be silenced for one customer.
+pub(super) fn can_be_snoozed(rule: &str) -> bool {
+    rule == VELOCITY || is_rule(rule)
+}
+
+fn is_rule(name: &str) -> bool {
+    name == REVIEWERS || Detector::by_name(name).is_some()
+}
 
 /// What a rule does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +70,7 @@ pub struct Settings {
     pub block: f64,
     /// A verdict is left below this part of its threshold.
     pub release: f64,
-    /// By the names of the detectors; one that is not named is on.
+    /// By the names of the detectors, and `reviewers` for what these taught; one that is not named is on.
     #[serde(default)]
     pub rules: BTreeMap<String, RuleState>,
     #[serde(default)]
@@ -94,14 +108,19 @@ impl Settings {
         self.rules.get(detector.name()).copied().unwrap_or_default()
     }
 
-    /// Every rule by its name, in the order of the detectors.
+    /// Every rule by its name, in the order of the detectors; what reviewers taught is the last.
     pub fn states(&self) -> impl Iterator<Item = (&'static str, RuleState)> + '_ {
-        Detector::ALL.into_iter().map(|detector| (detector.name(), self.rule(detector)))
+        let named = |name| (name, self.rules.get(name).copied().unwrap_or_default());
+        Detector::ALL.into_iter().map(Detector::name).chain([REVIEWERS]).map(named)
     }
 
     pub(super) fn counted(&self) -> Counted {
-        let silent = Detector::ALL.into_iter().filter(|d| self.rule(*d) != RuleState::On);
-        silent.fold(Counted::ALL, Counted::without)
+        self.heard().patterns
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        let silent = self.states().filter(|(_, state)| *state != RuleState::On);
+        silent.fold(Heard::default(), |heard, (rule, _)| heard.without(rule))
     }
 
     pub(super) fn check(&self) -> Result<(), AppError> {
@@ -114,8 +133,7 @@ impl Settings {
         checks.ensure(is_ordered, "restrict", "must lie between review and block");
         checks.ensure(is_share(self.release), "release", "must be 0 to 1");
         for name in self.rules.keys() {
-            let known = Detector::by_name(name).is_some();
-            checks.ensure(known, &format!("rules.{name}"), "is not a rule");
+            checks.ensure(is_rule(name), &format!("rules.{name}"), "is not a rule");
         }
         let minutes = (1..=MINUTES_MAX).contains(&self.restrict_minutes);
         checks.ensure(minutes, "restrict_minutes", "must be 1 to 43200");
@@ -181,6 +199,9 @@ mod tests {
         settings.rules.insert("scraper".to_owned(), RuleState::Shadow);
         settings.rules.insert("in_step".to_owned(), RuleState::Off);
         settings.rules.insert("disputed".to_owned(), RuleState::On);
+        assert!(settings.heard().reviewers && settings.heard().speed);
+        settings.rules.insert("reviewers".to_owned(), RuleState::Off);
+        assert!(!settings.heard().reviewers);
         let counted = settings.counted();
         let silent: Vec<&str> =
             Detector::ALL.into_iter().filter(|d| !counted.has(*d)).map(Detector::name).collect();

@@ -33,31 +33,44 @@ pub(crate) fn paid(app: &App, payment: &PaymentSignal) {
 /// Kinds of entries that tell something.
 pub(super) const KINDS: [EntryKind; 4] =
     [EntryKind::Grant, EntryKind::Hold, EntryKind::Debit, EntryKind::Unbilled];
+/// Clocks of processes differ by less, microseconds.
+const CLOCKS_DIFFER: i64 = 60_000_000;
 /// Rows of a table that are read at once.
 const PAGE: u64 = 1_000;
 
-/// Everything before `until` (microseconds) that stands in tables of its own.
-pub(super) async fn beside_the_journal(app: &App, until: i64) -> Result<Vec<Record>, AppError> {
+/// Everything from `since` on and before `until` (microseconds) that stands in tables of its own.
+pub(super) async fn beside_the_journal(
+    app: &App,
+    (since, until): (i64, i64),
+) -> Result<Vec<Record>, AppError> {
     let (db, mut records) = (app.store().reader(), Vec::new());
     let mut before = None;
     loop {
         let page = rows::page(db, before, PAGE).await?;
         let Some(last) = page.last() else { break };
-        before = Some(last.id);
-        let early = page.iter().filter(|row| row.created_at < until);
+        // Ids carry the time of making, of whoever made them.
+        before = Some(last.id).filter(|_| last.created_at >= since.saturating_sub(CLOCKS_DIFFER));
+        let early = page.iter().filter(|row| (since..until).contains(&row.created_at));
         records.extend(early.map(|row| {
             let at = Timestamp::from_micros_saturating(row.created_at);
             of_customer(WalletId::from_uuid(row.wallet), &row.email, at)
         }));
+        if before.is_none() {
+            break;
+        }
     }
+    let begin = Timestamp::from_micros_saturating(since);
     let (mut after, end) = (None, Timestamp::from_micros_saturating(until));
+    if since > 0 {
+        after = Some((begin, WalletId::from_uuid(Uuid::nil()), String::new()));
+    }
     loop {
         let page = payments::since(app, after, end, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some((last.recorded_at, last.wallet, last.id.clone()));
         records.extend(page.iter().map(of_payment));
     }
-    let mut after = (0, Uuid::nil(), 0);
+    let mut after = (since.max(0), Uuid::nil(), 0);
     loop {
         let page = deliveries::since(db, after, until, PAGE).await?;
         let Some(last) = page.last() else { break };

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use kernel::WalletId;
+use kernel::{Timestamp, WalletId};
 use risk::score::Verdict;
 
 /// Of one wallet.
@@ -13,8 +13,31 @@ pub(super) struct Standing {
     pub verdict: Verdict,
     /// The highest since it left `allow`.
     pub score: f64,
-    /// The restriction stands in the journal, or a person decided against one.
-    pub is_settled: bool,
+    /// It spends faster than the limits.
+    pub is_too_fast: bool,
+    pub rest: Rest,
+}
+
+/// When a strict verdict holds the wallet (again), microseconds: until then a restriction stands in the journal, or
+/// somebody ended one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// For spending too fast.
+    pub speed: i64,
+    pub rules: i64,
+}
+
+impl Rest {
+    pub fn is_on(self, now: Timestamp, is_too_fast: bool) -> bool {
+        now.micros() < if is_too_fast { self.speed } else { self.rules }
+    }
+}
+
+impl Standing {
+    /// A strict verdict is to be acted on at this moment.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.verdict >= Verdict::Restrict && !self.rest.is_on(now, self.is_too_fast)
+    }
 }
 
 #[derive(Default)]
@@ -31,9 +54,9 @@ impl Standings {
         self.of.write().unwrap_or_else(PoisonError::into_inner).insert(wallet, standing);
     }
 
-    pub fn settle(&self, wallet: WalletId) {
+    pub fn rest(&self, wallet: WalletId, rest: Rest) {
         if let Some(standing) = self.of.write().unwrap_or_else(PoisonError::into_inner).get_mut(&wallet) {
-            standing.is_settled = true;
+            standing.rest = rest;
         }
     }
 

@@ -30,7 +30,7 @@ const COLLECTED_SECONDS: i64 = 25 * 3_600;
 const DAYS: i64 = 35;
 const KEPT_DAYS: i64 = 90;
 /// How long a candidate is only watched.
-const SHADOW_SECONDS: i64 = 20 * 3_600;
+pub(super) const SHADOW_SECONDS: i64 = 20 * 3_600;
 /// Rows of a model that are kept to compare later days with.
 const KEPT_ROWS: usize = 2_000;
 /// A candidate may order this much worse, which is within chance.
@@ -46,23 +46,56 @@ const NAMED_MAX: usize = 5;
 
 /// Runs all steps; each says what it did, and one that fails keeps no other from its turn.
 pub(crate) async fn nightly(app: &App) -> Result<String, AppError> {
-    let mut said = Vec::new();
-    progress(app, "storing wallet-days").await?;
-    said.push(format!("{} wallet-days stored", collect(app).await?));
-    progress(app, "comparing the candidate in shadow").await?;
-    said.push(judge_candidate(app).await?);
-    progress(app, "fitting a candidate").await?;
-    said.push(fit_candidate(app).await?);
-    progress(app, "measuring drift").await?;
-    said.push(measure_drift(app).await?);
-    progress(app, "learning from verdicts and disputes").await?;
-    said.push(lessons::learn(app).await?);
+    let mut night = Night { app, said: Vec::new(), failed: None };
+    night
+        .step("storing wallet-days", async { Ok(format!("{} wallet-days stored", collect(app).await?)) })
+        .await;
+    night.step("comparing the candidate in shadow", judge_candidate(app)).await;
+    night.step("fitting a candidate", fit_candidate(app)).await;
+    night.step("measuring drift", measure_drift(app)).await;
+    night.step("comparing what reviewers taught", lessons::judge(app)).await;
+    night.step("learning from verdicts and disputes", lessons::learn(app)).await;
+    night.step("forgetting what is old", forget(app)).await;
+    app.inner.risk.policy.expire();
+    match night.failed {
+        None => Ok(night.said.join("; ")),
+        Some(error) => {
+            tracing::error!(%error, said = night.said.join("; "), "a night of training was not complete");
+            Err(error)
+        }
+    }
+}
+
+/// The steps of one night.
+struct Night<'a> {
+    app: &'a App,
+    said: Vec<String>,
+    /// The first that failed.
+    failed: Option<AppError>,
+}
+
+impl Night<'_> {
+    async fn step(&mut self, name: &str, work: impl Future<Output = Result<String, AppError>>) {
+        let done = match progress(self.app, name).await {
+            Ok(()) => work.await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(said) => self.said.push(said),
+            Err(error) => {
+                self.said.push(format!("{name} failed: {error}"));
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+}
+
+async fn forget(app: &App) -> Result<String, AppError> {
     let now = app.now();
-    rows::forget(app.store().writer(), days_before(now, RETIRED_KEPT_DAYS)).await?;
+    let models = rows::forget(app.store().writer(), days_before(now, RETIRED_KEPT_DAYS)).await?;
     days::forget(app.store(), today(now) - KEPT_DAYS).await?;
     watchers::forget(app.store(), days_before(now, 1)).await?;
-    app.inner.risk.policy.expire();
-    Ok(said.join("; "))
+    Ok(format!("{models} old models forgotten"))
 }
 
 async fn progress(app: &App, step: &str) -> Result<(), AppError> {

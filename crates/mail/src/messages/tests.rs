@@ -125,7 +125,7 @@ fn samples(name: &str) -> Vec<(&'static str, Letter)> {
         name: name(),
         why: format!("Your credits were used much faster than usual. {}", name()),
         step_up: "Confirm your mail address on that page, and new work begins at once.".to_owned(),
-        until: at("2026-03-02T12:00:00Z"),
+        until: Some(at("2026-03-02T12:00:00Z")),
         page_url: "https://credits.example.com/on-hold".to_owned(),
     };
     let released =
@@ -143,7 +143,7 @@ fn samples(name: &str) -> Vec<(&'static str, Letter)> {
         verdict: "restrict".to_owned(),
         reasons: vec![format!("About 40 requests follow one template. {}", name())],
         at_risk: Credits::whole(1_200),
-        until: at("2026-03-02T12:00:00Z"),
+        until: Some(at("2026-03-02T12:00:00Z")),
         console_url: "https://credits.example.com/console/risk/cas_1".to_owned(),
     };
     let appeal = Appeal {
@@ -258,7 +258,7 @@ fn who_was_blocked_is_not_said_to_be_on_hold() {
         verdict: verdict.to_owned(),
         reasons: Vec::new(),
         at_risk: Credits::whole(5),
-        until: Timestamp::EPOCH,
+        until: None,
         console_url: String::new(),
     };
     for (verdict, what) in [("block", "was blocked"), ("restrict", "was put on hold")] {

@@ -28,6 +28,9 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// SQLite takes 32,766 values in a statement.
+const IDS_AT_ONCE: usize = 1_000;
+
 /// As whoever signs up anew calls themselves.
 pub async fn set_name(txn: &DatabaseTransaction, id: Uuid, name: &str) -> Result<(), StoreError> {
     Entity::update_many()
@@ -52,6 +55,17 @@ pub async fn by_external_id(
     external_id: &str,
 ) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find().filter(Column::ExternalId.eq(external_id)).one(db).await?)
+}
+
+/// Wallets of customers; of more than a statement takes, with several.
+pub async fn wallets_of(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(IDS_AT_ONCE) {
+        let query = Entity::find().select_only().columns([Column::Id, Column::Wallet]);
+        let query = query.filter(Column::Id.is_in(some.iter().copied()));
+        found.extend(query.into_tuple::<(Uuid, Uuid)>().all(db).await?);
+    }
+    Ok(found)
 }
 
 pub async fn by_wallet(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option<Model>, StoreError> {

@@ -28,6 +28,8 @@ pub struct Model {
     /// When the gateway says that it happened.
     pub occurred_at: i64,
     pub recorded_at: i64,
+    /// The bank recognised the holder of the card.
+    pub is_authenticated: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -56,6 +58,17 @@ pub async fn of_kinds(
         .filter(Column::RecordedAt.gte(since))
         .filter(Column::Kind.is_in(kinds.iter().copied()))
         .order_by_desc(Column::RecordedAt)
+        .limit(limit);
+    Ok(found.all(db).await?)
+}
+
+/// Charges of a wallet that succeeded, the newest first.
+pub async fn paid_by(db: &impl ConnectionTrait, wallet: Uuid, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let found = Entity::find()
+        .filter(Column::Wallet.eq(wallet))
+        .filter(Column::Kind.eq("succeeded"))
+        .order_by_desc(Column::OccurredAt)
+        .order_by_desc(Column::Id)
         .limit(limit);
     Ok(found.all(db).await?)
 }

@@ -1,8 +1,8 @@
 //! Wallets that somebody should look at: why, what was done at once, and what a person decided.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{ExprTrait as _, OnConflict};
+use sea_orm::{DatabaseTransaction, Order, PaginatorTrait, QueryOrder, QuerySelect};
 
 use crate::StoreError;
 use crate::cold::newest;
@@ -32,9 +32,16 @@ pub struct Model {
     pub settings: i64,
     /// Micro-credits that the wallet could still spend when the score was highest.
     pub at_risk: i64,
-    /// Somebody or something restricted the wallet because of this case.
+    /// Somebody or something restricted the wallet because of this case, and nobody ended that; its time may have.
     pub is_restricted: bool,
+    /// Of the last hold.
     pub restricted_until: Option<i64>,
+    /// The entry in the journal that made the last hold; none before it is written.
+    pub restriction: Option<i64>,
+    /// How often the watch put the wallet on hold because of this case.
+    pub holds: i32,
+    /// When a person or the customer ended the last hold; none when nobody did.
+    pub lifted_at: Option<i64>,
     pub step_up: String,
     pub opened_at: i64,
     /// Of the highest score.
@@ -44,7 +51,7 @@ pub struct Model {
     pub note: Option<String>,
     pub decided_by: Option<String>,
     pub closed_at: Option<i64>,
-    /// What the customer wrote.
+    /// What the customer wrote last.
     pub appeal: Option<String>,
     pub appealed_at: Option<i64>,
 }
@@ -66,6 +73,9 @@ impl Model {
             at_risk: 0,
             is_restricted: false,
             restricted_until: None,
+            restriction: None,
+            holds: 0,
+            lifted_at: None,
             step_up: "review".to_owned(),
             opened_at: at,
             seen_at: at,
@@ -151,6 +161,19 @@ pub async fn all_open(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model
     Ok(Entity::find().filter(Column::State.eq(OPEN)).order_by_desc(Column::Id).limit(limit).all(db).await?)
 }
 
+/// Open ones in the order in which somebody should look at them: customers who wrote first, then by score × credits
+/// at risk, the newest first among equals.
+pub async fn queue(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let has_written = Expr::col(Column::AppealedAt).is_not_null();
+    let stake = Expr::cust("score * (CASE WHEN at_risk > 0 THEN at_risk ELSE 0 END + 1)");
+    let query = Entity::find()
+        .filter(Column::State.eq(OPEN))
+        .order_by(has_written, Order::Desc)
+        .order_by(stake, Order::Desc)
+        .order_by_desc(Column::Id);
+    Ok(query.limit(limit).all(db).await?)
+}
+
 /// Decided since, the newest first.
 pub async fn closed_since(
     db: &impl ConnectionTrait,
@@ -202,19 +225,89 @@ pub async fn sharpen(txn: &DatabaseTransaction, open: &Model, sharper: Sharper) 
     Ok(done.rows_affected == 1)
 }
 
-pub async fn restricted(
+/// The watch's next hold, whose entry is not written yet.
+pub async fn hold(
     txn: &DatabaseTransaction,
-    id: Uuid,
-    is_restricted: bool,
-    until: Option<i64>,
+    case: &Model,
+    (until, step_up): (Option<i64>, &str),
 ) -> Result<(), StoreError> {
     Entity::update_many()
-        .col_expr(Column::IsRestricted, Expr::value(is_restricted))
+        .col_expr(Column::IsRestricted, Expr::value(true))
         .col_expr(Column::RestrictedUntil, Expr::value(until))
+        .col_expr(Column::Restriction, Expr::value(None::<i64>))
+        .col_expr(Column::StepUp, Expr::value(step_up))
+        .col_expr(Column::Holds, Expr::value(case.holds + 1))
+        .col_expr(Column::LiftedAt, Expr::value(None::<i64>))
+        .filter(Column::Id.eq(case.id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Held until somebody ends it, by a person's decision; the entry is not written yet.
+pub async fn hold_for_good(txn: &DatabaseTransaction, id: Uuid) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::IsRestricted, Expr::value(true))
+        .col_expr(Column::RestrictedUntil, Expr::value(None::<i64>))
+        .col_expr(Column::Restriction, Expr::value(None::<i64>))
+        .col_expr(Column::LiftedAt, Expr::value(None::<i64>))
         .filter(Column::Id.eq(id))
         .exec(txn)
         .await?;
     Ok(())
+}
+
+/// The hold stands in the journal; false when it was to end meanwhile.
+pub async fn held_by(db: &impl ConnectionTrait, id: Uuid, restriction: i64) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
+        .col_expr(Column::Restriction, Expr::value(restriction))
+        .filter(Column::Id.eq(id))
+        .filter(Column::IsRestricted.eq(true))
+        .exec(db)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// A hold that somebody else put is decided in this case too.
+pub async fn stands_for(
+    txn: &DatabaseTransaction,
+    id: Uuid,
+    (restriction, until): (i64, Option<i64>),
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::IsRestricted, Expr::value(true))
+        .col_expr(Column::RestrictedUntil, Expr::value(until))
+        .col_expr(Column::Restriction, Expr::value(restriction))
+        .col_expr(Column::LiftedAt, Expr::value(None::<i64>))
+        .filter(Column::Id.eq(id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// The last hold is over; `lifted_at`: by somebody, at this time.
+pub async fn ended(db: &impl ConnectionTrait, id: Uuid, lifted_at: Option<i64>) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::IsRestricted, Expr::value(false))
+        .col_expr(Column::LiftedAt, Expr::value(lifted_at))
+        .filter(Column::Id.eq(id))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// The newest case that decides about a hold.
+pub async fn of_hold(
+    db: &impl ConnectionTrait,
+    wallet: Uuid,
+    restriction: i64,
+) -> Result<Option<Model>, StoreError> {
+    let query = Entity::find()
+        .filter(Column::Wallet.eq(wallet))
+        .filter(Column::Restriction.eq(restriction))
+        .filter(Column::IsRestricted.eq(true))
+        .order_by_desc(Column::Id);
+    Ok(query.one(db).await?)
 }
 
 /// False when it is closed already.
@@ -232,14 +325,13 @@ pub async fn close(txn: &DatabaseTransaction, id: Uuid, closing: Closing) -> Res
     Ok(done.rows_affected == 1)
 }
 
-/// What the customer says; once a case. False when something was said before.
-pub async fn appeal(txn: &DatabaseTransaction, id: Uuid, text: &str, at: i64) -> Result<bool, StoreError> {
-    let done = Entity::update_many()
+/// What the customer says of the hold.
+pub async fn appeal(txn: &DatabaseTransaction, id: Uuid, text: &str, at: i64) -> Result<(), StoreError> {
+    Entity::update_many()
         .col_expr(Column::Appeal, Expr::value(text))
         .col_expr(Column::AppealedAt, Expr::value(at))
         .filter(Column::Id.eq(id))
-        .filter(Column::AppealedAt.is_null())
         .exec(txn)
         .await?;
-    Ok(done.rows_affected == 1)
+    Ok(())
 }

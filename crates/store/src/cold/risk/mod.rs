@@ -2,7 +2,7 @@
 //! computed from them.
 
 pub mod allowed;
-pub mod answers;
+pub mod appeals;
 pub mod cases;
 pub mod days;
 pub mod models;

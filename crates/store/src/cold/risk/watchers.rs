@@ -18,6 +18,11 @@ pub struct Model {
     pub applied: i64,
     /// Why it stands still.
     pub error: Option<String>,
+    /// Verdicts that could not be acted on, and signals that did not fit into memory, since the process began; and
+    /// when the last such thing happened.
+    pub failed_acts: i64,
+    pub dropped: i64,
+    pub troubled_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -26,7 +31,16 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 pub async fn say(store: &Store, watcher: Model) -> Result<(), StoreError> {
-    let others = [Column::SeenAt, Column::Watermark, Column::Wallets, Column::Applied, Column::Error];
+    let others = [
+        Column::SeenAt,
+        Column::Watermark,
+        Column::Wallets,
+        Column::Applied,
+        Column::Error,
+        Column::FailedActs,
+        Column::Dropped,
+        Column::TroubledAt,
+    ];
     let again = OnConflict::column(Column::Process).update_columns(others).to_owned();
     Entity::insert(ActiveModel::from(watcher))
         .on_conflict(again)
@@ -44,6 +58,11 @@ pub async fn last(db: &impl ConnectionTrait) -> Result<Option<Model>, StoreError
 pub async fn since(db: &impl ConnectionTrait, since: i64) -> Result<Vec<Model>, StoreError> {
     let query = Entity::find().filter(Column::SeenAt.gte(since)).order_by_desc(Column::Watermark);
     Ok(query.all(db).await?)
+}
+
+/// Those that said nothing since, and did not leave.
+pub async fn before(db: &impl ConnectionTrait, since: i64) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find().filter(Column::SeenAt.lt(since)).order_by_asc(Column::SeenAt).all(db).await?)
 }
 
 /// A process that ends in order is not missed.

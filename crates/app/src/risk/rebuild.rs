@@ -7,6 +7,7 @@ use kernel::Timestamp;
 use risk::book::Book;
 use store::cold::risk::pages;
 use store::walk::Walk;
+use tokio::time::{Instant, sleep};
 
 use super::follow::PAGES_AT_ONCE;
 use super::{log, signals};
@@ -16,7 +17,8 @@ use crate::{App, AppError};
 const ENTRIES_AT_ONCE: usize = 1_000;
 
 /// The state made anew from what is kept for ever, up to `until` (microseconds): the journal, customers,
-/// payments and deliveries, and what of the log is still there. Reads the whole journal.
+/// payments and deliveries, and what of the log is still there. Reads the whole journal, and rests as long as it
+/// reads: callers are served meanwhile.
 pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
     let mut others = signals::beside_the_journal(app, (0, until)).await?;
     for ids in pages::ids_reaching(app.store(), 0).await?.chunks(PAGES_AT_ONCE) {
@@ -33,6 +35,7 @@ pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
         if app.inner.risk.ends_soon.load(Ordering::Relaxed) {
             return Err(EngineError::Stopping.into());
         }
+        let began = Instant::now();
         let entries = walk.next(ENTRIES_AT_ONCE).await?;
         if entries.is_empty() {
             break;
@@ -45,6 +48,7 @@ pub async fn rebuild(app: &App, until: i64) -> Result<Book, AppError> {
             }
             book.take(&record.signal());
         }
+        sleep(began.elapsed()).await;
     }
     others.for_each(|other| drop(book.take(&other.signal())));
     Ok(book)

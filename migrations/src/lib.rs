@@ -22,7 +22,7 @@ mod m0034_payment_signals;
 mod m0035_risk_answers;
 mod m0036_room_for_updates;
 mod m0037_lots_in_wallets;
-mod m0038_keys_before_wallets;
+mod m0038_index_of_keys;
 mod m0040_mailed_links;
 mod m0041_problem_answers;
 mod m0042_schedule_successes;
@@ -61,7 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0040_mailed_links::Migration),
             Box::new(m0041_problem_answers::Migration),
             Box::new(m0037_lots_in_wallets::Migration),
-            Box::new(m0038_keys_before_wallets::Migration),
+            Box::new(m0038_index_of_keys::Migration),
             Box::new(m0042_schedule_successes::Migration),
             Box::new(m0043_request_status::Migration),
             Box::new(m0050_risk_holds::Migration),

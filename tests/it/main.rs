@@ -68,3 +68,4 @@ mod starting;
 mod statements;
 mod stopping;
 mod stripe_python;
+mod used;

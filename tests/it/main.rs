@@ -76,3 +76,4 @@ mod statements;
 mod stopping;
 mod stripe_python;
 mod upgrades;
+mod used;

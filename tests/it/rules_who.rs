@@ -403,6 +403,7 @@ impl Owned {
             format!("/v1/customers/{customer}"),
             format!("/v1/customers/{customer}/wallet"),
             format!("/v1/customers/{customer}/postings"),
+            format!("/v1/customers/{customer}/usage"),
             format!("/v1/holds/{hold}"),
             format!("/v1/receipts/{receipt}"),
             format!("/v1/checkouts/{checkout}"),

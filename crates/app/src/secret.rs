@@ -6,6 +6,8 @@ use crate::AppError;
 
 /// Bytes of randomness in a key: 256 bits.
 const SECRET_BYTES: usize = 32;
+/// More than any prefix and the digits of a secret.
+const TOKEN_MAX_BYTES: usize = 128;
 
 pub(crate) fn new_secret(prefix: &str) -> Result<String, AppError> {
     let hex: String = random::<SECRET_BYTES>()?.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -18,6 +20,11 @@ pub(crate) fn random_i64() -> Result<i64, AppError> {
 
 pub(crate) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
+}
+
+/// Of a token that somebody brings along; `None` when it is too long to be one of ours.
+pub(crate) fn hash_brought(token: &str) -> Option<[u8; 32]> {
+    (token.len() <= TOKEN_MAX_BYTES).then(|| hash(token))
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], AppError> {

@@ -40,6 +40,7 @@ mod risk;
 mod risk_rules;
 mod text;
 mod usage;
+mod used;
 mod wallets;
 mod work;
 
@@ -118,6 +119,7 @@ fn credit_routes() -> OpenApiRouter<Api> {
         .merge(quotes::routes())
         .merge(holds::routes())
         .merge(usage::routes())
+        .merge(used::routes())
         .merge(receipts::routes())
         .merge(catalogue::routes())
         .merge(rate_cards::routes())

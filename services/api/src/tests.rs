@@ -211,6 +211,7 @@ fn the_document_is_openapi_3_1_and_names_every_route() {
         "GET /v1/customers",
         "GET /v1/customers/{id}",
         "GET /v1/customers/{id}/postings",
+        "GET /v1/customers/{id}/usage",
         "GET /v1/customers/{id}/wallet",
         "GET /v1/features",
         "GET /v1/gateway-events",

@@ -7,8 +7,6 @@ use uuid::Uuid;
 
 use crate::{App, AppError, secret};
 
-const TOKEN_MAX_BYTES: usize = 128;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     OpenAccount,
@@ -63,10 +61,8 @@ pub(super) async fn followed(
     purpose: Purpose,
     token: &str,
 ) -> Result<Option<Followed>, AppError> {
-    if token.len() > TOKEN_MAX_BYTES {
-        return Ok(None);
-    }
-    let row = mailed_links::valid(db, &secret::hash(token), app.now().micros()).await?;
+    let Some(hash) = secret::hash_brought(token) else { return Ok(None) };
+    let row = mailed_links::valid(db, &hash, app.now().micros()).await?;
     let row = row.filter(|row| row.purpose == purpose.as_str());
     Ok(row.map(|row| Followed {
         mailed_at: Timestamp::from_micros_saturating(row.expires_at).plus_seconds(-purpose.life_seconds()),

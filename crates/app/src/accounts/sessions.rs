@@ -12,7 +12,6 @@ const IDLE_SECONDS: i64 = 14 * 86_400;
 const LIFE_SECONDS: i64 = 90 * 86_400;
 /// How exact `last_seen` is: a page costs no write more often.
 const SEEN_EVERY_SECONDS: i64 = 300;
-const TOKEN_MAX_BYTES: usize = 128;
 const USER_AGENT_MAX_CHARS: usize = 200;
 /// Sessions that a page lists.
 const LISTED: u64 = 50;
@@ -42,10 +41,8 @@ pub(crate) struct NewSession {
 
 /// The session behind a cookie's token, or `None`: unknown, ended, or its time is over.
 pub async fn session(app: &App, token: &str) -> Result<Option<Session>, AppError> {
-    if token.len() > TOKEN_MAX_BYTES {
-        return Ok(None);
-    }
-    let (now, hash) = (app.now(), secret::hash(token));
+    let Some(hash) = secret::hash_brought(token) else { return Ok(None) };
+    let now = app.now();
     let db = app.store().reader();
     let Some(row) = rows::valid(db, &hash, now.micros()).await? else { return Ok(None) };
     let Some(owner) = users::by_id(db, row.user_id).await? else { return Ok(None) };

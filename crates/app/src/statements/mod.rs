@@ -2,6 +2,7 @@
 //! its rows, one per command. What counts is the total: available + held - debt.
 
 mod search;
+mod used;
 
 use kernel::{Credits, GrantId, HoldId, ReceiptId, Seq, Timestamp, WalletId};
 use ledger::{Account, Entry, EntryKind, GrantKind, Line, Restriction, Terms, due};
@@ -13,6 +14,7 @@ use crate::charge::is_receipt;
 use crate::{App, AppError, CustomerRef, Page, PageRequest, Principal, Scope, customers};
 
 pub use search::{Filter, Kind, search};
+pub use used::{Dimension, Group, Sum, Used, used};
 
 /// A half-open stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

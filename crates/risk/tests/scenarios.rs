@@ -443,10 +443,10 @@ fn prompts_that_differ_in_a_number_have_one_print_and_others_have_not() {
 #[test]
 fn memory_is_bounded_by_who_was_there_lately_and_the_same_is_forgotten_after_a_restart() {
     let mut story = Story::default();
-    for day in 0..180_i64 {
-        let at = START + day * DAY;
-        let passing = 1_000 + u128::try_from(day).unwrap();
-        let elsewhere = Address { network: 50_000 + day as u32, host: day as u32 };
+    for day in 0..180_u32 {
+        let at = START + Millis::from(day) * DAY;
+        let passing = 1_000 + u128::from(day);
+        let elsewhere = Address { network: 50_000 + day, host: day };
         story.makes(passing, at, "a castle by the sea", 3.0, (elsewhere, "browser"), true);
         story.makes(7, at + HOUR, &prompt(day as usize), 3.0, (address(7, 1), "browser"), true);
     }
@@ -477,8 +477,15 @@ fn memory_is_bounded_by_who_was_there_lately_and_the_same_is_forgotten_after_a_r
 fn who_comes_back_after_long_has_the_sign_up_of_before() {
     let mut story = Story::default();
     story.signs_up(1, START, 7, Mail::Disposable, true, 60);
-    for day in 1..=365_i64 {
-        story.makes(2, START + day * DAY, &prompt(day as usize), 3.0, (address(8, 1), "browser"), true);
+    for day in 1..=365_u32 {
+        story.makes(
+            2,
+            START + Millis::from(day) * DAY,
+            &prompt(day as usize),
+            3.0,
+            (address(8, 1), "browser"),
+            true,
+        );
     }
     let mut watch = Watch::default();
     story.signals.iter().for_each(|s| drop(watch.take(s)));

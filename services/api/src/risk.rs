@@ -63,7 +63,7 @@ struct RiskScore {
     reasons: Vec<RiskReason>,
     /// By their names; empty for a customer of whom nothing is known.
     features: BTreeMap<String, f64>,
-    /// The model that spoke; null before the first was fitted.
+    /// The models that spoke, joined by ` + `; null before the first was fitted.
     model: Option<String>,
     /// The version of the settings that judged.
     settings: i64,
@@ -95,7 +95,9 @@ struct RiskCase {
     /// What the wallet could still spend at that moment.
     #[schema(value_type = SignedCredits)]
     at_risk: Credits,
+    /// New work is on hold because of this case.
     is_restricted: bool,
+    /// When the last hold ends or ended by itself; null without one, or when only a person ends it.
     #[schema(value_type = Option<Instant>)]
     restricted_until: Option<Timestamp>,
     #[schema(schema_with = step_up)]
@@ -110,7 +112,7 @@ struct RiskCase {
     decided_by: Option<String>,
     #[schema(value_type = Option<Instant>)]
     closed_at: Option<Timestamp>,
-    /// What the customer has to say.
+    /// What the customer said last.
     appeal: Option<String>,
 }
 
@@ -183,8 +185,8 @@ async fn get(
 
 /// Decide a case
 ///
-/// A case is decided once. A dismissal silences the rules that spoke about this customer for a week and takes
-/// the customer off hold; a confirmation keeps the customer on hold until somebody releases them.
+/// A case is decided once. A dismissal silences for a week what spoke about this customer, limits of speed as well, and
+/// ends the case's hold, no later one; a confirmation keeps the customer on hold until somebody releases them.
 #[utoipa::path(post, path = "/v1/risk/cases/{id}/verdict", tag = "Risk", operation_id = "decide_case",
     params(("id" = text::CaseId, Path, description = "The case's `id`."), OptionalKey),
     request_body = CaseVerdict,

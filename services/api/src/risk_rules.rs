@@ -55,7 +55,7 @@ struct RiskSettingsInput {
     /// A verdict is left below this part of its threshold.
     #[schema(minimum = 0.0, maximum = 1.0)]
     release: f64,
-    /// The state of rules by their names; one that is not named is on.
+    /// The state of rules by their names, and of `reviewers`, what these taught; one that is not named is on.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, RuleStateName>, required = false)]
     rules: BTreeMap<String, RuleState>,

@@ -11,17 +11,18 @@ use super::follow::PAGES_AT_ONCE;
 use super::{log, signals};
 use crate::{App, AppError};
 
-/// A process says every few seconds how far it has come; what it committed lies around the last time, microseconds.
+/// A process says every ten seconds how far it has come, unless a tick takes long; what it had not said was committed
+/// around the last time, microseconds.
 const BEFORE: i64 = 10_000_000;
-const AFTER: i64 = 60_000_000;
+const AFTER: i64 = 600_000_000;
 /// Entries of the journal that are read at once.
 const ENTRIES_AT_ONCE: usize = 1_000;
 
 /// Says for a process that ended without a word what it had not said. Everybody takes it in as what comes late.
 /// Reads the whole journal, as every search by time does.
 pub(super) async fn recover(app: &App, gone: &watchers::Model) -> Result<usize, AppError> {
-    let (since, until) = (gone.watermark.min(gone.seen_at) - BEFORE, gone.seen_at + AFTER);
-    let known = said(app, since).await?;
+    let (since, until) = (gone.seen_at - BEFORE, (gone.seen_at + AFTER).min(app.now().micros()));
+    let known = said(app, (since, until)).await?;
     let is_news = |record: &Record| !known.contains(&record.place);
     let mut missing = signals::beside_the_journal(app, (since, until)).await?;
     missing.retain(is_news);
@@ -41,12 +42,13 @@ pub(super) async fn recover(app: &App, gone: &watchers::Model) -> Result<usize, 
     Ok(missing.len())
 }
 
-/// Places of everything from `since` on that was said.
-async fn said(app: &App, since: i64) -> Result<HashSet<Place>, AppError> {
+/// Places of everything in this time that was said.
+async fn said(app: &App, (since, until): (i64, i64)) -> Result<HashSet<Place>, AppError> {
     let mut known = HashSet::new();
     for ids in pages::ids_reaching(app.store(), since).await?.chunks(PAGES_AT_ONCE) {
         for page in pages::by_ids(app.store(), ids.to_vec()).await? {
-            known.extend(log::read(&page)?.into_iter().map(|record| record.place));
+            let places = log::read(&page)?.into_iter().map(|record| record.place);
+            known.extend(places.filter(|place| (since..until).contains(&place.at)));
         }
     }
     Ok(known)

@@ -60,11 +60,11 @@ impl MigratorTrait for Migrator {
             Box::new(m0036_room_for_updates::Migration),
             Box::new(m0040_mailed_links::Migration),
             Box::new(m0041_problem_answers::Migration),
-            Box::new(m0037_lots_in_wallets::Migration),
-            Box::new(m0038_index_of_keys::Migration),
             Box::new(m0042_schedule_successes::Migration),
             Box::new(m0043_request_status::Migration),
             Box::new(m0050_risk_holds::Migration),
+            Box::new(m0037_lots_in_wallets::Migration),
+            Box::new(m0038_index_of_keys::Migration),
         ]
     }
 }

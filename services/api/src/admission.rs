@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::body::{BATCH_MAX_BYTES, unread};
+use crate::body::{BATCH_MAX_BYTES, announced, unread};
 use crate::problem::Problem;
 
 /// Two full batches of the engine: enough to keep its writers busy, little enough to wait for.
@@ -53,15 +53,14 @@ impl Places {
             return Ok((request, place));
         }
         let (parts, body) = request.into_parts();
-        let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let parts_of_room =
-            length.unwrap_or(BATCH_MAX_BYTES).min(BATCH_MAX_BYTES).div_ceil(PART_BYTES).max(1);
+        let room = announced(&parts.headers, BATCH_MAX_BYTES)?.unwrap_or(BATCH_MAX_BYTES);
+        let room = u32::try_from(room.div_ceil(PART_BYTES).max(1)).unwrap_or(u32::MAX);
         let mut coming = pin!(Limited::new(body, BATCH_MAX_BYTES).collect());
         let collected = match timeout(BODY_WAIT, &mut coming).await {
             Ok(collected) => collected,
             Err(_) => {
                 drop(place);
-                let room = take(&self.bodies, u32::try_from(parts_of_room).unwrap_or(u32::MAX)).await?;
+                let room = take(&self.bodies, room).await?;
                 let collected = coming.await;
                 drop(room);
                 place = take(&self.calls, 1).await?;

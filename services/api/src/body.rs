@@ -101,13 +101,16 @@ fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// All of the body, at most `max_bytes` of it.
 pub async fn read_bytes(parts: &Parts, body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
-    let announced =
-        parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX) > max_bytes) {
-        return Err(too_large(max_bytes));
-    }
+    announced(&parts.headers, max_bytes)?;
     let collected = Limited::new(body, max_bytes).collect().await;
     Ok(collected.map_err(|error| unread(&*error, max_bytes))?.to_bytes())
+}
+
+/// The length that a body of at most `max_bytes` says it has, if it says one.
+pub(crate) fn announced(headers: &HeaderMap, max_bytes: usize) -> Result<Option<usize>, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let length = length.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    if length.is_some_and(|bytes| bytes > max_bytes) { Err(too_large(max_bytes)) } else { Ok(length) }
 }
 
 /// Why a body of at most `max_bytes` was not read.

@@ -7,6 +7,7 @@ mod keyboard;
 mod session;
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -78,8 +79,7 @@ impl Browser {
 
     /// Of the first element that `css` finds; waits for one.
     pub fn text_of(&self, css: &str) -> String {
-        let element = self.wait_for(css, || self.session.find_css(css));
-        self.done(css, self.session.text(&element))
+        self.wait_for(css, || self.session.find_css(css).and_then(|found| self.session.text(&found)))
     }
 
     pub fn has(&self, css: &str) -> bool {
@@ -108,18 +108,17 @@ impl Browser {
 
     /// Clicks the link of this name.
     pub fn follow(&self, name: &str) {
-        self.click("a", name);
+        self.click_named("a", name);
     }
 
     /// Clicks the button of this name.
     pub fn push(&self, name: &str) {
-        self.click("button", name);
+        self.click_named("button", name);
     }
 
     /// Clicks the first element that `css` finds.
     pub fn click_first(&self, css: &str) {
-        let element = self.wait_for(css, || self.session.find_css(css));
-        self.click_on(css, &element);
+        self.click(css, || self.session.find_css(css));
     }
 
     /// How often something was clicked so far, or Enter pressed on it.
@@ -181,13 +180,7 @@ impl Browser {
 
     /// Waits until `is_so`.
     pub fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let begin = Instant::now();
-        while !is_so() {
-            if begin.elapsed() > SEEN_WITHIN {
-                self.fail(&format!("waited in vain for {what}"));
-            }
-            std::thread::sleep(LOOK_AGAIN_AFTER);
-        }
+        self.wait_for(what, || is_so().then_some(()).ok_or("it is not so"));
     }
 
     /// Ends the test, with what the page shows.
@@ -197,21 +190,30 @@ impl Browser {
         panic!("{why}\non {}:\n{text}", self.url());
     }
 
-    fn click(&self, tag: &str, name: &str) {
+    fn click_named(&self, tag: &str, name: &str) {
         let text = xpath_text(name);
         let path = format!("//{tag}[normalize-space()={text} or @aria-label={text}]");
-        let element = self.wait_for(name, || self.session.find_xpath(&path));
-        self.click_on(name, &element);
+        self.click(name, || self.session.find_xpath(&path));
     }
 
-    fn click_on(&self, what: &str, element: &Element) {
+    fn click(&self, what: &str, find: impl Fn() -> Result<Element, Refusal>) {
         self.clicks.set(self.clicks.get() + 1);
-        self.done(&format!("a click on {what:?}"), self.session.click(element));
+        self.wait_for(what, || find().and_then(|element| self.session.click(&element)));
     }
 
-    fn wait_for(&self, what: &str, find: impl Fn() -> Result<Element, Refusal>) -> Element {
-        self.until(what, || find().is_ok());
-        self.done(what, find())
+    /// What `look` brings once it brings something. A page that goes on while it is looked at
+    /// (an element that was found stands on the page before) is looked at again.
+    fn wait_for<T, E: Display>(&self, what: &str, look: impl Fn() -> Result<T, E>) -> T {
+        let begin = Instant::now();
+        loop {
+            match look() {
+                Ok(found) => return found,
+                Err(why) if begin.elapsed() > SEEN_WITHIN => {
+                    self.fail(&format!("waited in vain for {what}: {why}"))
+                }
+                Err(_) => std::thread::sleep(LOOK_AGAIN_AFTER),
+            }
+        }
     }
 
     fn devtools(&self, command: &str, parameters: &Value) {

@@ -1,10 +1,12 @@
 //! The portal by plain HTTP, a cookie jar in hand: what a browser would do, and what it must not.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use axum::{Router, http};
 use futures::future::join_all;
@@ -30,6 +32,7 @@ pub struct Browser {
     app: app::App,
     pages: Router,
     cookies: BTreeMap<String, String>,
+    from: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -50,18 +53,24 @@ impl Browser {
     fn patient(shop: &Shop, payment_wait: Duration) -> Browser {
         let (app, base) = (shop.app.clone(), format!("http://{}", shop.address));
         let pages = portal::router_that_waits(app.clone(), &base, payment_wait);
-        Browser { app, pages, cookies: BTreeMap::new() }
+        Browser { app, pages, cookies: BTreeMap::new(), from: None }
     }
 
     /// The same browser at another process of the shop.
     pub fn at(&self, shop: &Shop, app: app::App) -> Browser {
         let pages = portal::router(app.clone(), &format!("http://{}", shop.address));
-        Browser { app, pages, cookies: self.cookies.clone() }
+        Browser { app, pages, cookies: self.cookies.clone(), from: self.from }
+    }
+
+    /// The same browser, whose server knows that it is there.
+    pub fn from(self, address: &str) -> Browser {
+        Browser { from: Some(address.parse().expect("an address")), ..self }
     }
 
     /// The same browser with the cookies of a moment ago.
     fn copy(&self) -> Browser {
-        Browser { app: self.app.clone(), pages: self.pages.clone(), cookies: self.cookies.clone() }
+        let (app, pages) = (self.app.clone(), self.pages.clone());
+        Browser { app, pages, cookies: self.cookies.clone(), from: self.from }
     }
 
     pub async fn get(&mut self, path: &str) -> Shown {
@@ -90,13 +99,16 @@ impl Browser {
     async fn send(&mut self, method: http::Method, path: &str, body: String) -> Shown {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::COOKIE, cookies.join("; "))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(body))
             .expect("a request");
+        if let Some(from) = self.from {
+            request.extensions_mut().insert(ConnectInfo(from));
+        }
         let response = self.pages.clone().oneshot(request).await.expect("an answer");
         let headers = response.headers().clone();
         let text = |value: &http::HeaderValue| value.to_str().expect("plain text").to_owned();
@@ -124,18 +136,18 @@ impl Browser {
         self.open(&link, name, PASSWORD).await
     }
 
-    async fn ask_for_an_account(&mut self, email: &str) -> Shown {
+    pub async fn ask_for_an_account(&mut self, email: &str) -> Shown {
         self.post("/sign-up", "/sign-up", &[("email", email)]).await
     }
 
     /// Follows the link of a sign-up and sends the form behind it.
-    async fn open(&mut self, link: &str, name: &str, password: &str) -> Shown {
+    pub async fn open(&mut self, link: &str, name: &str, password: &str) -> Shown {
         let (_, token) = link.split_once("token=").expect("a link with a token");
         self.post(link, "/verify", &[("token", token), ("name", name), ("password", password)]).await
     }
 
     /// The link of the last mail that opens an account, from the outbox.
-    async fn mailed_to(&self, email: &str) -> String {
+    pub async fn mailed_to(&self, email: &str) -> String {
         let rows = mails::Entity::find().filter(mails::Column::Recipient.eq(email));
         let rows = rows.order_by_desc(mails::Column::Id).all(self.app.store().reader()).await.expect("rows");
         let row = rows.iter().find(|row| row.text.contains("/verify?token=")).expect("a mail with a link");

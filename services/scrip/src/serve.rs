@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::Parts;
@@ -73,7 +74,8 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
         // In front: its start page takes the place of the API's.
         services = portal::router(app.clone(), &settings.public_url(address)).fallback_service(services);
     }
-    let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services) };
+    let proxies = Arc::new(settings.trusted_proxies()?);
+    let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services), proxies };
     running.push((listener, served));
     let background = Background::start(&app, payments, &settings, &options)?;
     run_all(running).await;

@@ -1,10 +1,12 @@
 //! Connections: how many, how long their heads may take, and how they end.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use hyper::Request;
@@ -15,6 +17,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::Service;
+
+use crate::proxies::Proxies;
 
 /// How long running requests may take to finish after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(20);
@@ -31,23 +35,35 @@ pub struct Served {
     /// Asked for most by far, so no page's routes are looked through first.
     pub under_v1: Router,
     pub elsewhere: Router,
+    pub proxies: Arc<Proxies>,
+}
+
+/// One connection.
+struct Asked {
+    served: Served,
+    peer: IpAddr,
 }
 
 impl From<Router> for Served {
     fn from(everything: Router) -> Served {
-        Served { under_v1: everything.clone(), elsewhere: everything }
+        Served { under_v1: everything.clone(), elsewhere: everything, proxies: Arc::default() }
     }
 }
 
-impl hyper::service::Service<Request<Incoming>> for Served {
+impl hyper::service::Service<Request<Incoming>> for Asked {
     type Response = Response;
     type Error = Infallible;
     type Future = RouteFuture<Infallible>;
 
-    fn call(&self, request: Request<Incoming>) -> RouteFuture<Infallible> {
-        let is_v1 = request.uri().path().starts_with("/v1/");
-        let router = if is_v1 { &self.under_v1 } else { &self.elsewhere };
-        router.clone().call(request)
+    fn call(&self, mut request: Request<Incoming>) -> RouteFuture<Infallible> {
+        let Asked { served, peer } = self;
+        if request.uri().path().starts_with("/v1/") {
+            return served.under_v1.clone().call(request);
+        }
+        if let Some(client) = served.proxies.client(*peer, request.headers()) {
+            request.extensions_mut().insert(ConnectInfo(client));
+        }
+        served.elsewhere.clone().call(request)
     }
 }
 
@@ -65,8 +81,9 @@ pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = running.watch(connection(stream, served.clone()));
+            Ok((stream, peer)) => {
+                let asked = Asked { served: served.clone(), peer: peer.ip() };
+                let connection = running.watch(connection(stream, asked));
                 tokio::spawn(async move {
                     // A connection that breaks off concerns its caller only.
                     let _ = connection.await;
@@ -86,11 +103,11 @@ pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output
     }
 }
 
-fn connection(stream: TcpStream, served: Served) -> http1::Connection<TokioIo<TcpStream>, Served> {
+fn connection(stream: TcpStream, asked: Asked) -> http1::Connection<TokioIo<TcpStream>, Asked> {
     // Small answers go out at once; without it they would wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), served)
+        .serve_connection(TokioIo::new(stream), asked)
 }

@@ -10,16 +10,19 @@ use engine::{EngineConfig, Faults};
 use metering::Mapping;
 use serde::Deserialize;
 
+use crate::proxies::Proxies;
+
 pub const DEFAULTS: &str = include_str!("../scrip.default.toml");
 
 /// Variables that set one setting each.
-const VARIABLES: [(&str, &str); 13] = [
+const VARIABLES: [(&str, &str); 14] = [
     ("SCRIP_LISTEN", "listen"),
     ("SCRIP_DATA_DIR", "data_dir"),
     ("SCRIP_DATABASE_URL", "database_url"),
     ("SCRIP_CONSOLE_LISTEN", "console_listen"),
     ("SCRIP_CONSOLE_URL", "console_url"),
     ("SCRIP_PUBLIC_URL", "public_url"),
+    ("SCRIP_TRUSTED_PROXIES", "trusted_proxies"),
     ("SCRIP_STRIPE_SECRET_KEY", "stripe_secret_key"),
     ("SCRIP_STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
     ("SCRIP_STRIPE_API_BASE", "stripe_api_base"),
@@ -46,6 +49,7 @@ pub struct Settings {
     console_listen: String,
     console_url: String,
     public_url: String,
+    trusted_proxies: String,
     stripe_secret_key: Hidden,
     stripe_webhook_secret: Hidden,
     stripe_api_base: String,
@@ -119,6 +123,7 @@ impl Settings {
         self.console_listen()?;
         self.mail_from()?;
         self.mail_transport()?;
+        self.trusted_proxies()?;
         Ok(self)
     }
 
@@ -140,6 +145,11 @@ impl Settings {
             Some(own) => format!("http://{own}"),
             None => self.public_url(address),
         }
+    }
+
+    /// Whose word about where a request came from is taken.
+    pub fn trusted_proxies(&self) -> Result<Proxies, String> {
+        self.trusted_proxies.parse().map_err(|e| format!("trusted_proxies: {e}"))
     }
 
     /// `sk_test_…` or `sk_live_…`; `None` without one.
@@ -295,8 +305,12 @@ mod tests {
 
     #[test]
     fn an_unknown_or_unreadable_setting_is_refused_by_name() {
-        for (name, value) in [("SCRIP_LISTN", "x"), ("SCRIP_LISTEN", "nowhere"), ("SCRIP_LOG_FORMAT", "xml")]
-        {
+        for (name, value) in [
+            ("SCRIP_LISTN", "x"),
+            ("SCRIP_LISTEN", "nowhere"),
+            ("SCRIP_LOG_FORMAT", "xml"),
+            ("SCRIP_TRUSTED_PROXIES", "10.0.0.0/99"),
+        ] {
             let error = read(&[(name, value)]).expect_err("must be refused");
             assert!(
                 error.contains(&name.replace("SCRIP_", "").to_lowercase()) || error.contains(name),

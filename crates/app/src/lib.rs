@@ -6,6 +6,7 @@
 
 mod about;
 pub mod accounts;
+mod aside;
 pub mod audit;
 mod cache;
 mod calls;

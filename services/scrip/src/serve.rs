@@ -166,8 +166,7 @@ impl Background {
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
-    let listener = TcpListener::bind(wanted).await;
-    let listener = listener.map_err(|e| {
+    let listener = server::listen(wanted).map_err(|e| {
         format!("{wanted}: {e}; is another Scrip running? Choose another address with --listen")
     })?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;

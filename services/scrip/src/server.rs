@@ -1,6 +1,8 @@
 //! Connections: how many, how long their heads may take, and how they end.
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tower::Service;
 
@@ -21,7 +23,7 @@ pub const GRACE: Duration = Duration::from_secs(20);
 /// For the head of a request, the wait for it on a kept connection included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// More callers wait until a connection ends.
-const MAX_CONNECTIONS: usize = 8_192;
+const MAX_CONNECTIONS: u32 = 8_192;
 /// After a failed accept (no file handles left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -51,9 +53,20 @@ impl hyper::service::Service<Request<Incoming>> for Served {
     }
 }
 
+/// With room for as many callers as may come at once: one that finds none is not refused but tries again by
+/// itself after a second. The system may allow fewer (`net.core.somaxconn`).
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the standard library does: an address is free as soon as its process has ended.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(MAX_CONNECTIONS)
+}
+
 /// Serves until `stop`, then finishes what was accepted, at most for [`GRACE`].
 pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output = ()>) {
-    let (running, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+    let (running, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MAX_CONNECTIONS as usize)));
     tokio::pin!(stop);
     loop {
         let accepted = async {

@@ -141,7 +141,7 @@ pub(crate) async fn of(
     if *context == Context::default() {
         return Ok(None);
     }
-    let key = app.inner.print_key.get_or_try_init(|| key(app)).await?;
+    let key = app.inner.print_key.get_or_try_init(|| Box::pin(key(app))).await?;
     Ok(CallPrint::of(key, context, work))
 }
 

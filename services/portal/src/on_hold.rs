@@ -93,7 +93,7 @@ pub fn shown(hold: OnHold) -> HoldView {
     let has_written = hold.written.is_some();
     let what_to_do = match hold.step_up {
         StepUp::VerifyMail => {
-            "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
+            "Show that you still read the mails of your address: we send you a link, and once you have confirmed behind it, you go on at once."
         }
         StepUp::ConfirmCard => {
             "Show that your card is yours: buy credits with the card that you paid with before, and your bank asks \

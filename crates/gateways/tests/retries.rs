@@ -137,7 +137,7 @@ async fn a_refund_that_an_older_version_asked_for_is_asked_for_as_it_was() {
     let script = vec![(200, NONE_YET), (400, OTHER_PARAMETERS), (200, REFUND)];
     let (base, heard) = server(script).await;
     assert_eq!(refund(&base).await.expect("the answer of before").amount_minor, 5);
-    let heard = heard.lock().expect("no panic");
+    let heard = heard.lock().expect("no panic").clone();
     let posts: Vec<&String> = posts(&heard).collect();
     let [now, before] = posts.as_slice() else { panic!("{posts:?}") };
     assert!(now.contains("scrip_reference") && !before.contains("scrip_reference"), "{posts:?}");

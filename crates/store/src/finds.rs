@@ -38,39 +38,46 @@ pub type Before = (Timestamp, WalletId, Seq);
 pub async fn unpaid(store: &Store, before: Option<Before>, limit: u64) -> Result<Vec<Found>, StoreError> {
     let (at, wallet, seq) = before.unwrap_or((Timestamp::MAX, WalletId::from_uuid(uuid::Uuid::max()), 0));
     let condition = "kind IN ('unbilled', 'unrated') AND (recorded_at, wallet, seq) < ($1, $2, $3)";
-    find(store, condition, vec![at.micros().into(), wallet.uuid().into(), seq.into()], limit).await
+    let values: Vec<Value> = vec![at.micros().into(), wallet.uuid().into(), seq.into()];
+    find(store, [(condition, values.clone()), (condition, values)], limit).await
 }
 
 /// Entries whose facts name this job, the last recorded first.
 pub async fn of_job(store: &Store, job: &str, limit: u64) -> Result<Vec<Found>, StoreError> {
+    let written = serde_json::to_string(job).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let anywhere = format!("\"job\":{written}");
     // The very expressions of the index on sealed rows, `m0051_finds`.
-    let (job_of, name) = match store.dialect {
+    let (job_of, position, name) = match store.dialect {
         Dialect::Sqlite => {
-            ("CASE WHEN json_valid(about) THEN json_extract(about, '$.job') END", job.to_owned())
+            ("CASE WHEN json_valid(about) THEN json_extract(about, '$.job') END", "instr", job.to_owned())
         }
         Dialect::Postgres => (
             r#"substring(split_part(about, ',"report":', 1) from '"job":("(?:[^"\\]|\\.)*")')"#,
-            serde_json::to_string(job).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+            "strpos",
+            written,
         ),
     };
-    find(store, &format!("{job_of} = $1"), vec![name.into()], limit).await
+    // Where every row is looked at, most are left by a glance.
+    let hot = format!("{position}(about, $1) > 0 AND {job_of} = $2");
+    let sealed = format!("{job_of} = $1");
+    let searches = [(&*hot, vec![anywhere.into(), name.clone().into()]), (&*sealed, vec![name.into()])];
+    find(store, searches, limit).await
 }
 
-/// The last recorded of both tables that fulfil `condition`.
+/// The last recorded of both tables, each with its condition. Sealing moves rows from the first to the second: what
+/// is read twice is one entry, and nothing is missed.
 async fn find(
     store: &Store,
-    condition: &str,
-    values: Vec<Value>,
+    searches: [(&str, Vec<Value>); 2],
     limit: u64,
 ) -> Result<Vec<Found>, StoreError> {
     let mut all = Vec::new();
-    // Sealing moves rows from the first to the second: what is read twice is one entry, and nothing is missed.
-    for table in TABLES {
+    for (table, (condition, values)) in TABLES.iter().zip(searches) {
         let sql = format!(
             "SELECT wallet, seq, kind, recorded_at, about FROM {table} WHERE line = 0 AND {condition} \
              ORDER BY recorded_at DESC, wallet DESC, seq DESC LIMIT {limit}"
         );
-        let rows = store.reads.query_all_raw(statement(store.dialect, &sql, values.clone())).await?;
+        let rows = store.reads.query_all_raw(statement(store.dialect, &sql, values)).await?;
         for row in &rows {
             all.push(found(FoundRow::from_query_result(row, "")?)?);
         }

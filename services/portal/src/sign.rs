@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use site::{Form, Shell, Site, Visitor, render};
 
-use crate::frame::{ON_HOLD, open_shell};
+use crate::frame::{ON_HOLD, open_shell, public_shell};
 use crate::{Answer, SIGN_IN};
 
 const SIGN_UP_TITLE: &str = "Create an account";
@@ -105,7 +105,7 @@ pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Que
         Ok(Link::AccountIsOpen) if visitor.session.is_some() => Ok(visitor.redirect("/", None)),
         Ok(Link::AccountIsOpen) => Ok(visitor.redirect(SIGN_IN, Some("open-already"))),
         Ok(Link::ConfirmsAddress { email }) => {
-            let shell = open_shell(&visitor, "Confirm your address");
+            let shell = public_shell(&visitor, "Confirm your address", ON_HOLD).await?;
             Ok(visitor.page(render(&ConfirmAddressPage { shell, token: link.token, email })?))
         }
         Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),

@@ -116,7 +116,7 @@ const NAV: [(&str, &[(&str, &str)]); 7] = [
             ("Mails", "/console/mails"),
         ],
     ),
-    ("Unpaid usage", &[("Unpaid usage", "/console/unpaid")]),
+    ("Unpaid", &[("Unpaid", "/console/unpaid")]),
     ("Audit log", &[("Audit log", "/console/audit")]),
 ];
 

@@ -7,6 +7,7 @@ mod doctor;
 mod gateway;
 mod logs;
 mod operators;
+mod proxies;
 pub mod replay;
 mod serve;
 mod server;

@@ -14,6 +14,7 @@ use crate::cli::{Demo as Fill, Serve, Service};
 use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
+use crate::proxies::Proxies;
 use crate::server::{self, GRACE, Served};
 use crate::settings::Settings;
 
@@ -76,7 +77,7 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services) };
     running.push((listener, served));
     let background = Background::start(&app, payments, &settings, &options)?;
-    run_all(running).await;
+    run_all(running, &settings.proxies()?).await;
     background.end().await;
 
     match tokio::time::timeout(LAST_WRITES, end(app)).await {
@@ -174,11 +175,11 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String>
 }
 
 /// Every address until one stop.
-async fn run_all(running: Vec<(TcpListener, Served)>) {
+async fn run_all(running: Vec<(TcpListener, Served)>, proxies: &Proxies) {
     let (stopping, is_stopping) = watch::channel(false);
     let servers = running.into_iter().map(|(listener, served)| {
         let mut is_stopping = is_stopping.clone();
-        server::run(listener, served, async move {
+        server::run(listener, served, proxies.clone(), async move {
             let _ = is_stopping.wait_for(|stop| *stop).await;
         })
     });

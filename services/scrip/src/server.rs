@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +14,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use site::Peer;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tower::Service;
+
+use crate::proxies::Proxies;
 
 /// How long running requests may take to finish after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(20);
@@ -41,15 +44,25 @@ impl From<Router> for Served {
     }
 }
 
-impl hyper::service::Service<Request<Incoming>> for Served {
+/// What one connection is answered.
+struct Connected {
+    served: Served,
+    proxies: Arc<Proxies>,
+    remote: IpAddr,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Connected {
     type Response = Response;
     type Error = Infallible;
     type Future = RouteFuture<Infallible>;
 
-    fn call(&self, request: Request<Incoming>) -> RouteFuture<Infallible> {
-        let is_v1 = request.uri().path().starts_with("/v1/");
-        let router = if is_v1 { &self.under_v1 } else { &self.elsewhere };
-        router.clone().call(request)
+    fn call(&self, mut request: Request<Incoming>) -> RouteFuture<Infallible> {
+        if request.uri().path().starts_with("/v1/") {
+            return self.served.under_v1.clone().call(request);
+        }
+        let caller = self.proxies.caller(self.remote, request.headers());
+        request.extensions_mut().insert(Peer(caller));
+        self.served.elsewhere.clone().call(request)
     }
 }
 
@@ -65,7 +78,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop`, then finishes what was accepted, at most for [`GRACE`].
-pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output = ()>) {
+pub async fn run(listener: TcpListener, served: Served, proxies: Proxies, stop: impl Future<Output = ()>) {
+    let proxies = Arc::new(proxies);
     let (running, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MAX_CONNECTIONS as usize)));
     tokio::pin!(stop);
     loop {
@@ -78,8 +92,10 @@ pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = running.watch(connection(stream, served.clone()));
+            Ok((stream, remote)) => {
+                let served = served.clone();
+                let connected = Connected { served, proxies: proxies.clone(), remote: remote.ip() };
+                let connection = running.watch(connection(stream, connected));
                 tokio::spawn(async move {
                     // A connection that breaks off concerns its caller only.
                     let _ = connection.await;
@@ -99,11 +115,44 @@ pub async fn run(listener: TcpListener, served: Served, stop: impl Future<Output
     }
 }
 
-fn connection(stream: TcpStream, served: Served) -> http1::Connection<TokioIo<TcpStream>, Served> {
+fn connection(stream: TcpStream, connected: Connected) -> http1::Connection<TokioIo<TcpStream>, Connected> {
     // Small answers go out at once; without it they would wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), served)
+        .serve_connection(TokioIo::new(stream), connected)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Extension;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_are_told_who_is_at_the_other_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let tell = async |Extension(peer): Extension<Peer>| peer.0.to_string();
+        let served: Served = Router::new().route("/who", get(tell)).into();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let proxies = "127.0.0.1".parse().expect("a proxy");
+        let server = tokio::spawn(run(listener, served, proxies, async {
+            let _ = stopped.await;
+        }));
+        for (header, expected) in [("", "127.0.0.1"), ("X-Forwarded-For: 198.51.100.1\r\n", "198.51.100.1")] {
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
+            let request = format!("GET /who HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{header}\r\n");
+            stream.write_all(request.as_bytes()).await.expect("it reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("it answers");
+            assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
+        }
+        drop(stop);
+        server.await.expect("it ends");
+    }
 }

@@ -6,20 +6,24 @@ use std::path::PathBuf;
 
 use app::AppConfig;
 use app::retention::IDEMPOTENCY_DAYS_MIN;
+use app::statements::USAGE_ENTRIES_MAX;
 use engine::{EngineConfig, Faults};
 use metering::Mapping;
 use serde::Deserialize;
 
+use crate::proxies::Proxies;
+
 pub const DEFAULTS: &str = include_str!("../scrip.default.toml");
 
 /// Variables that set one setting each.
-const VARIABLES: [(&str, &str); 13] = [
+const VARIABLES: [(&str, &str); 14] = [
     ("SCRIP_LISTEN", "listen"),
     ("SCRIP_DATA_DIR", "data_dir"),
     ("SCRIP_DATABASE_URL", "database_url"),
     ("SCRIP_CONSOLE_LISTEN", "console_listen"),
     ("SCRIP_CONSOLE_URL", "console_url"),
     ("SCRIP_PUBLIC_URL", "public_url"),
+    ("SCRIP_PROXIES", "proxies"),
     ("SCRIP_STRIPE_SECRET_KEY", "stripe_secret_key"),
     ("SCRIP_STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
     ("SCRIP_STRIPE_API_BASE", "stripe_api_base"),
@@ -46,6 +50,7 @@ pub struct Settings {
     console_listen: String,
     console_url: String,
     public_url: String,
+    proxies: String,
     stripe_secret_key: Hidden,
     stripe_webhook_secret: Hidden,
     stripe_api_base: String,
@@ -117,6 +122,7 @@ impl Settings {
             return Err(format!("stripe_api_base = {:?}: must end in \"/\"", self.stripe_api_base));
         }
         self.console_listen()?;
+        self.proxies()?;
         self.mail_from()?;
         self.mail_transport()?;
         Ok(self)
@@ -126,6 +132,11 @@ impl Settings {
     pub fn console_listen(&self) -> Result<Option<SocketAddr>, String> {
         let address = Some(self.console_listen.as_str()).filter(|address| !address.is_empty());
         address.map(|a| a.parse().map_err(|e| format!("console_listen = {a:?}: {e}"))).transpose()
+    }
+
+    /// Whose word on where a request came from is believed.
+    pub fn proxies(&self) -> Result<Proxies, String> {
+        self.proxies.parse().map_err(|e| format!("proxies: {e}"))
     }
 
     /// Where the pages are reached from outside.
@@ -214,6 +225,7 @@ impl Settings {
             public_url: self.public_url(self.listen),
             console_url: self.console_url(self.listen, self.console_listen()?),
             hot_rows: self.hot_rows,
+            usage_entries_max: USAGE_ENTRIES_MAX,
             idempotency_days: self.idempotency_days,
             shows_mailed_links: self.smtp_url.is_empty() && self.is_local()?,
         })
@@ -295,8 +307,12 @@ mod tests {
 
     #[test]
     fn an_unknown_or_unreadable_setting_is_refused_by_name() {
-        for (name, value) in [("SCRIP_LISTN", "x"), ("SCRIP_LISTEN", "nowhere"), ("SCRIP_LOG_FORMAT", "xml")]
-        {
+        for (name, value) in [
+            ("SCRIP_LISTN", "x"),
+            ("SCRIP_LISTEN", "nowhere"),
+            ("SCRIP_LOG_FORMAT", "xml"),
+            ("SCRIP_PROXIES", "10.0.0.0/99"),
+        ] {
             let error = read(&[(name, value)]).expect_err("must be refused");
             assert!(
                 error.contains(&name.replace("SCRIP_", "").to_lowercase()) || error.contains(name),

@@ -3,6 +3,8 @@ use mail::KnownAddress;
 use store::cold::{mails, users};
 use store::{DatabaseTransaction, StoreError};
 
+use super::networks::Network;
+use super::passwords::Knock;
 use super::verify::{RESEND_SECONDS, send_welcome};
 use super::{NO_PASSWORD, Role, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer, is_email};
@@ -34,13 +36,13 @@ pub enum SignUp {
 /// Makes user, customer and wallet in one transaction, together with the mail that opens the account. Only the
 /// address is asked for: name and password are chosen by who follows the link, so that nobody else has them.
 /// An address that was signed up and never proven gets another link; its earlier one ends.
-pub async fn sign_up(app: &App, email: &str) -> Result<SignUp, AppError> {
+pub async fn sign_up(app: &App, email: &str, network: Option<Network>) -> Result<SignUp, AppError> {
     let email = normal_email(email);
     let mut checks = Checks::default();
     let is_deliverable = is_email(&email) && mail::check_recipient(&email).is_ok();
     checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
-    if !app.inner.sign_ups.count(app.now(), SIGN_UPS_PER_MINUTE) {
+    if !app.inner.sign_ups.count(app.now(), network, SIGN_UPS_PER_MINUTE) {
         return Err(AppError::Overloaded { retry_after_seconds: 60 });
     }
     let txn = app.store().write().await?;
@@ -131,11 +133,13 @@ pub async fn ensure_user(
     checks.done()?;
     let stored = users::by_email(app.store().reader(), email).await?;
     if let Some(known) = &stored
-        && passwords::come_in(app)?.matches(password, Some(known.password_hash.clone())).await?
+        && passwords::come_in(app, Knock::SYSTEM)?
+            .matches(password, Some(known.password_hash.clone()))
+            .await?
     {
         return user(known.clone());
     }
-    let password_hash = passwords::hash(app, password).await?;
+    let password_hash = passwords::hash(app, Knock::SYSTEM, password).await?;
     let txn = app.store().write().await?;
     let row = match stored {
         Some(known) => {

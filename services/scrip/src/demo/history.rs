@@ -115,7 +115,8 @@ async fn organisation(
 /// Somebody who signed up by themselves and followed the link.
 async fn person(app: &App, name: &str, email: &str) -> Result<(CustomerId, String), String> {
     let password = accounts::new_password().map_err(|e| chain(&e))?;
-    let SignUp::Mailed { customer, link } = accounts::sign_up(app, email).await.map_err(|e| chain(&e))?
+    let SignUp::Mailed { customer, link } =
+        accounts::sign_up(app, email, None).await.map_err(|e| chain(&e))?
     else {
         return Err("the demo's customers sign up once".to_owned());
     };
@@ -145,6 +146,7 @@ async fn operator(stage: &Stage) -> Result<Session, String> {
         password: stage.password.clone(),
         role: Role::Operator,
         user_agent: String::new(),
+        network: None,
         earlier: None,
     };
     Ok(accounts::sign_in(app, with).await.map_err(|e| chain(&e))?.session)

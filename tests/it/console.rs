@@ -62,6 +62,7 @@ impl House {
             email: email.to_owned(),
             currency: None,
             timezone: None,
+            from: None,
         };
         let made = app::customers::create(&self.app, &Principal::system(), new, None).await;
         made.expect("a customer").value

@@ -6,6 +6,7 @@ use ::engine::EngineConfig;
 use futures::future::join_all;
 use kernel::{Timestamp, WalletId};
 use ledger::{Entry, EntryKind};
+use store::ConnectionTrait;
 use store::walk::Walk;
 use tests::databases::{Bench, authorize, benches, benches_with, command, debit, grant, release, restrict};
 use tests::random::SplitMix64;
@@ -56,7 +57,14 @@ async fn expected(bench: &Bench, wallets: &[WalletId]) -> Vec<(WalletId, Entry)>
 }
 
 async fn walk(bench: &Bench, from: Timestamp, to: Timestamp, chunk: usize) -> Vec<(WalletId, Entry)> {
-    let mut walk = Walk::between(&bench.store, USES, from, to).in_chunks_of(chunk);
+    let walk = Walk::between(&bench.store, USES, from, to).in_chunks_of(chunk);
+    let all = seen(walk).await;
+    let lately = Walk::between(&bench.store, USES, from, to).in_chunks_of(chunk).lately();
+    assert_eq!(seen(lately).await, all, "{}: from {from} to {to}", bench.name);
+    all
+}
+
+async fn seen(mut walk: Walk<'_>) -> Vec<(WalletId, Entry)> {
     let mut all = Vec::new();
     loop {
         let page = walk.next(5).await.expect("a page");
@@ -92,6 +100,17 @@ async fn a_walk_sees_every_entry_of_its_time_once_and_in_order_sealed_or_not() {
         let rows = store::seal::hot_rows(&bench.store).await.expect("a count");
         assert!(store::seal::seal(&bench.store, rows / 2).await.expect("it seals") > 0);
         assert_eq!(walk(&bench, Timestamp::EPOCH, Timestamp::MAX, 4).await, all, "{}", bench.name);
+        assert_eq!(walk(&bench, middle, Timestamp::MAX, 4).await, since, "{}", bench.name);
+        // Whoever says that no wallet did anything since has its sealed rows left unread.
+        bench
+            .store
+            .writer()
+            .execute_unprepared("UPDATE wallets SET recorded_at = 0")
+            .await
+            .expect("it writes");
+        let first = all[0].1.recorded_at;
+        let unread = seen(Walk::between(&bench.store, USES, first, Timestamp::MAX).lately()).await;
+        assert!(unread.len() < all.len() && all.ends_with(&unread), "{}: {unread:?}", bench.name);
     }
 }
 

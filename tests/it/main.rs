@@ -53,6 +53,7 @@ mod risk_patterns;
 mod risk_patterns_of_networks;
 mod risk_patterns_of_speed;
 mod risk_payments;
+mod risk_sign_ups;
 mod risk_velocity;
 mod rules_defaults;
 mod rules_errors;

@@ -71,9 +71,10 @@ impl Browser {
         }
     }
 
-    /// The same browser at an address.
-    fn from(&self, address: &str) -> Browser {
-        Browser { peer: Some(site::Peer(address.parse().expect("an address"))), ..self.copy() }
+    /// The same browser at an address on the internet.
+    pub fn from(&self, address: &str) -> Browser {
+        let address = address.parse().expect("an address");
+        Browser { peer: Some(site::Peer { address, public: Some(address) }), ..self.copy() }
     }
 
     pub async fn get(&mut self, path: &str) -> Shown {
@@ -139,12 +140,12 @@ impl Browser {
         self.open(&link, name, PASSWORD).await
     }
 
-    async fn ask_for_an_account(&mut self, email: &str) -> Shown {
+    pub async fn ask_for_an_account(&mut self, email: &str) -> Shown {
         self.post("/sign-up", "/sign-up", &[("email", email)]).await
     }
 
     /// Follows the link of a sign-up and sends the form behind it.
-    async fn open(&mut self, link: &str, name: &str, password: &str) -> Shown {
+    pub async fn open(&mut self, link: &str, name: &str, password: &str) -> Shown {
         let (_, token) = link.split_once("token=").expect("a link with a token");
         self.post(link, "/verify", &[("token", token), ("name", name), ("password", password)]).await
     }
@@ -156,7 +157,7 @@ impl Browser {
     }
 
     /// The link of the last mail that opens an account, from the outbox.
-    async fn mailed_to(&self, email: &str) -> String {
+    pub async fn mailed_to(&self, email: &str) -> String {
         let rows = mails::Entity::find().filter(mails::Column::Recipient.eq(email));
         let rows = rows.order_by_desc(mails::Column::Id).all(self.app.store().reader()).await.expect("rows");
         let row = rows.iter().find(|row| row.text.contains("/verify?token=")).expect("a mail with a link");

@@ -4,8 +4,9 @@ use app::risk::pulse;
 use kernel::WalletId;
 use risk::book::Book;
 use serde_json::json;
-use store::cold::risk::{pages, snapshots, watchers};
-use tests::shop::in_each_shop;
+use store::ConnectionTrait;
+use store::cold::risk::{pages, snapshots};
+use tests::shop::{Shop, in_each_shop};
 use tests::test_app::{on_each_database, text, usage};
 
 use crate::risk::{DISPUTE, ids, may_work, open_case, operator, record, say, tick, used};
@@ -256,44 +257,47 @@ async fn what_a_killed_process_had_not_said_is_found_in_the_journal() {
     .await;
 }
 
-/// Beside a process that sees everything: one that stands still, and one that could not act.
+/// Calls it another name, so that whoever needs the table meets an error.
+async fn rename(shop: &Shop, from: &str, to: &str) {
+    let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+    shop.app.store().writer().execute_unprepared(&sql).await.unwrap();
+}
+
+/// More than wait for the log at once.
+const TOO_MANY: i64 = 200_003;
+
+/// Beside a process that sees everything but could not act once: one that cannot read the log, and forgets what does not
+/// fit into memory meanwhile.
 #[tokio::test]
 async fn operators_hear_of_one_blind_process_and_of_what_was_missed() {
     in_each_shop(async |shop| {
         operator(&shop.app).await;
         tick(&shop.app).await;
-        let now = shop.clock.now();
-        let watcher = |process: u128, seconds: i64| watchers::Model {
-            process: uuid(process),
-            seen_at: now.plus_seconds(110).micros(),
-            watermark: now.plus_seconds(seconds).micros(),
-            wallets: 1,
-            applied: 1,
-            error: None,
-            failed_acts: 0,
-            dropped: 0,
-            troubled_at: None,
-        };
-        let blind = watchers::Model { error: Some("no route to the log".to_owned()), ..watcher(1, -600) };
-        let failing = watchers::Model {
-            failed_acts: 3,
-            dropped: 40,
-            troubled_at: Some(now.plus_seconds(100).micros()),
-            ..watcher(2, 100)
-        };
-        for row in [blind, failing] {
-            watchers::say(shop.app.store(), row).await.unwrap();
-        }
-        for _ in 0..4 {
+        let blind = shop.another_process().await;
+        tick(&blind).await;
+        shop.customer("c").await;
+        let (_, wallet) = ids(&shop.get("/v1/customers/c").await.document());
+        rename(shop, "risk_cases", "cases_away").await;
+        say(&shop.app, wallet, 1, DISPUTE);
+        shop.clock.advance_seconds(app::risk::LAG_SECONDS + 1);
+        tick(&shop.app).await;
+        rename(shop, "cases_away", "risk_cases").await;
+        (0..TOO_MANY).for_each(|number| say(&blind, wallet, number, DISPUTE));
+        for _ in 0..5 {
             shop.clock.advance_seconds(30);
+            rename(shop, "risk_pages", "pages_away").await;
+            assert!(app::risk::tick(&blind).await.is_err(), "{}", shop.name);
+            rename(shop, "pages_away", "risk_pages").await;
             tick(&shop.app).await;
             app::work::schedules_round(&shop.app).await.unwrap();
         }
+        blind.engine().stop().await;
         shop.settle().await;
         let sent = shop.sent.lock().unwrap();
         for (subject, fact) in [
-            ("One process does not watch for abuse", "no route to the log"),
-            ("The watch over abuse missed something", "Verdicts that could not be acted on: 3"),
+            ("One process does not watch for abuse", "risk_pages"),
+            ("The watch over abuse missed something", "Verdicts that could not be acted on: 1"),
+            ("The watch over abuse missed something", "Signals that did not fit into memory: 3"),
         ] {
             let told: Vec<_> = sent.iter().filter(|mail| mail.letter.subject.starts_with(subject)).collect();
             assert_eq!(told.len(), 1, "{}: {subject}", shop.name);

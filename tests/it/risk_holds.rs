@@ -3,6 +3,7 @@
 use app::Principal;
 use app::risk::cases;
 use serde_json::{Value, json};
+use store::ConnectionTrait;
 use store::cold::risk::cases as rows;
 use tests::test_app::{TestApp, on_each_database, text, usage};
 
@@ -37,6 +38,33 @@ async fn a_case_ends_its_own_hold_and_no_later_one() {
         assert_eq!(may_work(app, "c").await, 403, "{}: the merchant's hold stands", app.name);
         app.post("/v1/customers/c/release", &json!({"reason": "in order"})).await.success(200);
         assert_eq!(may_work(app, "c").await, 201, "{}", app.name);
+    })
+    .await;
+}
+
+/// A process of an earlier version put the hold and did not write into the case by which entry.
+#[tokio::test]
+async fn a_case_that_was_held_during_an_update_ends_its_hold_and_notices_who_ends_it() {
+    on_each_database(async |app| {
+        app::work::schedules_round(&app.app).await.unwrap();
+        for (name, by_case) in [("a", true), ("b", false)] {
+            let (_, wallet) = ids(&app.funded(name, "100").await);
+            disputed(app, wallet, 1).await;
+            let case = open_case(app).await;
+            assert_eq!((may_work(app, name).await, &case["is_restricted"]), (403, &json!(true)));
+            let sql = "UPDATE risk_cases SET restriction = NULL";
+            app.app.store().writer().execute_unprepared(sql).await.unwrap();
+            let path = format!("/v1/risk/cases/{}/verdict", text(&case, "/id"));
+            if !by_case {
+                app.clock.advance_seconds(61);
+                app::work::schedules_round(&app.app).await.unwrap();
+                let released = json!({"reason": "we know them"});
+                app.post(&format!("/v1/customers/{name}/release"), &released).await.success(200);
+                assert_eq!(open_case(app).await["is_restricted"], json!(false), "{}: it knows", app.name);
+            }
+            app.post(&path, &json!({"verdict": "dismissed"})).await.success(200);
+            assert_eq!(may_work(app, name).await, 201, "{}: {name}", app.name);
+        }
     })
     .await;
 }

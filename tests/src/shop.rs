@@ -65,7 +65,7 @@ pub async fn in_each_shop(story: impl AsyncFn(&Shop)) {
 
 /// Somebody who signed up, followed the link and is signed in.
 pub async fn account(app: &App, name: &str, email: &str, password: &str) -> SignedIn {
-    let made = accounts::sign_up(app, email, None).await.expect("a sign-up");
+    let made = accounts::sign_up(app, email, None, None).await.expect("a sign-up");
     let SignUp::Mailed { link, .. } = made else { panic!("{email} is known: {made:?}") };
     let (_, token) = link.split_once("token=").expect("a link with a token");
     let with = Opening {
@@ -73,6 +73,7 @@ pub async fn account(app: &App, name: &str, email: &str, password: &str) -> Sign
         name: name.to_owned(),
         password: password.to_owned(),
         user_agent: String::new(),
+        from: None,
         earlier: None,
     };
     accounts::open_account(app, with).await.expect("a session")

@@ -1,16 +1,18 @@
 use std::collections::HashSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use futures::future::join_all;
 use kernel::{Currency, CustomerId, Timestamp, WalletId, new_uuid};
 use serde::{Deserialize, Serialize};
 use store::cold::customers;
+use store::cold::risk::origins;
 use store::{DatabaseTransaction, StoreError};
 
 use crate::cold::{Route, once};
 use crate::text::{Checks, NAME_MAX_CHARS, is_text};
-use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope, risk};
+use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope, prints, risk};
 
 const CREATE: Route = Route("POST /v1/customers");
 /// Prefixes of our own ids; an external id that begins so could be taken for one (rules.md, "Who").
@@ -46,6 +48,8 @@ pub struct NewCustomer {
     pub currency: Option<Currency>,
     /// An IANA name; UTC when absent.
     pub timezone: Option<String>,
+    /// Where they sign up from. Of it only a keyed hash of the network is kept.
+    pub from: Option<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,14 +81,17 @@ pub async fn create(
 ) -> Result<Done<Customer>, AppError> {
     by.require(Scope::Admin)?;
     check(&new)?;
+    let network = prints::network_of(app, new.from).await?;
     let customer = made(app, new);
+    let origin = risk::origin(app, customer.wallet, network);
+    let kept = origin.clone();
     let done = once(app, by, CREATE, keyed, move |txn| {
-        let customer = customer.clone();
-        Box::pin(async move { insert(txn, customer).await })
+        let (customer, origin) = (customer.clone(), origin.clone());
+        Box::pin(async move { insert(txn, customer, origin).await })
     })
     .await?;
     if !done.replayed {
-        risk::joined(app, &done.value);
+        risk::joined(app, &done.value, kept);
     }
     Ok(done)
 }
@@ -198,13 +205,20 @@ fn remember(app: &App, row: &customers::Model) -> Known {
     known
 }
 
-pub(crate) async fn insert(txn: &DatabaseTransaction, customer: Customer) -> Result<Customer, AppError> {
+pub(crate) async fn insert(
+    txn: &DatabaseTransaction,
+    customer: Customer,
+    origin: Option<risk::Origin>,
+) -> Result<Customer, AppError> {
     if customers::by_external_id(txn, &customer.external_id).await?.is_some() {
         let detail = format!("another customer has the external_id {:?}", customer.external_id);
         return Err(AppError::Conflict { code: "external_id_taken", detail });
     }
     store::wallets::create(txn, customer.wallet).await?;
     customers::insert(txn, row(&customer)).await?;
+    if let Some(origin) = origin {
+        origins::insert_once(txn, origin).await?;
+    }
     Ok(customer)
 }
 
@@ -315,6 +329,7 @@ mod tests {
             email: email.to_owned(),
             currency: None,
             timezone: Some(timezone.to_owned()),
+            from: None,
         }
     }
 

@@ -71,6 +71,7 @@ fn demo_customer() -> NewCustomer {
         email: "demo@example.com".to_owned(),
         currency: None,
         timezone: None,
+        from: None,
     }
 }
 

@@ -17,11 +17,11 @@ use crate::{App, AppError, Context, Work, secret};
 
 /// The name of the secret in the database.
 const KEY: &str = "addresses";
-/// Addresses that nobody told lie above all networks of IPv4.
+/// Networks that nobody told lie above all that somebody did.
 const UNKNOWN_NETWORK: u32 = 1 << 31;
 
-/// Hides whole addresses, programs and the words of prompts: without it nobody tells from a hash whose it is. One for
-/// all processes of an installation.
+/// Hides networks, addresses, programs and the words of prompts: without it nobody tells from a hash whose it is. One
+/// for all processes of an installation.
 #[derive(Clone)]
 pub struct PrintKey([u8; 32]);
 
@@ -33,7 +33,7 @@ pub struct CallPrint {
     pub simhash: Option<u64>,
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub words: Option<u64>,
-    /// An IPv4 /24, or the hash of an IPv6 /48.
+    /// The IPv4 /24 or the IPv6 /48 as a keyed hash.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub network: Option<u32>,
     /// The whole address as a keyed hash.
@@ -57,6 +57,15 @@ impl PrintKey {
             IpAddr::V4(v4) => self.hidden(&v4.octets()),
             IpAddr::V6(v6) => self.hidden(&v6.octets()),
         }
+    }
+
+    /// Of the network alone: 31 bits.
+    fn network(&self, address: IpAddr) -> u32 {
+        let digest = match address {
+            IpAddr::V4(v4) => self.hidden(&v4.octets()[..3]),
+            IpAddr::V6(v6) => self.hidden(&v6.octets()[..6]),
+        };
+        digest & !UNKNOWN_NETWORK
     }
 
     fn hidden(&self, bytes: &[u8]) -> u32 {
@@ -94,7 +103,7 @@ impl CallPrint {
         Some(CallPrint {
             simhash: prompt.map(|print| print.simhash),
             words: prompt.map(|print| print.words),
-            network: address.map(|address| Address::of(address).network),
+            network: address.map(|address| key.network(address)),
             host: address.map(|address| key.hide(address)),
             agent,
             parameters: work.map(parameters),
@@ -141,8 +150,17 @@ pub(crate) async fn of(
     if *context == Context::default() {
         return Ok(None);
     }
-    let key = app.inner.print_key.get_or_try_init(|| Box::pin(key(app))).await?;
-    Ok(CallPrint::of(key, context, work))
+    Ok(CallPrint::of(key_of(app).await?, context, work))
+}
+
+/// The network of an address as prints have it.
+pub(crate) async fn network_of(app: &App, address: Option<IpAddr>) -> Result<Option<u32>, AppError> {
+    let Some(address) = address else { return Ok(None) };
+    Ok(Some(key_of(app).await?.network(canonical(address))))
+}
+
+async fn key_of(app: &App) -> Result<&PrintKey, AppError> {
+    app.inner.print_key.get_or_try_init(|| Box::pin(key(app))).await
 }
 
 /// Made by whoever comes first.
@@ -258,14 +276,15 @@ mod tests {
         let kept = print(&context("a red fox in the snow", "203.0.113.77"), &work(&[]));
         let json = serde_json::to_string(&kept).expect("JSON");
         let whole = u32::from_be_bytes([203, 0, 113, 77]);
-        for told in ["fox", "snow", "203.0.113", "curl", &whole.to_string()] {
+        for told in ["fox", "snow", "203.0.113", "curl", &whole.to_string(), &(whole >> 8).to_string()] {
             assert!(!json.contains(told), "{told}: {json}");
         }
-        assert_eq!(kept.network, Some(whole >> 8));
+        assert_ne!(kept.network, Some(whole >> 8));
         let other_key = PrintKey::of([8; 32]);
         let other = CallPrint::of(&other_key, &context("a red fox in the snow", "203.0.113.77"), None);
         let other = other.expect("a print");
         assert!(kept.host != other.host && kept.agent != other.agent, "{kept:?} {other:?}");
+        assert_ne!(kept.network, other.network);
         assert!(kept.simhash != other.simhash && kept.words != other.words, "{kept:?} {other:?}");
         assert!(json.len() <= 120, "{} bytes: {json}", json.len());
         assert_eq!(serde_json::from_str::<CallPrint>(&json).expect("a print"), kept);
@@ -277,6 +296,10 @@ mod tests {
         let first = print(&context("a red fox", "203.0.113.77"), &small);
         assert_eq!(first, print(&context("A red fox!", "203.0.113.77"), &small));
         assert_eq!(first.network, print(&context("", "203.0.113.9"), &small).network);
+        assert_ne!(first.network, print(&context("", "203.0.114.77"), &small).network);
+        let of_v6 = |ip| print(&context("", ip), &small).network;
+        assert_eq!(of_v6("2001:db8:7:1::1"), of_v6("2001:db8:7:2::2"));
+        assert_ne!(of_v6("2001:db8:7::1"), of_v6("2001:db8:8::1"));
         assert_ne!(first.host, print(&context("", "203.0.113.9"), &small).host);
         assert_eq!(first.host, print(&context("", "::ffff:203.0.113.77"), &small).host);
         assert_ne!(first.parameters, print(&context("", "203.0.113.9"), &large).parameters);

@@ -125,6 +125,14 @@ pub async fn in_force(app: &App, wallet: WalletId) -> Result<Option<Restriction>
     Ok(wallet.restriction_at(app.now().max(wallet.recorded_at)).copied())
 }
 
+/// The restriction in force with its reason, if the watch put it.
+pub(crate) async fn by_risk(app: &App, wallet: WalletId) -> Result<Option<Changed>, AppError> {
+    let Some(restriction) = in_force(app, wallet).await? else { return Ok(None) };
+    let made = store::journal::entry(app.store(), wallet, restriction.seq).await?;
+    let made = made.map(|entry| changed(&entry)).transpose()?;
+    Ok(made.filter(|made| made.actor == Actor::Risk.name()))
+}
+
 /// An operator's decision, with a form.
 pub async fn restrict_as_operator(
     app: &App,

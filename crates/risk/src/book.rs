@@ -49,10 +49,14 @@ impl Book {
         wallet.sign_up = wallet.sign_up.or(asleep);
         match what {
             What::SignedUp(sign_up) => {
-                let is_new = wallet.sign_up.is_none_or(|s| sign_up.is_trial && !s.is_trial);
+                let before = wallet.sign_up;
                 wallet.signed_up(*sign_up, *now);
-                if is_new && sign_up.address != Address::UNKNOWN {
-                    touched.extend(self.joined(*id, *sign_up, *now));
+                let is_news = |now: &SignUp| {
+                    before.is_none_or(|b| b.address == Address::UNKNOWN || (now.is_trial && !b.is_trial))
+                };
+                let told = wallet.sign_up.filter(|now| now.address != Address::UNKNOWN && is_news(now));
+                if let Some(told) = told {
+                    touched.extend(self.joined(*id, told, *now));
                 }
             }
             What::Used(used) => {

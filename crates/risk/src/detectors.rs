@@ -124,7 +124,7 @@ impl Detector {
             Detector::TrialFarm => {
                 let moves = gate(2.7, 0.4).open(f.hosts_day);
                 let repeats = gate(0.4, 0.07).open(f.related);
-                let hides = 0.6 * gate(2.5, 0.3).open(f.mail);
+                let hides = 0.65 * gate(2.5, 0.3).open(f.mail);
                 gate(7.0, 1.3).open(f.trial_surprise) * either(either(moves, repeats), hides)
             }
             Detector::StolenCard => {
@@ -189,12 +189,23 @@ impl Detector {
                 f.burnt_early * 100.0,
                 credits(f.credits_per_use)
             ),
-            Detector::TrialFarm => format!(
-                "Far more trials on one network than elsewhere (odds e^{:.0}); this one used {:.0} addresses in a day and shares {:.0} % of its wording with its neighbours.",
-                f.trial_surprise,
-                f.hosts_day,
-                f.related * 100.0
-            ),
+            Detector::TrialFarm => {
+                let signs = [
+                    (f.hosts_day >= 1.5, format!("used {:.0} addresses in a day", f.hosts_day)),
+                    (
+                        f.related >= 0.1,
+                        format!("shares {:.0} % of its wording with its neighbours", f.related * 100.0),
+                    ),
+                    (f.mail > 2.5, "signed up with a disposable mail address".to_owned()),
+                ];
+                let shown: Vec<String> =
+                    signs.into_iter().filter(|(is_there, _)| *is_there).map(|(_, sign)| sign).collect();
+                let what = if shown.is_empty() { "is one of them".to_owned() } else { shown.join(", ") };
+                format!(
+                    "Far more trials on one network than elsewhere (odds e^{:.0}); this one {what}.",
+                    f.trial_surprise
+                )
+            }
             Detector::StolenCard => format!(
                 "{:.0} cards within a day, about {:.0} payments failed, {:.0} from another country than the address, and the gateway doubted {:.0}.",
                 f.cards_day,

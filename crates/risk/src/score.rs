@@ -187,6 +187,7 @@ impl Thresholds {
     }
 }
 
-const FEWEST_FOR_BUDGET: usize = 200;
+/// Fewer scores tell nothing of so small shares.
+pub const FEWEST_FOR_BUDGET: usize = 200;
 /// Below this no pattern is there, however free the reviewers are.
 const LOWEST_REVIEW: f64 = 0.2;

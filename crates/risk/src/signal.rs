@@ -16,7 +16,8 @@ pub struct Signal {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum What {
-    /// The customer signed up, or changed the plan.
+    /// The customer signed up. Told in parts: where from and that it is a trial may come later. The first address
+    /// stays, and once a trial it is one.
     SignedUp(SignUp),
     /// Work was asked for and will be charged.
     Used(Use),
@@ -29,7 +30,7 @@ pub enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignUp {
     pub signed_up_at: Millis,
-    /// When it is unknown, the address of the first use takes its place.
+    /// Of its network only. When nobody tells it, the address of the first use takes its place.
     pub address: Address,
     pub mail: Mail,
     pub is_trial: bool,

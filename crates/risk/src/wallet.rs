@@ -112,10 +112,11 @@ impl Wallet {
         }
         let known = self.sign_up;
         self.sign_up = Some(sign_up);
-        // What is said later may leave out what was said before.
+        // It is told in parts, and what is said later may leave out what was said before.
         if let (Some(before), Some(now)) = (known, &mut self.sign_up) {
             now.signed_up_at = before.signed_up_at;
-            if now.address == Address::UNKNOWN {
+            now.is_trial |= before.is_trial;
+            if before.address != Address::UNKNOWN {
                 now.address = before.address;
             }
             if now.mail == Mail::Unknown {

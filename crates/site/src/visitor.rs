@@ -15,9 +15,13 @@ use crate::{Failure, Site};
 
 const USER_AGENT_MAX_CHARS: usize = 200;
 
-/// The address at the other end, as the server tells the pages in a request's extensions.
+/// Who is at the other end, as the server tells the pages in a request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+pub struct Peer {
+    pub address: IpAddr,
+    /// Where on the internet that is; `None` when nobody can know.
+    pub public: Option<IpAddr>,
+}
 
 /// Anybody, signed in or not.
 #[derive(Clone)]
@@ -142,7 +146,7 @@ where
         };
         let flash = Cookie::Flash.read(&site, &parts.headers);
         let user_agent = user_agent(&parts.headers);
-        let network = parts.extensions.get::<Peer>().map(|peer| Network::of(peer.0));
+        let network = parts.extensions.get::<Peer>().map(|peer| Network::of(peer.address));
         Ok(Visitor { site, session, flash, user_agent, network, secret, is_secret_new, token })
     }
 }

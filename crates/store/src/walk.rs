@@ -3,6 +3,10 @@
 //! The journal has no index for it on purpose (it would cost every write): a chunk of keys is one reading of
 //! the whole journal with a sort of what fits, and the entries of it are read by their primary keys. For
 //! catching up and for rebuilding, never for a request.
+//!
+//! Who asks for what was recorded lately reads the table that is written to, and of the sealed one only the ends of
+//! wallets that did something since: a sealed row has passed its projection, so its wallet's row knows of it, and within
+//! a wallet instants never fall.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -29,8 +33,16 @@ pub struct Walk<'s> {
     after: Position,
     to: Timestamp,
     keys_per_chunk: usize,
+    rows: Rows,
     keys: VecDeque<Position>,
     is_last: bool,
+}
+
+/// Where keys are looked for; every row of the time is found either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    All,
+    Late,
 }
 
 #[derive(FromQueryResult)]
@@ -55,7 +67,14 @@ impl<'s> Walk<'s> {
     /// Goes on behind an entry that was seen.
     pub fn after(store: &'s Store, kinds: &'static [EntryKind], after: Position, to: Timestamp) -> Walk<'s> {
         let (keys, keys_per_chunk) = (VecDeque::new(), KEYS_PER_CHUNK);
-        Walk { store, kinds, after, to, keys_per_chunk, keys, is_last: false }
+        Walk { store, kinds, after, to, keys_per_chunk, rows: Rows::All, keys, is_last: false }
+    }
+
+    /// For a time that began lately: old rows are left out without being read. The whole walk costs more this way when
+    /// most wallets did something since.
+    #[must_use]
+    pub fn lately(self) -> Walk<'s> {
+        Walk { rows: Rows::Late, ..self }
     }
 
     /// With smaller chunks.
@@ -84,9 +103,11 @@ impl<'s> Walk<'s> {
     async fn read_keys(&mut self) -> Result<(), StoreError> {
         let kinds: Vec<String> = self.kinds.iter().map(|kind| format!("'{kind}'")).collect();
         let sql = format!(
-            "SELECT recorded_at, wallet, seq FROM journal WHERE line = 0 AND kind IN ({}) \
-             AND recorded_at >= $1 AND recorded_at < $2 AND (recorded_at, wallet, seq) > ($3, $4, $5) \
-             ORDER BY recorded_at, wallet, seq LIMIT {}",
+            "SELECT j.recorded_at, j.wallet, j.seq FROM {} j WHERE j.line = 0 AND j.kind IN ({}) \
+             AND j.recorded_at >= $1 AND j.recorded_at < $2 \
+             AND (j.recorded_at, j.wallet, j.seq) > ($3, $4, $5) \
+             ORDER BY j.recorded_at, j.wallet, j.seq LIMIT {}",
+            self.rows.table(),
             kinds.join(", "),
             self.keys_per_chunk
         );
@@ -107,5 +128,21 @@ impl<'s> Walk<'s> {
         }
         self.after = self.keys.back().copied().unwrap_or(self.after);
         Ok(())
+    }
+}
+
+/// What is sealed of wallets that did something since, from the last snapshot before it on.
+const LATE: &str = "(SELECT recorded_at, wallet, seq, line, kind FROM postings \
+     UNION ALL SELECT s.recorded_at, s.wallet, s.seq, s.line, s.kind \
+     FROM wallets w CROSS JOIN sealed_postings s WHERE w.recorded_at >= $1 \
+     AND s.bucket = w.bucket AND s.wallet = w.wallet AND s.seq > COALESCE((SELECT MAX(n.seq) FROM snapshots n \
+     WHERE n.bucket = w.bucket AND n.wallet = w.wallet AND n.recorded_at < $1), 0))";
+
+impl Rows {
+    fn table(self) -> &'static str {
+        match self {
+            Rows::All => "journal",
+            Rows::Late => LATE,
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::caller::Caller;
 use crate::list::{Limit, List, page};
 use crate::path::Id;
 use crate::query::{NoQuery, Strict, parsed};
-use crate::text::{self, CustomerRef, DisplayName, Email, ExternalId, TimeZone, named, one_of};
+use crate::text::{self, ContextText, CustomerRef, DisplayName, Email, ExternalId, TimeZone, named, one_of};
 use crate::{restrictions, wallets};
 
 pub fn routes() -> OpenApiRouter<Api> {
@@ -42,6 +42,15 @@ pub struct NewCustomer {
     currency: Option<Currency>,
     /// `UTC` when absent.
     timezone: Option<TimeZone>,
+    /// Helps to recognise farms of trials.
+    context: Option<SignUpContext>,
+}
+
+/// Where somebody signs up from. Of the address only a keyed hash of its network is kept.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignUpContext {
+    ip: Option<ContextText>,
 }
 
 /// A person or an organisation that owns one wallet.
@@ -131,6 +140,7 @@ impl From<NewCustomer> for customers::NewCustomer {
             email: new.email.0,
             currency: new.currency,
             timezone: new.timezone.map(|zone| zone.0),
+            from: new.context.and_then(|context| context.ip?.0.parse().ok()),
         }
     }
 }

@@ -147,7 +147,8 @@ struct ShadowReport {
     /// Customers whom the rules that count bring to a reviewer.
     flagged: usize,
     rules: Vec<ShadowRule>,
-    /// Thresholds that 1 % and 0.2 % of the customers of the last week exceed.
+    /// Thresholds that about 1 % and 0.2 % of the customers of the last week exceed; the defaults when fewer than 200
+    /// used something.
     suggested_review: f64,
     suggested_restrict: f64,
 }

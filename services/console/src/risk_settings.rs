@@ -2,7 +2,7 @@
 
 use app::risk::models::{self, Model};
 use app::risk::settings::{self, RuleState, Version};
-use app::risk::shadow::{self, Report};
+use app::risk::shadow::{self, Report, Suggested};
 use app::{App, PageRequest};
 use askama::Template;
 use axum::extract::{Path, State};
@@ -142,15 +142,26 @@ pub fn view(
         step_ups: step_ups(settings.step_up),
         rules: report.rules.iter().map(rule).collect(),
         about: about(report),
-        suggested: format!(
-            "By the scores of the last week, {:.2} would bring 1 % of the wallets to review and {:.2} would hold 0.2 %.",
-            report.suggested.review, report.suggested.restrict
-        ),
+        suggested: suggested(report),
         versions: version_rows(versions),
         models: models.iter().map(model_row).collect(),
         act: new_act(),
         reason: String::new(),
     }
+}
+
+fn suggested(report: &Report) -> String {
+    let Suggested { review, restrict, is_by_scores } = report.suggested;
+    if !is_by_scores {
+        return format!(
+            "Too few wallets used something in the last week to suggest others; the defaults are {review:.2} and \
+             {restrict:.2}."
+        );
+    }
+    format!(
+        "By the scores of the last week we suggest to review from {review:.2} and to hold from {restrict:.2}, so that at \
+         most about 1 % of the wallets come to a reviewer and 0.2 % are held."
+    )
 }
 
 fn about(report: &Report) -> String {

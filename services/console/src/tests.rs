@@ -402,7 +402,7 @@ fn rules_thresholds_and_models_are_shown_with_what_they_did() {
         days: 200,
         flagged: 9,
         rules: vec![rule],
-        suggested: shadow::Suggested { review: 0.456, restrict: 0.871 },
+        suggested: shadow::Suggested { review: 0.456, restrict: 0.871, is_by_scores: true },
     };
     let model = |state: &str| Model {
         id: text(),

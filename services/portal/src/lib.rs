@@ -5,6 +5,7 @@ mod activity;
 mod balance;
 mod buy;
 mod calculator;
+mod client;
 mod developers;
 mod door;
 mod frame;

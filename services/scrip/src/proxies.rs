@@ -7,6 +7,8 @@ use std::str::FromStr;
 use hyper::HeaderMap;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// Others that say that there is a proxy.
+const FORWARDED: [&str; 2] = ["forwarded", "via"];
 /// Addresses that are looked through; a chain of proxies is shorter.
 const HOPS_MAX: usize = 16;
 
@@ -38,6 +40,17 @@ impl Proxies {
         caller
     }
 
+    /// The address on the internet that a request came from; `None` when that cannot be known: the caller is on a
+    /// network of its own, or a proxy that nobody named stands before it, whose address is everybody's.
+    pub fn client(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        let says_forwarded = || FORWARDED.iter().chain([&FORWARDED_FOR]).any(|h| headers.contains_key(*h));
+        if !self.has(remote.to_canonical()) && says_forwarded() {
+            return None;
+        }
+        let caller = self.caller(remote, headers);
+        (is_public(caller) && !self.has(caller)).then_some(caller)
+    }
+
     fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|block| block.has(address))
     }
@@ -48,6 +61,20 @@ fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
     text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || is_shared)
+        }
+        IpAddr::V6(v6) => {
+            let is_own = v6.is_unique_local() || v6.is_unicast_link_local();
+            !(is_own || v6.is_loopback() || v6.is_unspecified())
+        }
+    }
 }
 
 impl Block {
@@ -123,6 +150,46 @@ mod tests {
         }
         assert_eq!(caller("", "127.0.0.1", &["198.51.100.1"]), "127.0.0.1");
         assert_eq!(caller("0.0.0.0/0", "203.0.113.9", &["198.51.100.1, 8.8.8.8"]), "198.51.100.1");
+    }
+
+    fn client(trusted: &str, peer: &str, headers: &[(&'static str, &'static str)]) -> Option<String> {
+        let proxies: Proxies = trusted.parse().expect("networks");
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, hyper::header::HeaderValue::from_static(value));
+        }
+        proxies.client(peer.parse().expect("an address"), &map).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn without_proxies_the_peer_is_the_client_and_nobody_is_believed() {
+        assert_eq!(client("", "203.0.113.7", &[]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(client("", "::ffff:203.0.113.7", &[]).as_deref(), Some("203.0.113.7"));
+        for header in ["x-forwarded-for", "forwarded", "via"] {
+            assert_eq!(client("", "203.0.113.7", &[(header, "198.51.100.1")]), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_peer_of_a_network_of_its_own_tells_nothing() {
+        for peer in ["127.0.0.1", "10.1.2.3", "192.168.0.9", "100.64.0.1", "::1", "fd00::1", "fe80::1"] {
+            assert_eq!(client("", peer, &[]), None, "{peer}");
+        }
+    }
+
+    #[test]
+    fn behind_named_proxies_it_is_the_last_that_none_of_them_is() {
+        let by = |chain| client("10.0.0.0/8, 2001:db8::/32", "10.0.0.1", &[("x-forwarded-for", chain)]);
+        assert_eq!(by("203.0.113.7").as_deref(), Some("203.0.113.7"));
+        // What stands further to the left was written by whoever asked.
+        assert_eq!(by("198.51.100.1, 203.0.113.7, 10.9.9.9").as_deref(), Some("203.0.113.7"));
+        assert_eq!(by("203.0.113.7:4711, 2001:db8::5").as_deref(), Some("203.0.113.7"));
+        assert_eq!(by("[2001:dead::1]:443").as_deref(), Some("2001:dead::1"));
+        for unknown in ["", "unknown", "203.0.113.7, _hidden", "10.0.0.2", "192.168.1.1"] {
+            assert_eq!(by(unknown), None, "{unknown:?}");
+        }
+        let twice = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.7")];
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &twice).as_deref(), Some("203.0.113.7"));
     }
 
     #[test]

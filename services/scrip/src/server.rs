@@ -60,8 +60,12 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
         if request.uri().path().starts_with("/v1/") {
             return self.served.under_v1.clone().call(request);
         }
-        let caller = self.proxies.caller(self.remote, request.headers());
-        request.extensions_mut().insert(Peer(caller));
+        let (remote, headers) = (self.remote, request.headers());
+        let peer = Peer {
+            address: self.proxies.caller(remote, headers),
+            public: self.proxies.client(remote, headers),
+        };
+        request.extensions_mut().insert(peer);
         self.served.elsewhere.clone().call(request)
     }
 }
@@ -137,14 +141,16 @@ mod tests {
     async fn pages_are_told_who_is_at_the_other_end() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let tell = async |Extension(peer): Extension<Peer>| peer.0.to_string();
+        let tell = async |Extension(peer): Extension<Peer>| format!("{} {:?}", peer.address, peer.public);
         let served: Served = Router::new().route("/who", get(tell)).into();
         let (stop, stopped) = oneshot::channel::<()>();
         let proxies = "127.0.0.1".parse().expect("a proxy");
         let server = tokio::spawn(run(listener, served, proxies, async {
             let _ = stopped.await;
         }));
-        for (header, expected) in [("", "127.0.0.1"), ("X-Forwarded-For: 198.51.100.1\r\n", "198.51.100.1")] {
+        for (header, expected) in
+            [("", "127.0.0.1 None"), ("X-Forwarded-For: 198.51.100.1\r\n", "198.51.100.1 Some(198.51.100.1)")]
+        {
             let mut stream = TcpStream::connect(address).await.expect("it listens");
             let request = format!("GET /who HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{header}\r\n");
             stream.write_all(request.as_bytes()).await.expect("it reads");

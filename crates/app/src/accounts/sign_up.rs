@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use kernel::{CustomerId, Timestamp, new_uuid};
 use mail::KnownAddress;
 use store::cold::{mails, users};
@@ -10,7 +12,7 @@ use super::{NO_PASSWORD, Role, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer, is_email};
 use crate::mails::{NewMail, enqueue};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, risk, secret};
+use crate::{App, AppError, prints, risk, secret};
 
 /// Begins the external ids of customers who signed up by themselves.
 const EXTERNAL_ID_PREFIX: &str = "portal-";
@@ -35,8 +37,14 @@ pub enum SignUp {
 
 /// Makes user, customer and wallet in one transaction, together with the mail that opens the account. Only the
 /// address is asked for: name and password are chosen by who follows the link, so that nobody else has them.
-/// An address that was signed up and never proven gets another link; its earlier one ends.
-pub async fn sign_up(app: &App, email: &str, network: Option<Network>) -> Result<SignUp, AppError> {
+/// An address that was signed up and never proven gets another link; its earlier one ends. Of where they sign up
+/// `from` a keyed hash of the network is kept.
+pub async fn sign_up(
+    app: &App,
+    email: &str,
+    network: Option<Network>,
+    from: Option<IpAddr>,
+) -> Result<SignUp, AppError> {
     let email = normal_email(email);
     let mut checks = Checks::default();
     let is_deliverable = is_email(&email) && mail::check_recipient(&email).is_ok();
@@ -45,6 +53,7 @@ pub async fn sign_up(app: &App, email: &str, network: Option<Network>) -> Result
     if !app.inner.sign_ups.count(app.now(), network, SIGN_UPS_PER_MINUTE) {
         return Err(AppError::Overloaded { retry_after_seconds: 60 });
     }
+    let origin = prints::network_of(app, from).await?;
     let txn = app.store().write().await?;
     let known = users::by_email(&txn, &email).await?;
     let mut joined = None;
@@ -56,7 +65,8 @@ pub async fn sign_up(app: &App, email: &str, network: Option<Network>) -> Result
         None => {
             let customer = customers::made(app, person(&email)?);
             let row = user_row(app, &email, &customer.name, NO_PASSWORD.to_owned(), Some(customer.id));
-            joined = Some(customers::insert(&txn, customer).await?);
+            let origin = risk::origin(app, customer.wallet, origin);
+            joined = Some((customers::insert(&txn, customer, origin.clone()).await?, origin));
             match users::insert(&txn, row.clone()).await {
                 // Another sign-up came first, and so does its mail.
                 Err(error) if error.is_unique_violation() => return Ok(SignUp::Known),
@@ -67,8 +77,8 @@ pub async fn sign_up(app: &App, email: &str, network: Option<Network>) -> Result
         }
     };
     txn.commit().await.map_err(StoreError::from)?;
-    if let Some(customer) = joined {
-        risk::joined(app, &customer);
+    if let Some((customer, origin)) = joined {
+        risk::joined(app, &customer, origin);
     }
     app.bells().mails.notify_one();
     Ok(done)
@@ -166,6 +176,7 @@ fn person(email: &str) -> Result<NewCustomer, AppError> {
         email: email.to_owned(),
         currency: None,
         timezone: None,
+        from: None,
     })
 }
 

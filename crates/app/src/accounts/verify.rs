@@ -1,5 +1,7 @@
 //! The proof of an address: once to open an account, and again to lift a hold that waits for it.
 
+use std::net::IpAddr;
+
 use kernel::Timestamp;
 use mail::{HoldLink, Welcome};
 use store::cold::{sessions as session_rows, users};
@@ -12,7 +14,7 @@ use super::sessions::{NewSession, begin};
 use super::{Session, SignedIn, User, passwords, user};
 use crate::mails::{NewMail, enqueue};
 use crate::text::{Checks, NAME_MAX_CHARS};
-use crate::{App, AppError, risk, secret};
+use crate::{App, AppError, prints, risk, secret};
 
 /// One more link in this time at most, so that nobody's mailbox is filled through us.
 pub(crate) const RESEND_SECONDS: i64 = 600;
@@ -37,6 +39,8 @@ pub struct Opening {
     pub name: String,
     pub password: String,
     pub user_agent: String,
+    /// Taken for where they signed up from when that is not known.
+    pub from: Option<IpAddr>,
     /// The token of the session that this browser had; it ends.
     pub earlier: Option<String>,
 }
@@ -79,6 +83,7 @@ pub async fn open_account(app: &App, with: Opening) -> Result<SignedIn, AppError
     let knock = Knock::of_user(link.ok_or_else(unknown)?.to.user_id);
     checks.done()?;
     let password_hash = passwords::hash(app, knock, &with.password).await?;
+    let network = prints::network_of(app, with.from).await?;
     let txn = app.store().write().await?;
     let link = links::followed(app, &txn, Purpose::OpenAccount, &with.token).await?;
     let Followed { to, .. } = link.ok_or_else(unknown)?;
@@ -92,9 +97,13 @@ pub async fn open_account(app: &App, with: Opening) -> Result<SignedIn, AppError
     if let Some(earlier) = &with.earlier {
         session_rows::end(&txn, &secret::hash(earlier)).await?;
     }
+    let origin = risk::came(app, &txn, opened.customer, network).await?;
     let new = NewSession { user: User { name: with.name, ..opened }, user_agent: with.user_agent };
     let signed_in = begin(app, &txn, new).await?;
     txn.commit().await.map_err(StoreError::from)?;
+    if let Some(origin) = origin {
+        risk::came_from(app, &origin);
+    }
     lift_hold(app, to, None).await?;
     Ok(signed_in)
 }

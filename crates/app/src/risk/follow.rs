@@ -18,6 +18,7 @@ use super::act::Candidate;
 use super::intake::{take_in, take_in_again};
 use super::standing::Standing;
 use super::{act, log, policy, restrict, snapshots, verdict_named};
+use crate::work::chain;
 use crate::{App, AppError};
 
 /// How old a signal is when it is taken in.
@@ -239,7 +240,7 @@ async fn say(app: &App, ticker: &Ticker, error: Option<&AppError>) -> Result<(),
         watermark: ticker.watermark,
         wallets: i64::try_from(wallets).unwrap_or(i64::MAX),
         applied: i64::try_from(ticker.applied).unwrap_or(i64::MAX),
-        error: error.map(ToString::to_string),
+        error: error.map(|error| chain(error)),
         failed_acts,
         dropped,
         troubled_at,

@@ -8,6 +8,7 @@ use store::{Store, StoreError};
 
 use super::alerts;
 use super::recover::recover;
+use super::restrict::learn_holds;
 use crate::{App, AppError};
 
 /// A watch that has not come so far is one that stands still.
@@ -89,6 +90,7 @@ pub(crate) async fn look(app: &App) -> Result<String, AppError> {
             recover(app, &gone).await?;
         }
     }
+    learn_holds(app).await?;
     let troubled = watchers.iter().filter(|w| w.troubled_at.is_some_and(|at| at >= recent));
     let missed = troubled.fold((0, 0), |(acts, dropped), w| (acts + w.failed_acts, dropped + w.dropped));
     if missed != (0, 0) {

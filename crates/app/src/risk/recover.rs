@@ -19,7 +19,7 @@ const AFTER: i64 = 600_000_000;
 const ENTRIES_AT_ONCE: usize = 1_000;
 
 /// Says for a process that ended without a word what it had not said. Everybody takes it in as what comes late.
-/// Reads the whole journal, as every search by time does.
+/// Of the journal it reads what is not sealed, and the ends of wallets that did something since.
 pub(super) async fn recover(app: &App, gone: &watchers::Model) -> Result<usize, AppError> {
     let (since, until) = (gone.seen_at - BEFORE, (gone.seen_at + AFTER).min(app.now().micros()));
     let known = said(app, (since, until)).await?;
@@ -27,7 +27,7 @@ pub(super) async fn recover(app: &App, gone: &watchers::Model) -> Result<usize, 
     let mut missing = signals::beside_the_journal(app, (since, until)).await?;
     missing.retain(is_news);
     let at = Timestamp::from_micros_saturating;
-    let mut walk = Walk::between(app.store(), &signals::KINDS, at(since), at(until));
+    let mut walk = Walk::between(app.store(), &signals::KINDS, at(since), at(until)).lately();
     loop {
         let entries = walk.next(ENTRIES_AT_ONCE).await?;
         if entries.is_empty() {

@@ -55,6 +55,8 @@ enum Step {
 pub(super) const LIFTED_REST_SECONDS: i64 = 7 * 86_400;
 /// After a hold that ended by its time the rules leave the wallet so long to work in order, or to do what was asked.
 const EXPIRED_REST_SECONDS: i64 = 3_600;
+/// Cases in one round of [`learn_holds`].
+const LEARNT_AT_ONCE: u64 = 1_000;
 
 /// When the watch may hold the wallet of a case (again).
 pub(super) fn rest_of(case: &cases::Model) -> Rest {
@@ -251,7 +253,7 @@ async fn end(
             let by = Actor::Customer(CustomerId::from_uuid(case.customer));
             (by, Some(restriction), format!("{}: {reason}", reason_of(case)))
         }
-        None => (Actor::Risk, case.restriction, reason_of(case)),
+        None => (Actor::Risk, hold_of(app, case).await?, reason_of(case)),
     };
     let Some(restriction) = restriction else { return Ok(Outcome::Ignored) };
     let new = NewRelease { restriction: Some(restriction), reason };
@@ -260,6 +262,28 @@ async fn end(
     }
     alerts::to_the_released(app, case, restriction).await?;
     Ok(Outcome::Done)
+}
+
+/// The entry of the case's hold. Versions before this one did not write it into the case; then the hold that stands is
+/// asked whose it is.
+async fn hold_of(app: &App, case: &cases::Model) -> Result<Option<Seq>, AppError> {
+    if case.restriction.is_some() {
+        return Ok(case.restriction);
+    }
+    let stands = restrictions::by_risk(app, WalletId::from_uuid(case.wallet)).await?;
+    Ok(stands.filter(|stands| stands.reason == reason_of(case)).map(|stands| stands.seq))
+}
+
+/// Cases that are held and do not know by which entry learn it, so that whoever ends the hold is noticed. They come from
+/// processes of an earlier version, also of one that runs beside this one during an update.
+pub(super) async fn learn_holds(app: &App) -> Result<(), AppError> {
+    let (db, now) = (app.store().reader(), app.now().micros());
+    for case in cases::held_without_entry(db, now, LEARNT_AT_ONCE).await? {
+        if let Some(restriction) = hold_of(app, &case).await? {
+            cases::held_by(app.store().writer(), case.id, restriction).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether it was ended now; it may be over, or somebody has released the wallet already.

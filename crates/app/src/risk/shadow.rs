@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Timestamp;
 use risk::detectors::Detector;
 use risk::features::Features;
-use risk::score::{Assessment, Counted, Thresholds};
+use risk::score::{Assessment, Counted, FEWEST_FOR_BUDGET, Thresholds};
 use store::Uuid;
 use store::cold::risk::cases::{self, CONFIRMED, DISMISSED};
 use store::cold::risk::days;
@@ -58,6 +58,8 @@ pub struct Rule {
 pub struct Suggested {
     pub review: f64,
     pub restrict: f64,
+    /// Whether enough wallets used something in that week; otherwise these are the defaults.
+    pub is_by_scores: bool,
 }
 
 /// What each rule would have flagged in the last 30 days, from the stored features of each wallet-day.
@@ -128,5 +130,5 @@ fn suggested(assessed: &[(i64, Uuid, Assessment)], today: i64, counted: Counted)
     }
     let scores: Vec<f64> = week.into_values().collect();
     let Thresholds { review, restrict, .. } = Thresholds::for_budget(&scores, REVIEW_SHARE, RESTRICT_SHARE);
-    Suggested { review, restrict }
+    Suggested { review, restrict, is_by_scores: scores.len() >= FEWEST_FOR_BUDGET }
 }

@@ -11,13 +11,17 @@ use store::cold::{customers as rows, deliveries};
 use store::{Uuid, journal};
 
 use super::log;
+use super::origins::{self, Origin};
 use crate::customers::Customer;
 use crate::payments::signals::{self as payments, PaymentSignal};
 use crate::{App, AppError, prints};
 
-/// A customer came and is committed here.
-pub(crate) fn joined(app: &App, customer: &Customer) {
+/// A customer came, from this network if it was told, and is committed here.
+pub(crate) fn joined(app: &App, customer: &Customer, origin: Option<Origin>) {
     log::say(app, of_customer(customer.wallet, &customer.email, customer.created_at));
+    if let Some(origin) = origin {
+        origins::came_from(app, &origin);
+    }
 }
 
 /// An output was fetched, and that is committed here.
@@ -59,6 +63,7 @@ pub(super) async fn beside_the_journal(
             break;
         }
     }
+    records.extend(origins::between(app, (since, until)).await?);
     let begin = Timestamp::from_micros_saturating(since);
     let (mut after, end) = (None, Timestamp::from_micros_saturating(until));
     if since > 0 {

@@ -106,6 +106,7 @@ async fn organisation(
         email: email.to_owned(),
         currency: None,
         timezone: None,
+        from: None,
     };
     let made = app::customers::create(app, system, new, Some(&keyed(external_id)?)).await;
     let made = made.map_err(|e| chain(&e))?;
@@ -116,7 +117,7 @@ async fn organisation(
 async fn person(app: &App, name: &str, email: &str) -> Result<(CustomerId, String), String> {
     let password = accounts::new_password().map_err(|e| chain(&e))?;
     let SignUp::Mailed { customer, link } =
-        accounts::sign_up(app, email, None).await.map_err(|e| chain(&e))?
+        accounts::sign_up(app, email, None, None).await.map_err(|e| chain(&e))?
     else {
         return Err("the demo's customers sign up once".to_owned());
     };
@@ -126,6 +127,7 @@ async fn person(app: &App, name: &str, email: &str) -> Result<(CustomerId, Strin
         name: name.to_owned(),
         password,
         user_agent: String::new(),
+        from: None,
         earlier: None,
     };
     accounts::open_account(app, with).await.map_err(|e| chain(&e))?;

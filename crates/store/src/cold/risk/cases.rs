@@ -268,6 +268,21 @@ pub async fn held_by(db: &impl ConnectionTrait, id: Uuid, restriction: i64) -> R
     Ok(done.rows_affected == 1)
 }
 
+/// Held at `now`, the newest first, and it is not written by which entry.
+pub async fn held_without_entry(
+    db: &impl ConnectionTrait,
+    now: i64,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find()
+        .filter(Column::IsRestricted.eq(true))
+        .filter(Column::Restriction.is_null())
+        .filter(Column::RestrictedUntil.is_null().or(Column::RestrictedUntil.gt(now)))
+        .order_by_desc(Column::Id)
+        .limit(limit);
+    Ok(query.all(db).await?)
+}
+
 /// A hold that somebody else put is decided in this case too.
 pub async fn stands_for(
     txn: &DatabaseTransaction,

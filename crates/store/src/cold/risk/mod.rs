@@ -6,6 +6,7 @@ pub mod appeals;
 pub mod cases;
 pub mod days;
 pub mod models;
+pub mod origins;
 pub mod pages;
 pub mod settings;
 pub mod snapshots;

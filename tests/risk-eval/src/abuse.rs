@@ -200,11 +200,11 @@ impl EventRow<'_> {
     }
 }
 
-fn rows<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Result<Vec<T>, String> {
+pub fn rows<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Result<Vec<T>, String> {
     let mut reader = csv::Reader::from_path(folder.join(name)).map_err(|e| format!("{name}: {e}"))?;
     reader.deserialize().map(|row| row.map_err(|e| format!("{name}: {e}"))).collect()
 }
 
-fn millis(text: &str) -> Result<Millis, String> {
+pub fn millis(text: &str) -> Result<Millis, String> {
     DateTime::parse_from_rfc3339(text).map(|t| t.timestamp_millis()).map_err(|e| format!("{text}: {e}"))
 }

@@ -4,6 +4,7 @@
 mod abuse;
 mod anomaly;
 mod cpu;
+mod http;
 mod metrics;
 mod npz;
 mod peers;
@@ -27,6 +28,9 @@ struct Arguments {
     /// Feed an abuse set through the service on a database instead, in copies up to so many signals.
     #[arg(long, value_name = "SIGNALS")]
     service: Option<usize>,
+    /// Send an abuse set through the service's HTTP API instead, at most so many signals of it.
+    #[arg(long, value_name = "SIGNALS", conflicts_with = "service")]
+    http: Option<usize>,
     /// Take from an abuse set's sign-ups only what a running installation learns from one: neither plan nor network.
     #[arg(long)]
     as_live: bool,
@@ -34,10 +38,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match (&arguments.folder, arguments.service) {
-        (folder, Some(signals)) => served(folder.as_deref(), signals, arguments.as_live),
-        (Some(folder), None) => one(folder, arguments.scores.as_deref(), arguments.as_live),
-        (None, None) => both(arguments.scores.as_deref()),
+    let done = match (&arguments.folder, arguments.service, arguments.http) {
+        (folder, Some(signals), _) => served(folder.as_deref(), signals, arguments.as_live),
+        (folder, None, Some(signals)) => called(folder.as_deref(), signals),
+        (Some(folder), None, None) => one(folder, arguments.scores.as_deref(), arguments.as_live),
+        (None, None, None) => both(arguments.scores.as_deref()),
     };
     match done {
         Ok(last) => {
@@ -65,6 +70,13 @@ fn one(folder: &Path, scores: Option<&Path>, as_live: bool) -> Result<String, St
 fn served(folder: Option<&Path>, signals: usize, as_live: bool) -> Result<String, String> {
     let set = open(&folder.map_or_else(|| data().join("abuse"), Path::to_path_buf), as_live)?;
     serde_json::to_string(&service::run(&set, signals)?).map_err(|e| e.to_string())
+}
+
+/// A set through the service's HTTP API; without a folder the public one.
+fn called(folder: Option<&Path>, signals: usize) -> Result<String, String> {
+    let folder = folder.map_or_else(|| data().join("abuse"), Path::to_path_buf);
+    let set = open(&folder, false)?;
+    serde_json::to_string(&http::run(&folder, &set, signals)?).map_err(|e| e.to_string())
 }
 
 fn data() -> PathBuf {

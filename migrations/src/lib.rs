@@ -28,6 +28,7 @@ mod m0041_problem_answers;
 mod m0042_schedule_successes;
 mod m0043_request_status;
 mod m0050_risk_holds;
+mod m0051_finds;
 mod m0060_risk_origins;
 
 use sea_orm_migration::prelude::*;
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0042_schedule_successes::Migration),
             Box::new(m0043_request_status::Migration),
             Box::new(m0050_risk_holds::Migration),
+            Box::new(m0051_finds::Migration),
             Box::new(m0060_risk_origins::Migration),
             Box::new(m0037_lots_in_wallets::Migration),
             Box::new(m0038_index_of_keys::Migration),

@@ -270,6 +270,7 @@ async fn nobody_but_an_operator_sees_anything_of_the_console() {
             password: CUSTOMER.1.to_owned(),
             role: app::accounts::Role::Customer,
             user_agent: String::new(),
+            network: None,
             earlier: None,
         };
         let customers = app::accounts::sign_in(&house.app, with).await.expect("a customer's session");
@@ -325,7 +326,7 @@ async fn stored_mails(house: &House) -> Vec<mails::Model> {
 async fn secret_mails(house: &House) -> Vec<(mails::Model, String)> {
     tests::shop::account(&house.app, "Ada", CUSTOMER.0, CUSTOMER.1).await;
     let role = app::accounts::Role::Customer;
-    app::accounts::forgot_password(&house.app, role, CUSTOMER.0).await.expect("an answer");
+    app::accounts::forgot_password(&house.app, role, CUSTOMER.0, None).await.expect("an answer");
     app::work::outbox_round(&house.app).await.expect("the worker looks");
     let rows = stored_mails(house).await;
     let secret = |row: &mails::Model| {

@@ -165,6 +165,7 @@ async fn a_reset_link_opens_the_door_that_it_was_made_for_and_no_other() {
             password: NEW_PASSWORD.to_owned(),
             role: Role::Operator,
             user_agent: String::new(),
+            network: None,
             earlier: None,
         };
         assert!(app::accounts::sign_in(&shop.app, by).await.is_err(), "{}: and opens no console", shop.name);

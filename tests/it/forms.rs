@@ -77,8 +77,14 @@ async fn tokens(shop: &Shop) -> (String, String) {
     let (email, password) = (OPERATOR.to_owned(), PASSWORD.to_owned());
     let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
     accounts::create_operator(&shop.app, &app::Principal::system(), new).await.expect("an operator");
-    let with =
-        Credentials { email, password, role: Role::Operator, user_agent: String::new(), earlier: None };
+    let with = Credentials {
+        email,
+        password,
+        role: Role::Operator,
+        user_agent: String::new(),
+        network: None,
+        earlier: None,
+    };
     (customer, accounts::sign_in(&shop.app, with).await.expect("signed in").token)
 }
 

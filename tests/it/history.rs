@@ -94,8 +94,14 @@ impl History<'_> {
         let (email, password) = ("olga@example.com".to_owned(), "correct horse battery".to_owned());
         let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
         accounts::create_operator(&shop.app, &Principal::system(), new).await.expect("an operator");
-        let with =
-            Credentials { email, password, role: Role::Operator, user_agent: String::new(), earlier: None };
+        let with = Credentials {
+            email,
+            password,
+            role: Role::Operator,
+            user_agent: String::new(),
+            network: None,
+            earlier: None,
+        };
         let operator = accounts::sign_in(&shop.app, with).await.expect("signed in").session;
         let customer = customers::get(&shop.app, &Principal::system(), &CustomerRef::from("c")).await;
         History {

@@ -19,7 +19,7 @@ fn operator(email: &str) -> NewOperator {
 
 fn credentials(email: &str, role: Role) -> Credentials {
     let (email, password) = (email.to_owned(), PASSWORD.to_owned());
-    Credentials { email, password, role, user_agent: String::new(), earlier: None }
+    Credentials { email, password, role, user_agent: String::new(), network: None, earlier: None }
 }
 
 #[tokio::test]

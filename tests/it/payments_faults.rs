@@ -396,6 +396,37 @@ async fn a_refund_that_is_asked_for_again_after_its_key_was_forgotten_is_one_ref
     .await;
 }
 
+/// An older version asked without the reference that this one adds, the gateway did it, and the answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_was_in_flight_when_the_version_changed_is_done_once() {
+    in_each_shop(async |shop| {
+        shop.customer("ada").await;
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        shop.settle().await;
+        let id = checkout["id"].as_str().unwrap().to_owned();
+        let new = payments::NewRefund {
+            checkout: id.parse().unwrap(),
+            amount_minor: Some(900),
+            reason: "asked for".to_owned(),
+        };
+        let keyed = Keyed { key: IdempotencyKey::new("refund").unwrap(), hash: [3; 32] };
+        let asked = payments::refund(&shop.app, &Principal::system(), new, &keyed).await.unwrap().value;
+        let key = refund_row(&shop.app).await.id.to_string();
+        let form = format!("amount=900&metadata[checkout]={id}&payment_intent={}", asked.payment);
+        shop.at_gateway_under(Some(&key), "POST", "/v1/refunds", &form).await;
+        assert_eq!(given_back(shop).await, [900]);
+
+        work::outbox_round(&shop.app).await.unwrap();
+        let row = refund_row(&shop.app).await;
+        assert_eq!(row.progress.state, "done", "{}: {:?}", shop.name, row.progress.error);
+        assert_eq!(given_back(shop).await, [900], "{}: once", shop.name);
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "400", "{}", shop.name);
+    })
+    .await;
+}
+
 async fn refund_row(app: &App) -> queues::Work {
     let rows = queues::work(app, &Principal::system(), None, &Default::default()).await.unwrap();
     rows.data.into_iter().find(|work| work.kind == "refund").unwrap()

@@ -82,6 +82,38 @@ async fn every_read_of_the_hot_path_and_of_a_page_goes_by_an_index() {
     }
 }
 
+/// Operators look across all wallets: among sealed rows by an index; the other table is bounded and has none for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_look_for_is_found_by_an_index_however_much_is_sealed() {
+    for bench in benches().await {
+        history(&bench).await;
+        fill(&bench.store).await;
+        let (store, log) = listening(&bench.url).await;
+        for index in ["sealed_unpaid", "sealed_by_job"] {
+            match index {
+                "sealed_unpaid" => drop(store::finds::unpaid(&store, None, 51).await.expect("finds")),
+                _ => drop(store::finds::of_job(&store, "render \"7\"", 20).await.expect("finds")),
+            }
+            let mut statements = std::mem::take(&mut *log.lock().expect("no panic holds it"));
+            statements.retain(|statement| statement.sql.starts_with("SELECT"));
+            let [hot, sealed] = statements.as_slice() else { panic!("{statements:#?}") };
+            assert!(hot.sql.contains(" FROM postings ") && sealed.sql.contains(" FROM sealed_postings "));
+            let told = plan(&store, sealed).await;
+            let line = told.iter().find(|line| line.contains(index));
+            let is_by_it = line.is_some_and(|line| line.contains("SEARCH") || line.contains("Index Scan"));
+            assert!(is_by_it, "{}: {}\n{}", bench.name, sealed.sql, told.join("\n"));
+            let sorts = |line: &String| line.contains("Sort Key") || line.contains("TEMP B-TREE");
+            assert!(!told.iter().any(sorts), "{}: {}", bench.name, told.join("\n"));
+            // The same statement without the index is not what is wanted here, and it shows.
+            let drop_it = format!("DROP INDEX {index}");
+            bench.store.writer().execute_unprepared(&drop_it).await.expect("it goes");
+            let without = Store::connect(&bench.url).await.expect("it opens again");
+            let told = plan(&without, sealed).await;
+            assert!(!told.iter().any(|line| line.contains(index)), "{}: {told:?}", bench.name);
+        }
+    }
+}
+
 /// Statistics that were taken when every wallet had one entry say that any index of it leads to one row. Plans that
 /// are made once, as the engine's are, keep what they were made of.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,10 @@
 //! The portal by plain HTTP, a cookie jar in hand: what a browser would do, and what it must not.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use axum::{Router, http};
 use futures::future::join_all;
@@ -32,7 +30,8 @@ pub struct Browser {
     app: app::App,
     pages: Router,
     cookies: BTreeMap<String, String>,
-    from: Option<IpAddr>,
+    /// As the server tells the pages.
+    peer: Option<site::Peer>,
 }
 
 #[derive(Debug)]
@@ -53,24 +52,29 @@ impl Browser {
     fn patient(shop: &Shop, payment_wait: Duration) -> Browser {
         let (app, base) = (shop.app.clone(), format!("http://{}", shop.address));
         let pages = portal::router_that_waits(app.clone(), &base, payment_wait);
-        Browser { app, pages, cookies: BTreeMap::new(), from: None }
+        Browser { app, pages, cookies: BTreeMap::new(), peer: None }
     }
 
     /// The same browser at another process of the shop.
     pub fn at(&self, shop: &Shop, app: app::App) -> Browser {
         let pages = portal::router(app.clone(), &format!("http://{}", shop.address));
-        Browser { app, pages, cookies: self.cookies.clone(), from: self.from }
-    }
-
-    /// The same browser, whose server knows that it is there.
-    pub fn from(self, address: &str) -> Browser {
-        Browser { from: Some(address.parse().expect("an address")), ..self }
+        Browser { app, pages, cookies: self.cookies.clone(), peer: self.peer }
     }
 
     /// The same browser with the cookies of a moment ago.
     fn copy(&self) -> Browser {
-        let (app, pages) = (self.app.clone(), self.pages.clone());
-        Browser { app, pages, cookies: self.cookies.clone(), from: self.from }
+        Browser {
+            app: self.app.clone(),
+            pages: self.pages.clone(),
+            cookies: self.cookies.clone(),
+            peer: self.peer,
+        }
+    }
+
+    /// The same browser at an address on the internet.
+    pub fn from(&self, address: &str) -> Browser {
+        let address = address.parse().expect("an address");
+        Browser { peer: Some(site::Peer { address, public: Some(address) }), ..self.copy() }
     }
 
     pub async fn get(&mut self, path: &str) -> Shown {
@@ -106,8 +110,8 @@ impl Browser {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(body))
             .expect("a request");
-        if let Some(from) = self.from {
-            request.extensions_mut().insert(ConnectInfo(from));
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
         }
         let response = self.pages.clone().oneshot(request).await.expect("an answer");
         let headers = response.headers().clone();
@@ -144,6 +148,12 @@ impl Browser {
     pub async fn open(&mut self, link: &str, name: &str, password: &str) -> Shown {
         let (_, token) = link.split_once("token=").expect("a link with a token");
         self.post(link, "/verify", &[("token", token), ("name", name), ("password", password)]).await
+    }
+
+    /// Follows the link that lifts a hold and sends the form behind it.
+    pub async fn confirm(&mut self, link: &str) -> Shown {
+        let (_, token) = link.split_once("token=").expect("a link with a token");
+        self.post(link, "/on-hold/proof", &[("token", token)]).await
     }
 
     /// The link of the last mail that opens an account, from the outbox.
@@ -453,6 +463,78 @@ fn more_guesses_than_can_be_hashed_soon_are_told_to_come_back() {
     }));
 }
 
+#[test]
+fn a_network_that_floods_the_sign_in_leaves_room_for_everybody_else() {
+    // One thread hashes, and the story holds it for a while.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.expect("a runtime").block_on(in_each_shop(async |shop| {
+        let mut ada = Browser::of(shop);
+        ada.sign_up("Ada", "ada@example.com").await;
+        let mut stranger = Browser::of(shop);
+        let page = stranger.get("/sign-in").await.body;
+        let token = between(&page, "name=\"form_token\" value=\"", "\"").to_owned();
+        let knock = async |address: &str, email: &str| {
+            let form = [("form_token", token.as_str()), ("email", email), ("password", PASSWORD)];
+            stranger.from(address).post_as_is("/sign-in", &form).await
+        };
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || released.recv());
+        let turned_away = AtomicUsize::new(0);
+        let flood = join_all((0..200).map(async |n| {
+            let address = format!("203.0.113.{n}");
+            let shown = knock(&address, &format!("nobody-{n}@example.com")).await;
+            turned_away.fetch_add(usize::from(shown.status == 503), Ordering::SeqCst);
+            shown
+        }));
+        let others = async {
+            while turned_away.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            let same = knock("203.0.113.250", "ada@example.com").await;
+            let waiting =
+                join_all([knock("198.51.100.7", "ada@example.com"), knock("2001:db8::7", "bea@example.com")]);
+            let release = async {
+                tokio::task::yield_now().await;
+                release.send(()).expect("the thread waits");
+            };
+            (same, tokio::join!(waiting, release).0)
+        };
+        let (answers, (same, waiting)) = tokio::join!(flood, others);
+        assert_eq!(
+            (same.status, same.retry_after.as_deref()),
+            (503, Some("5")),
+            "{}: of the same network",
+            shop.name
+        );
+        assert!(waiting[0].leads_to("/"), "{}: {:?}", shop.name, waiting[0]);
+        assert_eq!(waiting[1].status, 400, "{}: judged", shop.name);
+        let refused: Vec<&Shown> = answers.iter().filter(|shown| shown.status == 503).collect();
+        assert!((120..199).contains(&refused.len()), "{}: {} refused", shop.name, refused.len());
+        assert!(refused.iter().all(|shown| shown.retry_after.as_deref() == Some("5")), "{}", shop.name);
+        assert!(knock("203.0.113.250", "ada@example.com").await.leads_to("/"), "{}: it is over", shop.name);
+    }));
+}
+
+#[tokio::test]
+async fn a_network_that_asks_for_accounts_all_the_time_leaves_some_to_others() {
+    in_each_shop(async |shop| {
+        let flooding = Browser::of(shop).from("203.0.113.9");
+        let mut refused = 0;
+        for n in 0..120 {
+            let shown = flooding.copy().ask_for_an_account(&format!("nobody-{n}@example.com")).await;
+            refused += usize::from(shown.status == 503);
+            assert!(shown.status == 200 || shown.retry_after.as_deref() == Some("60"), "{shown:?}");
+        }
+        assert_eq!(refused, 90, "{}: a quarter of a minute's accounts are one network's", shop.name);
+        let mut ada = Browser::of(shop).from("203.0.112.9");
+        assert_eq!(ada.ask_for_an_account("ada@example.com").await.status, 200, "{}", shop.name);
+        shop.clock.advance_seconds(60);
+        let again = flooding.copy().ask_for_an_account("later@example.com").await;
+        assert_eq!(again.status, 200, "{}: the next minute", shop.name);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn guessing_in_the_form_that_changes_it_has_to_wait_too() {
     in_each_shop(async |shop| {
@@ -704,8 +786,20 @@ async fn a_hold_is_lifted_by_the_link_that_was_mailed_for_it_within_the_hour() {
             if !is_in_time {
                 shop.clock.advance_seconds(3_600);
             }
-            let path = if is_in_time { "/on-hold" } else { "/sign-in" };
-            assert!(browser.get(&link).await.leads_to(path), "{}: {is_in_time}", shop.name);
+            // What looks through mails follows links as well: looking lifts nothing.
+            for _ in 0..2 {
+                let shown = Browser::of(shop).get(&link).await;
+                assert_eq!(shown.status == 200, is_in_time, "{}: {shown:?}", shop.name);
+                assert!(is_in_time || shown.leads_to("/sign-in"), "{}: {shown:?}", shop.name);
+            }
+            assert!(browser.get("/on-hold").await.body.contains("New work is on hold"), "{}", shop.name);
+            if is_in_time {
+                assert!(browser.confirm(&link).await.leads_to("/on-hold"), "{}", shop.name);
+            } else {
+                let (_, token) = link.split_once("token=").expect("a token");
+                let late = browser.post("/on-hold", "/on-hold/proof", &[("token", token)]).await;
+                assert!(late.leads_to("/sign-in"), "{}: {late:?}", shop.name);
+            }
             let shown = browser.get("/on-hold").await.body;
             assert_eq!(shown.contains("Nothing is on hold"), is_in_time, "{}: {shown}", shop.name);
             followed = link;
@@ -714,7 +808,7 @@ async fn a_hold_is_lifted_by_the_link_that_was_mailed_for_it_within_the_hour() {
 
         shop.clock.advance_seconds(60);
         assert_eq!(shop.post(&format!("/v1/customers/{customer}/restrict"), &hold).await.status, 200);
-        assert!(browser.get(&followed).await.leads_to("/on-hold"));
+        assert!(browser.confirm(&followed).await.leads_to("/on-hold"));
         let shown = browser.get("/on-hold").await.body;
         assert!(shown.contains("New work is on hold"), "{}: a link of an earlier hold: {shown}", shop.name);
     })

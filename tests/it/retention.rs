@@ -89,7 +89,7 @@ async fn who_forgot_a_password_is_forgotten_in_days() {
         };
         sign_up(shop, "ada").await;
         for email in ["ada@example.com", "nobody@example.com"] {
-            accounts::forgot_password(&shop.app, accounts::Role::Customer, email).await.unwrap();
+            accounts::forgot_password(&shop.app, accounts::Role::Customer, email, None).await.unwrap();
         }
         shop.settle().await;
         assert_eq!(kept().await, [2, 1], "{}", shop.name);

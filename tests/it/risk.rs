@@ -174,6 +174,7 @@ async fn signed_in(app: &App, role: Role, email: &str, password: &str) -> Sessio
         password: password.to_owned(),
         role,
         user_agent: "test".to_owned(),
+        network: None,
         earlier: None,
     };
     accounts::sign_in(app, credentials).await.expect("they sign in").session

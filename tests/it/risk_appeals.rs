@@ -110,7 +110,7 @@ async fn the_merchants_hold_that_a_mail_may_lift_is_lifted_by_it_and_no_other_on
         // Meanwhile the merchant holds the customer for another reason: the mail must not end that.
         let other = json!({"step_up": "review", "reason": "a call from the bank"});
         assert_eq!(shop.post(&path, &other).await.status, 200, "{}", shop.name);
-        assert_eq!(ada.get(&first).await.status, 303);
+        assert_eq!(ada.confirm(&first).await.status, 303);
         assert_eq!(may_work(shop, &customer).await, 403, "{}: still held", shop.name);
         let free = format!("/v1/customers/{customer}/release");
         assert_eq!(shop.post(&free, &json!({"reason": "in order"})).await.status, 200);
@@ -119,7 +119,7 @@ async fn the_merchants_hold_that_a_mail_may_lift_is_lifted_by_it_and_no_other_on
         assert_eq!(shop.post(&path, &hold).await.status, 200, "{}", shop.name);
         assert_eq!(ada.submit("/on-hold", "/on-hold/link", &[]).await.status, 303);
         shop.settle().await;
-        assert_eq!(ada.get(&link(shop)).await.status, 303);
+        assert_eq!(ada.confirm(&link(shop)).await.status, 303);
         assert_eq!(may_work(shop, &customer).await, 201, "{}: they go on", shop.name);
         let told = acts(shop).await;
         assert!(
@@ -173,7 +173,7 @@ async fn a_dismissed_case_ends_a_later_hold_that_the_customer_wrote_about() {
         let found = mails(shop, "ada@example.com");
         let mail = found.iter().rev().find(|(_, text)| text.contains("/verify?token=")).expect("a link");
         let link = format!("/verify?token={}", between(&mail.1, "/verify?token=", "\n"));
-        assert_eq!(ada.get(&link).await.status, 303);
+        assert_eq!(ada.confirm(&link).await.status, 303);
         assert_eq!(may_work(shop, &customer).await, 201, "{}: lifted", shop.name);
 
         let hold = json!({"step_up": "review", "reason": "a call from the bank"});

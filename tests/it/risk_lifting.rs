@@ -41,7 +41,7 @@ async fn a_customer_on_hold_is_told_and_lifts_it_by_a_mail() {
             let after = mail.letter.text.split("token=").nth(1).unwrap();
             after.split_whitespace().next().unwrap().to_owned()
         };
-        accounts::follow(&shop.app, &link).await.unwrap();
+        accounts::confirm_address(&shop.app, &link).await.unwrap();
         assert_eq!(on_hold::on_hold(&shop.app, &session).await.unwrap(), None, "{}", shop.name);
         let hold = json!({"customer": session.user.customer.unwrap().to_string(), "credits": "1"});
         assert_eq!(shop.post("/v1/holds", &hold).await.status, 201, "{}: they go on", shop.name);

@@ -172,7 +172,7 @@ fn ask_for_an_account(port: u16, email: &str, forwarded: &str) {
 /// Networks that a server kept of two sign-ups through a proxy.
 async fn kept(trusted: &str) -> Vec<i64> {
     let folder = ScratchDir::new("risk-sign-ups");
-    let options = ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_TRUSTED_PROXIES", trusted);
+    let options = ServerOptions::serve(EXECUTABLE, folder.path()).env("SCRIP_PROXIES", trusted);
     let server = Server::start(&options);
     ask_for_an_account(server.port(), "a%40example.com", "198.51.100.7, 203.0.113.1");
     ask_for_an_account(server.port(), "b%40example.com", "192.0.2.9, 203.0.113.200");

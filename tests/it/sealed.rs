@@ -119,6 +119,68 @@ async fn told(browser: &mut Browser, app: &App, receipts: &[String]) -> Vec<(Str
     told
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_look_for_comes_in_one_order_out_of_both_tables() {
+    const QUOTED: &str = "render \"7\" \\ 100 % _ \u{e9}\u{1f3ac}";
+    in_each_shop(async |shop| {
+        let customers = ["ada", "bea"];
+        for name in customers {
+            shop.customer(name).await;
+            let gift = json!({"customer": name, "credits": "100", "kind": "promo"});
+            assert_eq!(shop.post("/v1/grants", &gift).await.status, 201);
+        }
+        let (mut jobs, mut events) = (Vec::new(), Vec::new());
+        for n in 0..6 {
+            shop.clock.advance_seconds(60);
+            let name = customers[n % 2];
+            let mut named = usage(name, 1);
+            merge(&mut named, &json!({"job": QUOTED}));
+            jobs.push(text(&shop.post("/v1/usage", &named).await.document(), "/id"));
+            // Names that begin or end alike, and the same words elsewhere, are other jobs.
+            for other in [format!("{QUOTED} "), QUOTED[1..].to_owned()] {
+                let mut named = usage(name, 1);
+                merge(&mut named, &json!({"job": other, "subject": QUOTED}));
+                assert_eq!(shop.post("/v1/usage", &named).await.status, 201);
+            }
+            let event = json!({
+                "specversion": "1.0", "id": n.to_string(), "source": "s", "subject": name, "type": "none",
+                "data": {"job": QUOTED},
+            });
+            assert_eq!(shop.post("/api/v1/events", &event).await.status, 204);
+            events.push(n.to_string());
+        }
+        jobs.reverse();
+        events.reverse();
+        let by = Principal::system();
+        let store = shop.app.store();
+        shop.app.engine().stop().await; // every projection is written, so that all may be sealed
+        for keep in [u64::MAX, 12, 5, 0] {
+            store::seal::seal(store, keep).await.expect("it seals");
+            let hits = search::search(&shop.app, &by, QUOTED).await.expect("hits");
+            let found: Vec<String> = hits
+                .iter()
+                .filter_map(|hit| hit.what.split("rct_").nth(1))
+                .map(|id| format!("rct_{id}"))
+                .collect();
+            assert_eq!(found, jobs, "{}: {keep} kept", shop.name);
+
+            let mut request = PageRequest { limit: Some(4), cursor: None };
+            let mut seen = Vec::new();
+            loop {
+                let page = unpaid::list(&shop.app, &by, &request).await.expect("a page");
+                seen.extend(page.data.into_iter().filter_map(|row| row.event).map(|event| event.id));
+                request.cursor = page.next_cursor;
+                if request.cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, events, "{}: {keep} kept", shop.name);
+        }
+        assert_eq!(store::seal::hot_rows(store).await.expect("a count"), 0, "{}", shop.name);
+    })
+    .await;
+}
+
 /// A page without what is new in each answer.
 fn without_tokens(page: &str) -> String {
     let mut text = page.to_owned();

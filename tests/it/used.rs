@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use app::{App, AppConfig};
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
 use kernel::Credits;
 use serde_json::{Value, json};
 use tests::shop::{Answer, Shop, in_each_shop};
+use tower::ServiceExt;
 
 const DAY_SECONDS: i64 = 86_400;
 const HOUR_SECONDS: i64 = 3_600;
@@ -119,6 +123,45 @@ async fn charges_are_summed_by_what_they_were_for() {
         for wrong in ["group_by=colour", "group_by=", "group_by=feature,,model", "from=yesterday", "limit=3"] {
             assert_eq!(shop.get(&format!("/v1/customers/c/usage?{wrong}")).await.status, 400, "{wrong}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_call_sums_so_many_entries_and_asks_for_a_shorter_period_beyond_them() {
+    const MOST: i64 = 5;
+    let image = || json!({"feature": "image.generate", "model": "sdxl", "quantities": {"images": 1}});
+    in_each_shop(async |shop| {
+        shop.customer("c").await;
+        let gift = json!({"customer": "c", "credits": "100", "kind": "promo"});
+        assert_eq!(shop.post("/v1/grants", &gift).await.status, 201);
+        let config = AppConfig { usage_entries_max: MOST, ..AppConfig::default() };
+        let app = App::open(shop.app.store().clone(), shop.clock.clone(), shop.app.engine().clone(), config);
+        let router = api::router(app, "/buy");
+        let ask = async |from: &str| {
+            let request = Request::get(format!("/v1/customers/c/usage?group_by=feature{from}"))
+                .header("authorization", format!("Bearer {}", shop.key));
+            let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let status = answer.status().as_u16();
+            let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            (status, serde_json::from_slice::<Value>(&body).unwrap())
+        };
+        // The grant is one entry.
+        for charges in 1..MOST {
+            work(shop, image()).await;
+            shop.clock.advance_seconds(HOUR_SECONDS);
+            let (status, told) = ask("").await;
+            assert_eq!((status, told["charges"].as_i64()), (200, Some(charges)), "{}: {told}", shop.name);
+        }
+        let since = shop.clock.now();
+        work(shop, image()).await;
+        shop.clock.advance_seconds(HOUR_SECONDS);
+        let (status, told) = ask("").await;
+        let rule = &told["errors"][0];
+        assert_eq!((status, rule["field"].as_str()), (400, Some("from")), "{}: {told}", shop.name);
+        assert!(rule["message"].as_str().unwrap().contains("more than 5 entries"), "{rule}");
+        let (status, told) = ask(&format!("&from={since}")).await;
+        assert_eq!((status, told["charges"].as_i64()), (200, Some(1)), "{}: {told}", shop.name);
     })
     .await;
 }

@@ -10,6 +10,7 @@ pub mod data;
 pub mod databases;
 mod guard;
 pub mod linear;
+pub mod patience;
 pub mod places;
 pub mod post_office;
 pub mod process;

@@ -7,16 +7,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::free_port;
 use crate::guard::Guard;
+use crate::patience::Patience;
 
 /// The contract says 5 s on an idle machine; tests share theirs.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
-const READ_ALONG_WITHIN: Duration = Duration::from_secs(2);
+const READ_ALONG_WITHIN: Duration = Duration::from_secs(20);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// What is kept of the output; the banner is kept whatever follows it.
 const MAX_LINES_KEPT: usize = 2_000;
@@ -137,13 +138,12 @@ impl Server {
     /// The `sk_test_` key of the banner; only a first start prints one. The banner is written before
     /// the server is ready, but the thread that reads along may be a moment behind.
     pub fn api_key(&self) -> Option<String> {
-        let begin = Instant::now();
+        let mut patience = Patience::of(READ_ALONG_WITHIN);
         loop {
             let key = self.printed().api_key.clone();
-            if key.is_some() || begin.elapsed() > READ_ALONG_WITHIN {
+            if key.is_some() || !patience.wait(LOOK_AGAIN_AFTER) {
                 return key;
             }
-            std::thread::sleep(LOOK_AGAIN_AFTER);
         }
     }
 
@@ -158,13 +158,12 @@ impl Server {
     }
 
     pub fn wait_until_ready(&mut self) {
-        let begin = Instant::now();
+        let mut patience = Patience::of(READY_WITHIN);
         while !self.is_ready() {
             if let Some(status) = self.ended() {
                 panic!("the server ended with {status} before it was ready:\n{}", self.output());
             }
-            assert!(begin.elapsed() < READY_WITHIN, "the server is not ready:\n{}", self.output());
-            std::thread::sleep(LOOK_AGAIN_AFTER);
+            assert!(patience.wait(LOOK_AGAIN_AFTER), "the server is not ready:\n{}", self.output());
         }
     }
 
@@ -192,23 +191,15 @@ impl Server {
 
     /// Waits until it has ended by itself.
     pub fn wait_until_ended(&mut self) -> ExitStatus {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.ended() {
-                return status;
-            }
-            assert!(begin.elapsed() < READY_WITHIN, "the server does not end:\n{}", self.output());
-            std::thread::sleep(LOOK_AGAIN_AFTER);
-        }
+        self.await_end(READY_WITHIN, "the server does not end")
     }
 
     /// Waits until it has said `text`.
     pub fn wait_until_printed(&mut self, text: &str) {
-        let begin = Instant::now();
+        let mut patience = Patience::of(READY_WITHIN);
         while !self.output().contains(text) {
-            let is_in_time = begin.elapsed() < READY_WITHIN;
-            assert!(self.ended().is_none() && is_in_time, "never said {text:?}:\n{}", self.output());
-            std::thread::sleep(LOOK_AGAIN_AFTER);
+            let goes_on = self.ended().is_none() && patience.wait(LOOK_AGAIN_AFTER);
+            assert!(goes_on, "never said {text:?}:\n{}", self.output());
         }
     }
 
@@ -218,13 +209,16 @@ impl Server {
             let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
             assert!(asked.is_ok_and(|status| status.success()), "SIGTERM could not be sent");
         }
-        let begin = Instant::now();
+        self.await_end(STOPS_WITHIN, "the server does not stop")
+    }
+
+    fn await_end(&mut self, time: Duration, otherwise: &str) -> ExitStatus {
+        let mut patience = Patience::of(time);
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(begin.elapsed() < STOPS_WITHIN, "the server does not stop:\n{}", self.output());
-            std::thread::sleep(LOOK_AGAIN_AFTER);
+            assert!(patience.wait(LOOK_AGAIN_AFTER), "{otherwise}:\n{}", self.output());
         }
     }
 

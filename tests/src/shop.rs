@@ -65,7 +65,7 @@ pub async fn in_each_shop(story: impl AsyncFn(&Shop)) {
 
 /// Somebody who signed up, followed the link and is signed in.
 pub async fn account(app: &App, name: &str, email: &str, password: &str) -> SignedIn {
-    let made = accounts::sign_up(app, email, None).await.expect("a sign-up");
+    let made = accounts::sign_up(app, email, None, None).await.expect("a sign-up");
     let SignUp::Mailed { link, .. } = made else { panic!("{email} is known: {made:?}") };
     let (_, token) = link.split_once("token=").expect("a link with a token");
     let with = Opening {
@@ -176,9 +176,15 @@ impl Shop {
     /// A call of Stripe's API at the sandbox, as the merchant's own dashboard makes it: Scrip hears of it
     /// from the webhook only.
     pub async fn at_gateway(&self, method: &str, path: &str, form: &str) -> Value {
+        self.at_gateway_under(None, method, path, form).await
+    }
+
+    /// The same under an idempotency key.
+    pub async fn at_gateway_under(&self, key: Option<&str>, method: &str, path: &str, form: &str) -> Value {
         let bearer = format!("Bearer {STRIPE_KEY}");
-        let head =
-            [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let mut head =
+            vec![("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        head.extend(key.map(|key| ("idempotency-key", key)));
         let answer = self.send(method, &format!("{}{path}", sandbox::MOUNT), &head, form).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.document()

@@ -134,7 +134,7 @@ pub(crate) async fn version(app: &App, version: i64) -> Result<Arc<Version>, App
     if let Some(known) = app.inner.catalogues.versions.get(&version) {
         return Ok(known);
     }
-    let row = catalogues::by_version(app.store().reader(), version).await?;
+    let row = Box::pin(catalogues::by_version(app.store().reader(), version)).await?;
     let corrupt = || StoreError::Corrupt(format!("rate card {version} is missing or not readable"));
     let catalog = Catalog::parse(&row.ok_or_else(corrupt)?.toml).map_err(|_| corrupt())?;
     let loaded = Arc::new(Version { version, catalog });
@@ -156,7 +156,7 @@ async fn published(app: &App) -> Result<Published, AppError> {
     if let Some(known) = cache.published() {
         return Ok(known);
     }
-    let rows = catalogues::published(app.store().reader()).await?;
+    let rows = Box::pin(catalogues::published(app.store().reader())).await?;
     let read: Published =
         rows.into_iter().map(|(at, v)| (Timestamp::from_micros_saturating(at), v)).collect();
     cache.set_published(read.clone());

@@ -1,7 +1,9 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use futures::future::join_all;
 use kernel::{Currency, CustomerId, Timestamp, WalletId, new_uuid};
 use serde::{Deserialize, Serialize};
 use store::cold::customers;
@@ -168,7 +170,7 @@ pub(crate) async fn find(app: &App, customer: &CustomerRef) -> Result<Option<Kno
             if let Some(wallet) = directory.by_id.get(id) {
                 return Ok(Some(Known { id: *id, wallet }));
             }
-            let row = customers::by_id(db, id.uuid()).await?;
+            let row = Box::pin(customers::by_id(db, id.uuid())).await?;
             Ok(row.map(|row| remember(app, &row)))
         }
         CustomerRef::ExternalId(text) => {
@@ -178,10 +180,22 @@ pub(crate) async fn find(app: &App, customer: &CustomerRef) -> Result<Option<Kno
             if !is_text(text, NAME_MAX_CHARS) {
                 return Ok(None);
             }
-            let row = customers::by_external_id(db, text).await?;
+            let row = Box::pin(customers::by_external_id(db, text)).await?;
             Ok(row.map(|row| remember(app, &row)))
         }
     }
+}
+
+/// Reads those that are not remembered, at once. What fails comes out where one is asked for.
+pub(crate) async fn meet(app: &App, customers: impl Iterator<Item = &CustomerRef>) {
+    let directory = &app.inner.directory;
+    let unknown: HashSet<&CustomerRef> = customers
+        .filter(|customer| match customer {
+            CustomerRef::Id(id) => directory.by_id.get(id).is_none(),
+            CustomerRef::ExternalId(text) => directory.by_external_id.get(text.as_str()).is_none(),
+        })
+        .collect();
+    join_all(unknown.into_iter().map(|customer| find(app, customer))).await;
 }
 
 fn remember(app: &App, row: &customers::Model) -> Known {

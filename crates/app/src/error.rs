@@ -106,10 +106,12 @@ impl From<EngineError> for AppError {
             // Only a settling job can see it, and it asks the engine itself.
             EngineError::NothingDue => AppError::not_found("due entry"),
             EngineError::Overloaded => AppError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS },
-            cause @ (EngineError::Unavailable(_) | EngineError::Stopping) => AppError::Unavailable {
-                retry_after_seconds: RETRY_AFTER_SECONDS,
-                cause: Some(Box::new(cause)),
-            },
+            cause @ (EngineError::Unavailable(_) | EngineError::Stopping | EngineError::NoThread(_)) => {
+                AppError::Unavailable {
+                    retry_after_seconds: RETRY_AFTER_SECONDS,
+                    cause: Some(Box::new(cause)),
+                }
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ pub struct History {
     pub new_customers: Vec<u64>,
     /// What is open or a dead letter now, by the day it came.
     pub open_problems: Vec<u64>,
+    pub open_cases: Vec<u64>,
     pub failed_events: Vec<u64>,
     pub failed_work: Vec<u64>,
     pub failed_mails: Vec<u64>,
@@ -47,6 +48,7 @@ pub async fn history(app: &App, by: &Principal) -> Result<History, AppError> {
     Ok(History {
         new_customers: counted(Counted::Customers).await?,
         open_problems: counted(Counted::OpenProblems).await?,
+        open_cases: counted(Counted::OpenCases).await?,
         failed_events: counted(Counted::FailedEvents).await?,
         failed_work: counted(Counted::FailedWork).await?,
         failed_mails: counted(Counted::FailedMails).await?,

@@ -6,6 +6,7 @@
 
 mod about;
 pub mod accounts;
+mod aside;
 pub mod audit;
 mod cache;
 mod calls;
@@ -86,6 +87,8 @@ pub struct AppConfig {
     pub console_url: String,
     /// Journal rows beyond which the older half is sealed.
     pub hot_rows: u64,
+    /// Entries of a wallet that one sum of its usage reads.
+    pub usage_entries_max: i64,
     /// How long first answers are kept that have no place in the journal;
     /// [`retention::IDEMPOTENCY_DAYS_MIN`] or more.
     pub idempotency_days: i64,
@@ -191,6 +194,7 @@ impl Default for AppConfig {
             public_url: "http://127.0.0.1:8080".to_owned(),
             console_url: "http://127.0.0.1:8080".to_owned(),
             hot_rows: 1_000_000,
+            usage_entries_max: statements::USAGE_ENTRIES_MAX,
             idempotency_days: retention::IDEMPOTENCY_DAYS_MIN,
             shows_mailed_links: false,
         }

@@ -2,6 +2,7 @@
 
 use kernel::{Credits, Timestamp};
 use store::cold::queue::{self, Queue};
+use store::cold::risk::cases;
 use store::cold::{customers, mails, problems};
 
 use crate::history::{self, History};
@@ -21,6 +22,8 @@ pub struct Overview {
     pub failed_mails: u64,
     /// What customers reported and nobody has looked at.
     pub open_problems: u64,
+    /// Of the review queue: somebody has to decide.
+    pub open_cases: u64,
     /// Sold, used, expired and unpaid are numbers of the last check, so that they belong together.
     pub verified: Option<Verification>,
     /// Another check was asked for or is under way.
@@ -41,6 +44,7 @@ pub async fn overview(app: &App, by: &Principal) -> Result<Overview, AppError> {
         failed_work: queue::count(app.store(), Queue::Outbox, queue::FAILED).await?,
         failed_mails: mails::count(db, mails::FAILED).await?,
         open_problems: problems::count(db, problems::OPEN).await?,
+        open_cases: cases::count(db, cases::OPEN).await?,
         is_verifying: verification::is_running(app, by).await?,
         verified: verification::last(app, by).await?,
         history: history::history(app, by).await?,

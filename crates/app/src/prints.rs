@@ -160,7 +160,7 @@ pub(crate) async fn network_of(app: &App, address: Option<IpAddr>) -> Result<Opt
 }
 
 async fn key_of(app: &App) -> Result<&PrintKey, AppError> {
-    app.inner.print_key.get_or_try_init(|| key(app)).await
+    app.inner.print_key.get_or_try_init(|| Box::pin(key(app))).await
 }
 
 /// Made by whoever comes first.

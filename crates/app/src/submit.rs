@@ -36,7 +36,7 @@ pub(crate) async fn submit_or_first(
         Err(error) => error,
     };
     let key = KeyedInput::Key { key: keyed.key.clone(), hash: keyed.hash };
-    app.engine().first_answer(wallet, &key).await?.ok_or(error)
+    Box::pin(app.engine().first_answer(wallet, &key)).await?.ok_or(error)
 }
 
 pub(crate) async fn submit(app: &App, request: Request) -> Result<Answer, AppError> {

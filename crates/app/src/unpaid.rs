@@ -24,7 +24,7 @@ pub struct Unpaid {
     pub event: Option<EventIdentity>,
 }
 
-/// The last recorded first. Reads the whole journal.
+/// The last recorded first.
 pub async fn list(app: &App, by: &Principal, page: &PageRequest) -> Result<Page<Unpaid>, AppError> {
     by.require(Scope::Admin)?;
     let limit = page.limit()?;

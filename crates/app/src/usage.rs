@@ -1,7 +1,6 @@
 //! Reported usage: one-step debits, alone or in batches.
 
 use engine::{Answer, EngineCommand, EngineError, Request};
-use futures::future::join_all;
 use kernel::{Timestamp, WalletId};
 use ledger::{Command, WhenShort};
 
@@ -116,8 +115,12 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
         return Err(AppError::invalid("items", format!("must be 1 to {BATCH_MAX}")));
     }
     let (mut results, mut requests) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-    for item in join_all(items.into_iter().map(|item| one(app, by, item))).await {
-        results.push(match item {
+    let named = items.iter().filter_map(|item| item.as_ref().ok()).map(|(new, _)| &new.customer);
+    customers::meet(app, named).await;
+    for item in items {
+        // Others have their turns between the items.
+        tokio::task::consume_budget().await;
+        results.push(match one(app, by, item).await {
             Ok((wallet, request, facts)) => {
                 requests.push(request);
                 Ok((wallet, facts))

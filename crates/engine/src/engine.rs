@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::config::EngineConfig;
 use crate::request::{Answer, EngineError, KeyedInput, Request};
 use crate::tap::Tap;
+use crate::thread::LaneThread;
 use crate::writer::{Outcome, Pending, Writer};
 
 /// How often a command follows a lane map that changes under it.
@@ -28,6 +29,7 @@ struct Inner {
     config: EngineConfig,
     tap: Arc<OnceLock<Arc<Tap>>>,
     routes: RwLock<Routes>,
+    thread: LaneThread,
     writers: Mutex<Vec<JoinHandle<()>>>,
     is_stopping: AtomicBool,
 }
@@ -53,6 +55,7 @@ impl Engine {
             config,
             tap: Arc::default(),
             routes: RwLock::default(),
+            thread: LaneThread::start().map_err(|error| EngineError::NoThread(Arc::new(error)))?,
             writers: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         };
@@ -71,7 +74,7 @@ impl Engine {
                 Ok(Outcome::Done(answer)) => return answer,
                 Ok(Outcome::LaneGone(returned)) => {
                     request = *returned;
-                    self.read_routes(version).await?;
+                    Box::pin(self.read_routes(version)).await?;
                 }
                 Err(_) => return Err(EngineError::Stopping),
             }
@@ -193,7 +196,7 @@ impl Engine {
                 self.inner.config.clone(),
                 self.inner.tap.clone(),
             );
-            writers.push(tokio::spawn(writer.run(waiting)));
+            writers.extend(self.inner.thread.spawn(writer.run(waiting)));
             queues.insert(lane, queue);
         }
         *routes = Routes { version: seen + 1, queues, of_bucket: map.of_bucket };

@@ -10,6 +10,7 @@ mod engine;
 mod memory;
 mod request;
 mod tap;
+mod thread;
 mod writer;
 
 pub use config::{EngineConfig, Faults, Place};

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 
 use kernel::{IdempotencyKey, Seq, WalletId};
@@ -69,4 +70,7 @@ pub enum EngineError {
     Unavailable(#[source] Arc<StoreError>),
     #[error("the engine is stopping")]
     Stopping,
+    /// At the start.
+    #[error("the thread of the lanes did not start")]
+    NoThread(#[source] Arc<io::Error>),
 }

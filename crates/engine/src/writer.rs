@@ -18,8 +18,6 @@ use crate::tap::Tap;
 
 /// Tries of a whole batch after a stale fence, a serialization failure or a lost connection.
 const BATCH_TRIES: u32 = 6;
-/// How often a writer lets other tasks run before it takes what waits.
-const TURNS_BEFORE_WRITING: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How often a lane that is never idle writes some projections all the same: what time owes a wallet, and
 /// sealing, go by them.
@@ -104,8 +102,6 @@ impl Writer {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
                 return;
             }
-            self.gather(waiting, &mut batch).await;
-            let taken = batch.len();
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
             let pending = std::mem::take(&mut batch);
             self.settle(pending).await;
@@ -117,19 +113,6 @@ impl Writer {
             if self.memory.wallets.len() > self.config.remembered_wallets {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
                 self.memory.shrink(self.config.remembered_wallets);
-            }
-        }
-    }
-
-    /// Lets callers who are on their way to the queue arrive: the same commit carries them too. Whoever is
-    /// alone waits for nobody.
-    async fn gather(&self, waiting: &mut mpsc::Receiver<Pending>, batch: &mut Vec<Pending>) {
-        for _ in 0..TURNS_BEFORE_WRITING {
-            tokio::task::yield_now().await;
-            while batch.len() < self.config.batch
-                && let Ok(pending) = waiting.try_recv()
-            {
-                batch.push(pending);
             }
         }
     }

@@ -18,6 +18,8 @@ const LIMITED: &str =
 const REFUSED: &str =
     r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"lost_card","message":"no"}}"#;
 
+const OTHER_PARAMETERS: &str = r#"{"error":{"type":"idempotency_error","message":"Keys for idempotent requests can only be used with the same parameters they were first used with."}}"#;
+
 /// Before it asks for a refund, the adapter looks whether there is one with our reference.
 const NONE_YET: &str = r#"{"object":"list","data":[],"has_more":false,"url":"/v1/refunds"}"#;
 
@@ -128,6 +130,24 @@ async fn the_same_refund_is_the_same_bytes_in_every_process() {
     let bodies: std::collections::BTreeSet<&str> =
         posts(&heard).filter_map(|request| request.split("\r\n\r\n").nth(1)).collect();
     assert!(bodies.len() == 1 && posts(&heard).count() == 8, "{bodies:?}");
+}
+
+#[tokio::test]
+async fn a_refund_that_an_older_version_asked_for_is_asked_for_as_it_was() {
+    let script = vec![(200, NONE_YET), (400, OTHER_PARAMETERS), (200, REFUND)];
+    let (base, heard) = server(script).await;
+    assert_eq!(refund(&base).await.expect("the answer of before").amount_minor, 5);
+    let heard = heard.lock().expect("no panic").clone();
+    let posts: Vec<&String> = posts(&heard).collect();
+    let [now, before] = posts.as_slice() else { panic!("{posts:?}") };
+    assert!(now.contains("scrip_reference") && !before.contains("scrip_reference"), "{posts:?}");
+    assert!(posts.iter().all(|post| post.contains("idempotency-key: outbox/7\r\n")), "{posts:?}");
+
+    // One more refusal is one.
+    let script = [(200, NONE_YET), (400, OTHER_PARAMETERS), (400, OTHER_PARAMETERS), (200, REFUND)];
+    let (base, _) = server(script.to_vec()).await;
+    let refused = refund(&base).await.expect_err("a refusal");
+    assert!(matches!(refused, GatewayError::Refused { status: 400, .. }), "{refused}");
 }
 
 fn posts(heard: &[String]) -> impl Iterator<Item = &String> {

@@ -101,6 +101,7 @@ impl Door {
             password: fields.password,
             role: site.role(),
             user_agent: visitor.user_agent.clone(),
+            network: visitor.network,
             earlier: visitor.earlier_token(),
         };
         match accounts::sign_in(site.app(), with).await {
@@ -128,8 +129,9 @@ impl Door {
 
     /// Tells everybody the same, whether or not there is such an account.
     pub async fn forgot(&self, site: &Site, form: Form<Forgot>) -> Result<Response, Failure> {
-        accounts::forgot_password(site.app(), site.role(), &form.fields.email).await?;
-        Ok(form.visitor.redirect(self.sign_in_path, Some("reset-sent")))
+        let Form { visitor, fields: Forgot { email } } = form;
+        accounts::forgot_password(site.app(), site.role(), &email, visitor.network).await?;
+        Ok(visitor.redirect(self.sign_in_path, Some("reset-sent")))
     }
 
     pub fn reset_form(&self, visitor: &Visitor, link: ResetLink) -> Result<Response, Failure> {

@@ -28,7 +28,7 @@ pub use frame::{browsers_see_pages, frame};
 pub use kernel::text::{credits, date, instant, money, signed_credits};
 pub use shell::{Banner, Flash, NavItem, Shell, Tone, render};
 pub use spark::{Spark, SparkBar};
-pub use visitor::{Member, Visitor, local_path};
+pub use visitor::{Member, Peer, Visitor, local_path};
 
 /// A value for the query of a link.
 pub fn escaped(text: &str) -> String {

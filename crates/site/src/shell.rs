@@ -13,6 +13,8 @@ pub struct Shell {
     pub home: &'static str,
     pub style: String,
     pub nav: Vec<NavItem>,
+    /// The pages of the part that the current one is in, if it has several.
+    pub tabs: Vec<NavItem>,
     /// Available credits, in the header of every page of a customer.
     pub balance: Option<String>,
     /// Who is signed in.
@@ -64,6 +66,7 @@ impl Shell {
             home: "/",
             style: style_path(),
             nav: Vec::new(),
+            tabs: Vec::new(),
             balance: None,
             user: None,
             sign_out_path: "/sign-out",

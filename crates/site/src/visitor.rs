@@ -1,6 +1,8 @@
 //! Who looks at a page, and what the browser brought along.
 
-use app::accounts::{self, Session, SignedIn};
+use std::net::IpAddr;
+
+use app::accounts::{self, Network, Session, SignedIn};
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -13,6 +15,14 @@ use crate::{Failure, Site};
 
 const USER_AGENT_MAX_CHARS: usize = 200;
 
+/// Who is at the other end, as the server tells the pages in a request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Where on the internet that is; `None` when nobody can know.
+    pub public: Option<IpAddr>,
+}
+
 /// Anybody, signed in or not.
 #[derive(Clone)]
 pub struct Visitor {
@@ -21,6 +31,8 @@ pub struct Visitor {
     /// Code of the message that the page before left.
     pub flash: Option<String>,
     pub user_agent: String,
+    /// `None` where no server says it.
+    pub network: Option<Network>,
     /// The cookie that form tokens are made from.
     secret: String,
     /// Whether the browser does not have it yet.
@@ -134,7 +146,8 @@ where
         };
         let flash = Cookie::Flash.read(&site, &parts.headers);
         let user_agent = user_agent(&parts.headers);
-        Ok(Visitor { site, session, flash, user_agent, secret, is_secret_new, token })
+        let network = parts.extensions.get::<Peer>().map(|peer| Network::of(peer.address));
+        Ok(Visitor { site, session, flash, user_agent, network, secret, is_secret_new, token })
     }
 }
 

@@ -54,22 +54,6 @@ pub struct ApiKey {
     id: kernel::ApiKeyId,
     name: String,
     scopes: Vec<String>,
-    #[schema(value_type = Option<text::CustomerId>)]
-    customer: Option<kernel::CustomerId>,
-    livemode: bool,
-    #[schema(value_type = Instant)]
-    created_at: Timestamp,
-    /// The key itself. Shown once: it is stored hashed, so a replay has null.
-    secret: Option<String>,
-}
-
-/// An API key in a list: never with its secret.
-#[derive(Serialize, ToSchema)]
-pub struct ListedApiKey {
-    #[schema(value_type = text::ApiKeyId)]
-    id: kernel::ApiKeyId,
-    name: String,
-    scopes: Vec<String>,
     /// Whose key it is; null for a merchant's.
     #[schema(value_type = Option<text::CustomerId>)]
     customer: Option<kernel::CustomerId>,
@@ -79,15 +63,18 @@ pub struct ListedApiKey {
     /// Null while it works.
     #[schema(value_type = Option<Instant>)]
     revoked_at: Option<Timestamp>,
+    /// The key itself. Shown once, in the answer that made it: it is stored hashed, so lists and a replay have
+    /// null.
+    secret: Option<String>,
 }
 
 /// List API keys
 ///
 /// Newest first, revoked ones too.
 #[utoipa::path(get, path = "/v1/api-keys", tag = "API keys", operation_id = "list_api_keys",
-    params(Paging), responses((status = 200, description = "A page of keys.", body = List<ListedApiKey>)))]
+    params(Paging), responses((status = 200, description = "A page of keys.", body = List<ApiKey>)))]
 async fn list(caller: Caller, State(api): State<Api>, Strict(paging): Strict<Paging>) -> Answer {
-    ok(List::<ListedApiKey>::of(keys::page(&api.app, &caller.0, &paging.request()).await?))
+    ok(List::<ApiKey>::of(keys::page(&api.app, &caller.0, &paging.request()).await?))
 }
 
 /// Create an API key
@@ -152,7 +139,18 @@ impl From<NewApiKey> for keys::NewApiKey {
 
 impl From<keys::CreatedApiKey> for ApiKey {
     fn from(created: keys::CreatedApiKey) -> ApiKey {
-        let key = created.key;
+        ApiKey { secret: created.secret, ..ApiKey::of(created.key, None) }
+    }
+}
+
+impl From<keys::ListedApiKey> for ApiKey {
+    fn from(listed: keys::ListedApiKey) -> ApiKey {
+        ApiKey::of(listed.key, listed.revoked_at)
+    }
+}
+
+impl ApiKey {
+    fn of(key: keys::ApiKey, revoked_at: Option<Timestamp>) -> ApiKey {
         ApiKey {
             id: key.id,
             name: key.name,
@@ -160,22 +158,8 @@ impl From<keys::CreatedApiKey> for ApiKey {
             customer: key.customer,
             livemode: key.livemode,
             created_at: key.created_at,
-            secret: created.secret,
-        }
-    }
-}
-
-impl From<keys::ListedApiKey> for ListedApiKey {
-    fn from(listed: keys::ListedApiKey) -> ListedApiKey {
-        let key = listed.key;
-        ListedApiKey {
-            id: key.id,
-            name: key.name,
-            scopes: key.scopes,
-            customer: key.customer,
-            livemode: key.livemode,
-            created_at: key.created_at,
-            revoked_at: listed.revoked_at,
+            revoked_at,
+            secret: None,
         }
     }
 }

@@ -101,25 +101,42 @@ impl FromRef<Console> for Site {
     }
 }
 
-const NAV: [(&str, &str); 11] = [
-    ("Overview", "/console"),
-    ("Customers", "/console/customers"),
-    ("Review", review::PATH),
-    ("Risk", risk_settings::PATH),
-    ("Problems", "/console/problems"),
-    ("Webhooks", "/console/webhooks"),
-    ("Work", "/console/outbox"),
-    ("Schedules", "/console/schedules"),
-    ("Mails", "/console/mails"),
-    ("Unpaid usage", "/console/unpaid"),
-    ("Audit log", "/console/audit"),
+/// Each part of the navigation with its pages; the first is where the part begins.
+const NAV: [(&str, &[(&str, &str)]); 7] = [
+    ("Overview", &[("Overview", "/console")]),
+    ("Customers", &[("Customers", "/console/customers")]),
+    ("Review", &[("Queue", review::PATH), ("Rules and models", risk_settings::PATH)]),
+    ("Problems", &[("Problems", "/console/problems")]),
+    (
+        "Webhooks & jobs",
+        &[
+            ("Webhooks", "/console/webhooks"),
+            ("Work", "/console/outbox"),
+            ("Schedules", "/console/schedules"),
+            ("Mails", "/console/mails"),
+        ],
+    ),
+    ("Unpaid", &[("Unpaid", "/console/unpaid")]),
+    ("Audit log", &[("Audit log", "/console/audit")]),
 ];
 
 /// The frame of an operator's page; `section` is the path of its entry in the navigation.
 fn shell(title: &str, section: &str, member: &Member) -> Shell {
-    let item =
-        |&(label, path): &(&'static str, &'static str)| NavItem { label, path, is_current: path == section };
-    Shell { nav: NAV.iter().map(item).collect(), ..bare_shell(title, &member.visitor) }
+    let (nav, tabs) = navigation(section);
+    Shell { nav, tabs, ..bare_shell(title, &member.visitor) }
+}
+
+/// The parts, and the pages of the part that `section` is in when it has several.
+fn navigation(section: &str) -> (Vec<NavItem>, Vec<NavItem>) {
+    let has = |pages: &[(&str, &str)]| pages.iter().any(|(_, path)| *path == section);
+    let parts = NAV.iter().filter_map(|(label, pages)| {
+        let (_, path) = pages.first()?;
+        Some(NavItem { label, path, is_current: has(pages) })
+    });
+    let of_part = NAV.iter().map(|(_, pages)| *pages).find(|pages| pages.len() > 1 && has(pages));
+    let tab =
+        |(label, path): &(&'static str, &'static str)| NavItem { label, path, is_current: *path == section };
+    (parts.collect(), of_part.unwrap_or_default().iter().map(tab).collect())
 }
 
 /// Without navigation: signing in.

@@ -66,14 +66,16 @@ fn check(verified: Option<&Verification>) -> Check {
     let (at, found) = (instant(run.finished_at), &run.found);
     let (state, sentence) = match run.breaks {
         0 => {
-            let parts = [
-                (found.wallets, "wallet"),
-                (found.postings, "posting"),
-                (found.lots, "lot"),
-                (found.holds, "hold"),
-            ];
+            let parts = [(found.postings, "posting"), (found.lots, "lot"), (found.holds, "hold")];
             let counts = parts.map(|(count, unit)| counted(count, unit)).join(", ");
-            ("green", format!("Every balance followed from the journal on {at}: {counts}."))
+            // A customer who never had credits has no row of a wallet.
+            let wallets = counted(found.wallets, "wallet");
+            (
+                "green",
+                format!(
+                    "Every balance followed from the journal on {at}: {wallets} that ever had credits, {counts}."
+                ),
+            )
         }
         breaks => {
             let breaks = counted(breaks, "difference");

@@ -285,6 +285,7 @@ fn the_overview_shows_a_broken_check_in_words() {
         failed_work: 0,
         failed_mails: 0,
         open_problems: 1,
+        open_cases: 4,
         is_verifying: false,
         verified: Some(run.clone()),
         history: History {
@@ -299,7 +300,7 @@ fn the_overview_shows_a_broken_check_in_words() {
         },
     };
     let html = check("overview", &overview::page(shell(), &numbers));
-    for shown in [">red<", "12,345", "/console/webhooks?state=failed", "attention"] {
+    for shown in [">red<", "12,345", "Cases to review: 4", "/console/webhooks?state=failed", "attention"] {
         assert!(html.contains(shown), "{shown}");
     }
     for told in [

@@ -66,6 +66,7 @@ pub fn now(overview: &Overview) -> Vec<Tile> {
             "/console/problems?state=open",
             &history.open_problems,
         ),
+        queue("Cases to review", overview.open_cases, crate::review::PATH, &history.open_cases),
         queue(
             "Failed gateway events",
             overview.failed_events,

@@ -3,16 +3,17 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use site::Peer;
 
-/// The address on the internet, as the server says it in a [`ConnectInfo`]; `None` when nobody knows.
+/// The address on the internet, as the server says it; `None` when nobody knows.
 pub struct Client(pub Option<IpAddr>);
 
 impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Client, Infallible> {
-        Ok(Client(parts.extensions.get::<ConnectInfo<IpAddr>>().map(|ConnectInfo(address)| *address)))
+        Ok(Client(parts.extensions.get::<Peer>().and_then(|peer| peer.public)))
     }
 }

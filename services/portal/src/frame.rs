@@ -83,7 +83,7 @@ fn message(code: &str) -> Option<Flash> {
         "signed-out-everywhere" => (Tone::Good, "You are signed out on every browser."),
         "hold-link-sent" => (
             Tone::Good,
-            "A link is on its way to your address. Open it within the hour, and you can go on at once.",
+            "A link is on its way to your address. Open it within the hour and confirm there; then you can go on at once.",
         ),
         "appealed" => (Tone::Good, "Thank you. What you wrote reached us; somebody looks at it."),
         "reported" => (Tone::Good, "Thank you. Your report reached us; we look at it and write to you."),

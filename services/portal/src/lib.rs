@@ -87,6 +87,7 @@ pub fn router_that_waits(app: App, base_url: &str, payment_wait: Duration) -> Ro
         .route("/settings/sessions/{id}/end", post(settings::end))
         .route("/on-hold", get(on_hold::page))
         .route("/on-hold/link", post(on_hold::send_link))
+        .route("/on-hold/proof", post(sign::confirm))
         .route("/on-hold/appeal", post(on_hold::appeal))
         .route("/prices", get(prices::page))
         .route("/prices/{feature}/{model}", get(calculator::page));

@@ -93,7 +93,7 @@ pub fn shown(hold: OnHold) -> HoldView {
     let has_written = hold.written.is_some();
     let what_to_do = match hold.step_up {
         StepUp::VerifyMail => {
-            "Show that you still read the mails of your address: we send you a link, and with it you go on at once."
+            "Show that you still read the mails of your address: we send you a link, and once you have confirmed behind it, you go on at once."
         }
         StepUp::ConfirmCard => {
             "Show that your card is yours: buy credits with the card that you paid with before, and your bank asks \
@@ -110,7 +110,7 @@ pub fn shown(hold: OnHold) -> HoldView {
         what_to_do,
         by_mail: hold.step_up == StepUp::VerifyMail,
         by_card: hold.step_up == StepUp::ConfirmCard,
-        until: ends(hold.until),
+        until: ends(hold.until, matches!(hold.step_up, StepUp::VerifyMail | StepUp::ConfirmCard)),
         may_write: !has_written,
         written: hold.written.as_ref().map(|written| (written.text.clone(), instant(written.at))),
         answer: hold
@@ -120,9 +120,11 @@ pub fn shown(hold: OnHold) -> HoldView {
     }
 }
 
-fn ends(until: Option<Timestamp>) -> String {
+/// The customer may have a way to end it at once; this is what happens without.
+fn ends(until: Option<Timestamp>, has_a_way: bool) -> String {
+    let it = if has_a_way { "Otherwise it" } else { "It" };
     until.map_or_else(
-        || "It ends when somebody has looked at it.".to_owned(),
-        |until| format!("It ends by itself at {}.", instant(until)),
+        || format!("{it} ends when somebody has looked at it."),
+        |until| format!("{it} ends by itself at {}.", instant(until)),
     )
 }

@@ -410,6 +410,11 @@ fn on_hold_in_every_way() {
         }
     }
     check(&on_hold::view(shell(""), None), "Nothing is on hold");
+    let shell_of = shell("Confirm your address");
+    check(
+        &sign::ConfirmAddressPage { shell: shell_of, token: hostile(), email: hostile() },
+        "Confirm your address",
+    );
     let banner = site::Banner { text: "New work waits.", path: "/on-hold", label: "Why" };
     let page = balance::LandingPage { shell: Shell { banner: Some(banner), ..shell("Credits") } };
     assert!(page.render().unwrap().contains("<a href=\"/on-hold\">Why</a>"));

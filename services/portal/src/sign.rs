@@ -9,7 +9,7 @@ use serde::Deserialize;
 use site::{Form, Shell, Site, Visitor, render};
 
 use crate::client::Client;
-use crate::frame::{ON_HOLD, open_shell};
+use crate::frame::{ON_HOLD, open_shell, public_shell};
 use crate::{Answer, SIGN_IN};
 
 const SIGN_UP_TITLE: &str = "Create an account";
@@ -44,6 +44,15 @@ pub struct OpenAccountPage {
     pub password_min: usize,
 }
 
+/// Behind the link that lifts a hold.
+#[derive(Template)]
+#[template(path = "portal/confirm_address.html")]
+pub struct ConfirmAddressPage {
+    pub shell: Shell,
+    pub token: String,
+    pub email: String,
+}
+
 #[derive(Deserialize)]
 pub struct SignUpForm {
     email: String,
@@ -72,7 +81,7 @@ pub async fn up_form(visitor: Visitor) -> Answer {
 /// Not a redirect: the page names the address, and the cookie of a message holds no texts.
 pub async fn up(State(site): State<Site>, from: Client, form: Form<SignUpForm>) -> Answer {
     let Form { visitor, fields: SignUpForm { email } } = form;
-    match accounts::sign_up(site.app(), &email, from.0).await {
+    match accounts::sign_up(site.app(), &email, visitor.network, from.0).await {
         Ok(done) => {
             let link = match done {
                 SignUp::Mailed { link, .. } if site.app().config().shows_mailed_links => Some(link),
@@ -96,7 +105,10 @@ pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Que
         }
         Ok(Link::AccountIsOpen) if visitor.session.is_some() => Ok(visitor.redirect("/", None)),
         Ok(Link::AccountIsOpen) => Ok(visitor.redirect(SIGN_IN, Some("open-already"))),
-        Ok(Link::HoldLifted) => Ok(visitor.redirect(ON_HOLD, Some("hold-lifted"))),
+        Ok(Link::ConfirmsAddress { email }) => {
+            let shell = public_shell(&visitor, "Confirm your address", ON_HOLD).await?;
+            Ok(visitor.page(render(&ConfirmAddressPage { shell, token: link.token, email })?))
+        }
         Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
         Err(error) => Err(error.into()),
     }
@@ -122,6 +134,16 @@ pub async fn open(State(site): State<Site>, from: Client, form: Form<OpeningForm
             _ => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
         },
         Err(AppError::Conflict { .. }) => Ok(visitor.redirect(SIGN_IN, Some("open-already"))),
+        Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whoever has the link may, signed in or not: mails are often read on another device.
+pub async fn confirm(State(site): State<Site>, form: Form<MailedLink>) -> Answer {
+    let Form { visitor, fields: MailedLink { token } } = form;
+    match accounts::confirm_address(site.app(), &token).await {
+        Ok(()) => Ok(visitor.redirect(ON_HOLD, Some("hold-lifted"))),
         Err(AppError::NotFound { .. }) => Ok(visitor.redirect(SIGN_IN, Some("link-unknown"))),
         Err(error) => Err(error.into()),
     }

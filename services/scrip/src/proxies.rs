@@ -1,70 +1,66 @@
-//! Who is at the other end of a connection, also behind proxies of the operator's own.
+//! Who is at the other end: the address of the connection, or, behind a reverse proxy of the operator's, the one
+//! that the proxy says.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use hyper::HeaderMap;
 
-/// Written by each proxy for whom it was asked by: the client first, the last proxy but one last.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Others that say that there is a proxy.
 const FORWARDED: [&str; 2] = ["forwarded", "via"];
+/// Addresses that are looked through; a chain of proxies is shorter.
+const HOPS_MAX: usize = 16;
 
-/// Networks whose word about others is taken.
+/// The reverse proxies that are believed: `127.0.0.1, 10.0.0.0/8`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies(Vec<Network>);
+pub struct Proxies(Vec<Block>);
 
+/// Addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    /// Bits that all its addresses have in common.
-    prefix: u32,
+struct Block {
+    first: IpAddr,
+    bits: u32,
 }
 
 impl Proxies {
-    /// The address on the internet that a request came from; `None` when that cannot be known: the peer is on a network
-    /// of its own, or a proxy that nobody named stands before it, whose address is everybody's.
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
-        let mut client = peer.to_canonical();
-        if self.contain(client) {
-            let chains = headers.get_all(FORWARDED_FOR).iter().map(|chain| chain.to_str().unwrap_or("?"));
-            let chain = chains.collect::<Vec<_>>().join(",");
-            for hop in chain.rsplit(',').map(str::trim).filter(|hop| !hop.is_empty()) {
-                client = address(hop)?;
-                if !self.contain(client) {
-                    break;
-                }
+    /// The last address on the way that is no proxy of ours: what stands before it in the header was written by
+    /// whoever is there, and is not believed.
+    pub fn caller(&self, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut caller = remote.to_canonical();
+        let lines = headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
+        let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).collect();
+        for hop in hops.iter().rev().take(HOPS_MAX) {
+            if !self.has(caller) {
+                break;
             }
-        } else if headers.contains_key(FORWARDED_FOR) || FORWARDED.iter().any(|h| headers.contains_key(*h)) {
+            let Some(before) = address(hop) else { break };
+            caller = before;
+        }
+        caller
+    }
+
+    /// The address on the internet that a request came from; `None` when that cannot be known: the caller is on a
+    /// network of its own, or a proxy that nobody named stands before it, whose address is everybody's.
+    pub fn client(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        let says_forwarded = || FORWARDED.iter().chain([&FORWARDED_FOR]).any(|h| headers.contains_key(*h));
+        if !self.has(remote.to_canonical()) && says_forwarded() {
             return None;
         }
-        (is_public(client) && !self.contain(client)).then_some(client)
+        let caller = self.caller(remote, headers);
+        (is_public(caller) && !self.has(caller)).then_some(caller)
     }
 
-    fn contain(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
-    }
-}
-
-impl Network {
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                own.to_bits().checked_shr(32 - self.prefix) == other.to_bits().checked_shr(32 - self.prefix)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                own.to_bits().checked_shr(128 - self.prefix) == other.to_bits().checked_shr(128 - self.prefix)
-            }
-            _ => false,
-        }
+    fn has(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|block| block.has(address))
     }
 }
 
-/// With a port or without.
-fn address(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
-    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
-    bare.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
+/// Some proxies write the port as well.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
+    text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -81,40 +77,86 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-impl FromStr for Proxies {
-    type Err = String;
-
-    /// "10.0.0.0/8, 2001:db8::7": networks and addresses, separated by commas.
-    fn from_str(text: &str) -> Result<Proxies, String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(str::parse).collect::<Result<_, _>>().map(Proxies)
+impl Block {
+    fn has(self, address: IpAddr) -> bool {
+        match (self.first, address) {
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                (first.to_bits() ^ address.to_bits()).leading_zeros() >= self.bits
+            }
+            (IpAddr::V6(first), IpAddr::V6(address)) => {
+                (first.to_bits() ^ address.to_bits()).leading_zeros() >= self.bits
+            }
+            _ => false,
+        }
     }
 }
 
-impl FromStr for Network {
+impl FromStr for Proxies {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Network, String> {
-        let wrong = || format!("{text:?} is neither an address nor a network such as \"10.0.0.0/8\"");
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let all = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(all), str::parse).map_err(|_| wrong())?;
-        if prefix > all { Err(wrong()) } else { Ok(Network { address, prefix }) }
+    fn from_str(text: &str) -> Result<Proxies, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        Ok(Proxies(parts.map(str::parse).collect::<Result<_, _>>()?))
+    }
+}
+
+impl FromStr for Block {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Block, String> {
+        let rule =
+            || format!("{text:?} is no address such as \"10.0.0.7\", and no block such as \"10.0.0.0/8\"");
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let first: IpAddr = address.parse().map_err(|_| rule())?;
+        let all = if first.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(all), str::parse).map_err(|_| rule())?;
+        if bits > all { Err(rule()) } else { Ok(Block { first, bits }) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
+
+    fn caller(proxies: &str, remote: &str, lines: &[&'static str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, hyper::header::HeaderValue::from_static(line));
+        }
+        let proxies: Proxies = proxies.parse().expect("proxies");
+        proxies.caller(remote.parse().expect("an address"), &headers).to_string()
+    }
+
+    #[test]
+    fn only_a_proxy_of_the_operators_is_believed_and_only_as_far_as_proxies_go() {
+        let ours = "127.0.0.1, 10.0.0.0/8, ::1";
+        for (remote, lines, expected) in [
+            ("203.0.113.9", &[][..], "203.0.113.9"),
+            // Anybody can write a header.
+            ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
+            ("127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("::ffff:127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            // What the caller wrote stands before what the proxy added.
+            ("127.0.0.1", &["192.0.2.1, 198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["192.0.2.1", "198.51.100.1, 10.1.2.3"], "198.51.100.1"),
+            ("127.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("::1", &["[2001:db8::7]:443"], "2001:db8::7"),
+            ("127.0.0.1", &["unknown"], "127.0.0.1"),
+            ("127.0.0.1", &[], "127.0.0.1"),
+            ("127.0.0.1", &["10.0.0.1"], "10.0.0.1"),
+        ] {
+            assert_eq!(caller(ours, remote, lines), expected, "{remote} {lines:?}");
+        }
+        assert_eq!(caller("", "127.0.0.1", &["198.51.100.1"]), "127.0.0.1");
+        assert_eq!(caller("0.0.0.0/0", "203.0.113.9", &["198.51.100.1, 8.8.8.8"]), "198.51.100.1");
+    }
 
     fn client(trusted: &str, peer: &str, headers: &[(&'static str, &'static str)]) -> Option<String> {
         let proxies: Proxies = trusted.parse().expect("networks");
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(*name, HeaderValue::from_static(value));
+            map.append(*name, hyper::header::HeaderValue::from_static(value));
         }
         proxies.client(peer.parse().expect("an address"), &map).map(|address| address.to_string())
     }
@@ -151,12 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
-        for text in ["10.0.0.0/33", "::/129", "here", "10.0.0.0/", "10.0.0.0/x", "/8"] {
-            assert!(text.parse::<Proxies>().is_err_and(|e| e.contains(text)), "{text}");
+    fn what_is_no_block_is_refused_by_name() {
+        for text in ["proxy.example.com", "10.0.0.0/33", "::/129", "10.0.0.0/x", "10.0.0.0/-1", "10.0.0"] {
+            let error = format!("127.0.0.1, {text}").parse::<Proxies>().expect_err(text);
+            assert!(error.contains(text), "{error}");
         }
-        let all: Proxies = "0.0.0.0/0, ::/0".parse().expect("all");
-        assert!(all.contain("203.0.113.7".parse().expect("v4")) && all.contain("::7".parse().expect("v6")));
-        assert_eq!("".parse(), Ok(Proxies::default()));
     }
 }

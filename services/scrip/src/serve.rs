@@ -1,6 +1,5 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use api::Parts;
@@ -15,6 +14,7 @@ use crate::cli::{Demo as Fill, Serve, Service};
 use crate::commands::{chain, open_app, open_store, print};
 use crate::demo::{self, Demo};
 use crate::gateway::{self, Payments};
+use crate::proxies::Proxies;
 use crate::server::{self, GRACE, Served};
 use crate::settings::Settings;
 
@@ -74,11 +74,10 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
         // In front: its start page takes the place of the API's.
         services = portal::router(app.clone(), &settings.public_url(address)).fallback_service(services);
     }
-    let proxies = Arc::new(settings.trusted_proxies()?);
-    let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services), proxies };
+    let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services) };
     running.push((listener, served));
     let background = Background::start(&app, payments, &settings, &options)?;
-    run_all(running).await;
+    run_all(running, &settings.proxies()?).await;
     background.end().await;
 
     match tokio::time::timeout(LAST_WRITES, end(app)).await {
@@ -168,8 +167,7 @@ impl Background {
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
-    let listener = TcpListener::bind(wanted).await;
-    let listener = listener.map_err(|e| {
+    let listener = server::listen(wanted).map_err(|e| {
         format!("{wanted}: {e}; is another Scrip running? Choose another address with --listen")
     })?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
@@ -177,11 +175,11 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String>
 }
 
 /// Every address until one stop.
-async fn run_all(running: Vec<(TcpListener, Served)>) {
+async fn run_all(running: Vec<(TcpListener, Served)>, proxies: &Proxies) {
     let (stopping, is_stopping) = watch::channel(false);
     let servers = running.into_iter().map(|(listener, served)| {
         let mut is_stopping = is_stopping.clone();
-        server::run(listener, served, async move {
+        server::run(listener, served, proxies.clone(), async move {
             let _ = is_stopping.wait_for(|stop| *stop).await;
         })
     });

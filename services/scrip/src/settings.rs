@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use app::AppConfig;
 use app::retention::IDEMPOTENCY_DAYS_MIN;
+use app::statements::USAGE_ENTRIES_MAX;
 use engine::{EngineConfig, Faults};
 use metering::Mapping;
 use serde::Deserialize;
@@ -22,7 +23,7 @@ const VARIABLES: [(&str, &str); 14] = [
     ("SCRIP_CONSOLE_LISTEN", "console_listen"),
     ("SCRIP_CONSOLE_URL", "console_url"),
     ("SCRIP_PUBLIC_URL", "public_url"),
-    ("SCRIP_TRUSTED_PROXIES", "trusted_proxies"),
+    ("SCRIP_PROXIES", "proxies"),
     ("SCRIP_STRIPE_SECRET_KEY", "stripe_secret_key"),
     ("SCRIP_STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
     ("SCRIP_STRIPE_API_BASE", "stripe_api_base"),
@@ -49,7 +50,7 @@ pub struct Settings {
     console_listen: String,
     console_url: String,
     public_url: String,
-    trusted_proxies: String,
+    proxies: String,
     stripe_secret_key: Hidden,
     stripe_webhook_secret: Hidden,
     stripe_api_base: String,
@@ -121,9 +122,9 @@ impl Settings {
             return Err(format!("stripe_api_base = {:?}: must end in \"/\"", self.stripe_api_base));
         }
         self.console_listen()?;
+        self.proxies()?;
         self.mail_from()?;
         self.mail_transport()?;
-        self.trusted_proxies()?;
         Ok(self)
     }
 
@@ -131,6 +132,11 @@ impl Settings {
     pub fn console_listen(&self) -> Result<Option<SocketAddr>, String> {
         let address = Some(self.console_listen.as_str()).filter(|address| !address.is_empty());
         address.map(|a| a.parse().map_err(|e| format!("console_listen = {a:?}: {e}"))).transpose()
+    }
+
+    /// Whose word on where a request came from is believed.
+    pub fn proxies(&self) -> Result<Proxies, String> {
+        self.proxies.parse().map_err(|e| format!("proxies: {e}"))
     }
 
     /// Where the pages are reached from outside.
@@ -145,11 +151,6 @@ impl Settings {
             Some(own) => format!("http://{own}"),
             None => self.public_url(address),
         }
-    }
-
-    /// Whose word about where a request came from is taken.
-    pub fn trusted_proxies(&self) -> Result<Proxies, String> {
-        self.trusted_proxies.parse().map_err(|e| format!("trusted_proxies: {e}"))
     }
 
     /// `sk_test_…` or `sk_live_…`; `None` without one.
@@ -224,6 +225,7 @@ impl Settings {
             public_url: self.public_url(self.listen),
             console_url: self.console_url(self.listen, self.console_listen()?),
             hot_rows: self.hot_rows,
+            usage_entries_max: USAGE_ENTRIES_MAX,
             idempotency_days: self.idempotency_days,
             shows_mailed_links: self.smtp_url.is_empty() && self.is_local()?,
         })
@@ -309,7 +311,7 @@ mod tests {
             ("SCRIP_LISTN", "x"),
             ("SCRIP_LISTEN", "nowhere"),
             ("SCRIP_LOG_FORMAT", "xml"),
-            ("SCRIP_TRUSTED_PROXIES", "10.0.0.0/99"),
+            ("SCRIP_PROXIES", "10.0.0.0/99"),
         ] {
             let error = read(&[(name, value)]).expect_err("must be refused");
             assert!(

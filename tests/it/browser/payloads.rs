@@ -17,9 +17,10 @@ const PAYLOADS: [&str; 5] = [
 ];
 
 /// Forms that are one button.
-const WITHOUT_TEXT: [&str; 10] = [
+const WITHOUT_TEXT: [&str; 11] = [
     "/sign-out",
     "/on-hold/link",
+    "/on-hold/proof",
     "/settings/sessions/end-others",
     "/settings/sessions/{id}/end",
     "/console/sign-out",

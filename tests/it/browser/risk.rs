@@ -53,6 +53,8 @@ fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_k
     visit.go("/on-hold");
     browser.until_at("New work is on hold");
     browser.goto(&visit.mailed_link("/verify?token="));
+    browser.until_at("Confirm your address");
+    browser.push("Confirm address");
     browser.until_at("Nothing is on hold");
     browser.see("Your address is confirmed");
     post(&mut merchant, "/v1/holds", &json!({"customer": customer, "credits": "1"}));

@@ -100,8 +100,16 @@ fn go_everywhere(visit: &Visit, look: &mut dyn FnMut(&str)) {
 
     visit.go("/on-hold");
     look("nothing on hold");
-    let hold = json!({"reason": "the walk", "step_up": "review"});
-    post(&mut visit.merchant(), "/v1/customers/demo/restrict", &hold);
+    let hold = |step_up: &str| json!({"reason": "the walk", "step_up": step_up});
+    post(&mut visit.merchant(), "/v1/customers/demo/restrict", &hold("verify_mail"));
+    visit.go("/on-hold");
+    browser.push("Send me the link");
+    browser.see("A link is on its way");
+    look("a link is on its way");
+    browser.goto(&visit.mailed_link_in("You asked for the link", "/verify?token="));
+    browser.until_at("Confirm your address");
+    look("the link that lifts a hold");
+    post(&mut visit.merchant(), "/v1/customers/demo/restrict", &hold("review"));
     for path in ["/", "/on-hold"] {
         visit.go(path);
         look(&format!("{path} of a customer on hold"));

@@ -9,13 +9,14 @@ mod session;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use self::driver::{Driver, Programs};
 use self::session::{Element, Refusal, Session};
 use crate::missing;
+use crate::patience::Patience;
 
 pub use self::axe::axe;
 pub use self::keyboard::{Focused, Key};
@@ -204,14 +205,12 @@ impl Browser {
     /// What `look` brings once it brings something. A page that goes on while it is looked at
     /// (an element that was found stands on the page before) is looked at again.
     fn wait_for<T, E: Display>(&self, what: &str, look: impl Fn() -> Result<T, E>) -> T {
-        let begin = Instant::now();
+        let mut patience = Patience::of(SEEN_WITHIN);
         loop {
             match look() {
                 Ok(found) => return found,
-                Err(why) if begin.elapsed() > SEEN_WITHIN => {
-                    self.fail(&format!("waited in vain for {what}: {why}"))
-                }
-                Err(_) => std::thread::sleep(LOOK_AGAIN_AFTER),
+                Err(_) if patience.wait(LOOK_AGAIN_AFTER) => {}
+                Err(why) => self.fail(&format!("waited in vain for {what}: {why}")),
             }
         }
     }

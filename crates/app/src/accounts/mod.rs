@@ -3,6 +3,7 @@
 //! Two kinds of users meet nowhere: a customer's user sees one customer, an operator's user all.
 
 mod links;
+mod networks;
 mod operators;
 mod own_keys;
 mod passwords;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use crate::{AppError, Principal, Scope};
 
+pub use networks::Network;
 pub use operators::{NewOperator, create_operator, operators, revoke_operator};
 pub use own_keys::{create_key, keys, revoke_key};
 pub(crate) use passwords::Workplaces;
@@ -36,7 +38,7 @@ pub use sessions::{
 pub use sign_in::{Credentials, SignedIn, sign_in};
 pub use sign_up::{SignUp, ensure_user, sign_up};
 pub(crate) use verify::send_step_up;
-pub use verify::{Link, Opening, follow, open_account};
+pub use verify::{Link, Opening, confirm_address, follow, open_account};
 
 /// Shorter passwords are refused; longer ones cost time to hash.
 pub const PASSWORD_MIN_CHARS: usize = 10;

@@ -3,6 +3,7 @@
 use store::StoreError;
 use store::cold::{mailed_links, sessions, users};
 
+use super::passwords::Knock;
 use super::sign_up::user_row;
 use super::{Role, User, normal_email, passwords, user};
 use crate::text::{Checks, NAME_MAX_CHARS};
@@ -28,7 +29,7 @@ pub async fn create_operator(app: &App, by: &Principal, new: NewOperator) -> Res
     let is_deliverable = mail::check_recipient(&email).is_ok();
     checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
-    let password_hash = passwords::hash(app, &new.password).await?;
+    let password_hash = passwords::hash(app, Knock::SYSTEM, &new.password).await?;
     let mut row = user_row(app, &email, &new.name, password_hash, None);
     row.verified_at = Some(row.created_at);
     let txn = app.store().write().await?;

@@ -3,6 +3,7 @@ use store::cold::{customers, sessions as session_rows, users};
 use store::{DatabaseTransaction, StoreError};
 
 use super::links::{self, Purpose};
+use super::passwords::Knock;
 use super::sessions::{NewSession, Session, begin};
 use super::sign_in::{count_try, refused};
 use super::{SignedIn, User, passwords, user};
@@ -47,7 +48,7 @@ pub async fn change_password(app: &App, by: &Session, change: PasswordChange) ->
     let mut checks = Checks::default();
     passwords::check(&mut checks, "password", &change.new);
     checks.done()?;
-    let guest = passwords::come_in(app)?;
+    let guest = passwords::come_in(app, Knock::of_user(by.user.id))?;
     let row = users::by_id(app.store().reader(), by.user.id).await?.ok_or(AppError::not_found("user"))?;
     // As at the sign-in: whoever sits at somebody else's browser may not guess without end.
     if !count_try(app, &row).await? {

@@ -15,6 +15,8 @@ use store::cold::outbox;
 use store::cold::{sessions, users};
 
 use super::links::{self, Mailed, NewLink, Purpose};
+use super::networks::{Counts, Network};
+use super::passwords::Knock;
 use super::verify::send_welcome;
 use super::{Role, normal_email, passwords, user};
 use crate::about::{from_json, to_json};
@@ -26,27 +28,41 @@ pub(crate) const PASSWORD_RESET: &str = "password_reset";
 
 /// One more link in this time at most, so that nobody's mailbox is filled through us.
 const RESEND_SECONDS: i64 = 600;
-/// Resets that this process takes in a minute, whoever asks. More are answered alike and dropped, so that
-/// strangers fill neither the outbox nor mailboxes.
+/// Resets that this process takes in a minute, whoever asks; a quarter of them from one network. More are answered
+/// alike and dropped, so that strangers fill neither the outbox nor mailboxes.
 pub const RESETS_PER_MINUTE: u32 = 60;
 const MINUTE_SECONDS: i64 = 60;
+/// One network gets one part of so many.
+const NETWORKS_SHARE: u32 = 4;
 const EMAIL_MAX_CHARS: usize = 320;
 
-/// How often strangers asked in the last minute that had any: (the minute, how often).
+/// How often strangers asked in the last minute that had any.
 #[derive(Default)]
-pub(crate) struct Asked(Mutex<(i64, u32)>);
+pub(crate) struct Asked(Mutex<Minute>);
+
+#[derive(Default)]
+struct Minute {
+    number: i64,
+    asked: u32,
+    of_networks: Counts<Network>,
+}
 
 impl Asked {
-    /// Counts one more; false when the minute of `now` has had its `most`.
-    pub(super) fn count(&self, now: Timestamp, most: u32) -> bool {
+    /// Counts one more; false when the minute of `now` has had its `most`, or a quarter of it from this network.
+    pub(super) fn count(&self, now: Timestamp, network: Option<Network>, most: u32) -> bool {
         // Changed in one step: a panic elsewhere leaves it true.
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = now.unix_seconds().div_euclid(MINUTE_SECONDS);
-        if asked.0 != minute {
-            *asked = (minute, 0);
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = now.unix_seconds().div_euclid(MINUTE_SECONDS);
+        if minute.number != number {
+            *minute = Minute { number, ..Minute::default() };
         }
-        let is_taken = asked.1 < most;
-        asked.1 += u32::from(is_taken);
+        let share = usize::try_from(most / NETWORKS_SHARE).unwrap_or(usize::MAX);
+        let has_share = network.is_none_or(|network| minute.of_networks.of(&network) < share);
+        let is_taken = minute.asked < most && has_share;
+        if is_taken {
+            minute.asked += 1;
+            network.into_iter().for_each(|network| minute.of_networks.add(network));
+        }
         is_taken
     }
 }
@@ -58,13 +74,20 @@ struct Wish {
 }
 
 /// Whether or not there is an account with this address.
-pub async fn forgot_password(app: &App, role: Role, email: &str) -> Result<(), AppError> {
+pub async fn forgot_password(
+    app: &App,
+    role: Role,
+    email: &str,
+    network: Option<Network>,
+) -> Result<(), AppError> {
     let email = normal_email(email);
     if email.chars().count() > EMAIL_MAX_CHARS || email.chars().any(char::is_control) {
         return Ok(());
     }
-    if !app.inner.asked_resets.count(app.now(), RESETS_PER_MINUTE) {
-        tracing::warn!("more than {RESETS_PER_MINUTE} password resets in a minute; dropped one");
+    if !app.inner.asked_resets.count(app.now(), network, RESETS_PER_MINUTE) {
+        tracing::warn!(
+            "more password resets in a minute than {RESETS_PER_MINUTE}, or than one network's part of them; dropped one"
+        );
         return Ok(());
     }
     let turn = app.now().unix_seconds() / RESEND_SECONDS;
@@ -128,8 +151,8 @@ pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) 
     checks.done()?;
     // Hashing takes a core for a moment; nobody without a link gets it.
     let known = links::followed(app, app.store().reader(), Purpose::ChoosePassword, token).await?;
-    known.ok_or_else(unknown)?;
-    let password_hash = passwords::hash(app, password).await?;
+    let knock = Knock::of_user(known.ok_or_else(unknown)?.to.user_id);
+    let password_hash = passwords::hash(app, knock, password).await?;
     let txn = app.store().write().await?;
     let link = links::followed(app, &txn, Purpose::ChoosePassword, token).await?.ok_or_else(unknown)?.to;
     let row = users::by_id(&txn, link.user_id).await?.filter(|row| row.role == role.as_str());

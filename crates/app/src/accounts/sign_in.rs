@@ -1,6 +1,8 @@
 use store::StoreError;
 use store::cold::{sessions, users};
 
+use super::networks::Network;
+use super::passwords::{Account, Knock};
 use super::sessions::{NewSession, Session, begin};
 use super::{Role, normal_email, passwords, user};
 use crate::{App, AppError};
@@ -18,6 +20,8 @@ pub struct Credentials {
     /// Whose pages: an operator's password opens no portal, a customer's no console.
     pub role: Role,
     pub user_agent: String,
+    /// Where they sit; `None` on this machine itself.
+    pub network: Option<Network>,
     /// The token of the session that this browser had; it ends.
     pub earlier: Option<String>,
 }
@@ -32,10 +36,11 @@ pub struct SignedIn {
 /// Errors: one and the same for unknown addresses, those that were never proven, wrong passwords and
 /// addresses that have to wait, so that nobody reads from a page which addresses are customers. Each of them
 /// costs a hash of a password, and the write of a try that counts happens beside the hash. Overloaded, before
-/// anything was counted, when too many wait for theirs.
+/// anything was counted, when too many wait for theirs, of all, of this network or of this account.
 pub async fn sign_in(app: &App, with: Credentials) -> Result<SignedIn, AppError> {
-    let guest = passwords::come_in(app)?;
     let email = normal_email(&with.email);
+    let knock = Knock { network: with.network, account: Some(Account::Address(email.clone())) };
+    let guest = passwords::come_in(app, knock)?;
     let stored = users::by_email(app.store().reader(), &email).await?;
     let stored = stored.filter(|row| row.role == with.role.as_str() && row.verified_at.is_some());
     // Nothing is judged that was not counted: parallel guesses count each other.

@@ -5,6 +5,8 @@ use mail::KnownAddress;
 use store::cold::{mails, users};
 use store::{DatabaseTransaction, StoreError};
 
+use super::networks::Network;
+use super::passwords::Knock;
 use super::verify::{RESEND_SECONDS, send_welcome};
 use super::{NO_PASSWORD, Role, User, normal_email, passwords, user};
 use crate::customers::{self, CustomerKind, NewCustomer, is_email};
@@ -37,16 +39,21 @@ pub enum SignUp {
 /// address is asked for: name and password are chosen by who follows the link, so that nobody else has them.
 /// An address that was signed up and never proven gets another link; its earlier one ends. Of where they sign up
 /// `from` a keyed hash of the network is kept.
-pub async fn sign_up(app: &App, email: &str, from: Option<IpAddr>) -> Result<SignUp, AppError> {
+pub async fn sign_up(
+    app: &App,
+    email: &str,
+    network: Option<Network>,
+    from: Option<IpAddr>,
+) -> Result<SignUp, AppError> {
     let email = normal_email(email);
     let mut checks = Checks::default();
     let is_deliverable = is_email(&email) && mail::check_recipient(&email).is_ok();
     checks.ensure(is_deliverable, "email", "is not an e-mail address such as \"ada@example.com\"");
     checks.done()?;
-    if !app.inner.sign_ups.count(app.now(), SIGN_UPS_PER_MINUTE) {
+    if !app.inner.sign_ups.count(app.now(), network, SIGN_UPS_PER_MINUTE) {
         return Err(AppError::Overloaded { retry_after_seconds: 60 });
     }
-    let network = prints::network_of(app, from).await?;
+    let origin = prints::network_of(app, from).await?;
     let txn = app.store().write().await?;
     let known = users::by_email(&txn, &email).await?;
     let mut joined = None;
@@ -58,7 +65,7 @@ pub async fn sign_up(app: &App, email: &str, from: Option<IpAddr>) -> Result<Sig
         None => {
             let customer = customers::made(app, person(&email)?);
             let row = user_row(app, &email, &customer.name, NO_PASSWORD.to_owned(), Some(customer.id));
-            let origin = risk::origin(app, customer.wallet, network);
+            let origin = risk::origin(app, customer.wallet, origin);
             joined = Some((customers::insert(&txn, customer, origin.clone()).await?, origin));
             match users::insert(&txn, row.clone()).await {
                 // Another sign-up came first, and so does its mail.
@@ -136,11 +143,13 @@ pub async fn ensure_user(
     checks.done()?;
     let stored = users::by_email(app.store().reader(), email).await?;
     if let Some(known) = &stored
-        && passwords::come_in(app)?.matches(password, Some(known.password_hash.clone())).await?
+        && passwords::come_in(app, Knock::SYSTEM)?
+            .matches(password, Some(known.password_hash.clone()))
+            .await?
     {
         return user(known.clone());
     }
-    let password_hash = passwords::hash(app, password).await?;
+    let password_hash = passwords::hash(app, Knock::SYSTEM, password).await?;
     let txn = app.store().write().await?;
     let row = match stored {
         Some(known) => {

@@ -8,6 +8,7 @@ use store::cold::{sessions as session_rows, users};
 use store::{DatabaseTransaction, StoreError};
 
 use super::links::{self, Followed, Mailed, NewLink, Purpose};
+use super::passwords::Knock;
 use super::profile::set_name;
 use super::sessions::{NewSession, begin};
 use super::{Session, SignedIn, User, passwords, user};
@@ -27,8 +28,8 @@ pub enum Link {
     OpensAccount { email: String },
     /// Somebody has, with this link or another.
     AccountIsOpen,
-    /// No hold waits for the proof any more.
-    HoldLifted,
+    /// A hold that waits for the proof ends with [`confirm_address`].
+    ConfirmsAddress { email: String },
 }
 
 /// What whoever follows the link of a sign-up chooses.
@@ -44,8 +45,8 @@ pub struct Opening {
     pub earlier: Option<String>,
 }
 
-/// Follows the link of a mail. It may be followed twice, and opens no account yet: programs that look at mails
-/// follow links, too.
+/// What the link of a mail leads to. Following changes nothing: programs that look through mails follow links,
+/// too, and what a link stands for is done by a form behind it.
 ///
 /// Errors: not found for a link that is unknown, over or for something else.
 pub async fn follow(app: &App, token: &str) -> Result<Link, AppError> {
@@ -55,10 +56,17 @@ pub async fn follow(app: &App, token: &str) -> Result<Link, AppError> {
         let is_open = row.verified_at.is_some();
         return Ok(if is_open { Link::AccountIsOpen } else { Link::OpensAccount { email: to.email } });
     }
-    let link = links::followed(app, db, Purpose::LiftHold, token).await?;
+    let link = links::followed(app, db, Purpose::LiftHold, token).await?.ok_or_else(unknown)?;
+    Ok(Link::ConfirmsAddress { email: link.to.email })
+}
+
+/// Proves an address once more, and lifts the hold that waits for that, if there is one. It may be done twice.
+///
+/// Errors: not found for a link that is unknown, over or for something else.
+pub async fn confirm_address(app: &App, token: &str) -> Result<(), AppError> {
+    let link = links::followed(app, app.store().reader(), Purpose::LiftHold, token).await?;
     let Followed { to, mailed_at } = link.ok_or_else(unknown)?;
-    lift_hold(app, to, Some(mailed_at)).await?;
-    Ok(Link::HoldLifted)
+    lift_hold(app, to, Some(mailed_at)).await
 }
 
 /// Proves the address of a sign-up, sets the name and password that its reader chose, and signs them in. It
@@ -72,9 +80,9 @@ pub async fn open_account(app: &App, with: Opening) -> Result<SignedIn, AppError
     passwords::check(&mut checks, "password", &with.password);
     // Hashing takes a core for a moment; nobody without a link gets it.
     let link = links::followed(app, app.store().reader(), Purpose::OpenAccount, &with.token).await?;
-    link.ok_or_else(unknown)?;
+    let knock = Knock::of_user(link.ok_or_else(unknown)?.to.user_id);
     checks.done()?;
-    let password_hash = passwords::hash(app, &with.password).await?;
+    let password_hash = passwords::hash(app, knock, &with.password).await?;
     let network = prints::network_of(app, with.from).await?;
     let txn = app.store().write().await?;
     let link = links::followed(app, &txn, Purpose::OpenAccount, &with.token).await?;
@@ -131,7 +139,7 @@ pub(super) async fn send_welcome(
     Ok(is_new.then_some(message.verify_url))
 }
 
-/// Sends a link whose following lifts a hold, to an address that may have been proven before. Nothing happens
+/// Sends a link behind which a hold is lifted, to an address that may have been proven before. Nothing happens
 /// when one was sent just now.
 pub(crate) async fn send_step_up(app: &App, by: &Session) -> Result<(), AppError> {
     let link = NewLink::of(app, Purpose::LiftHold, mailed_to(&by.user))?;

@@ -208,10 +208,11 @@ pub(crate) async fn before_work(app: &App, wallet: WalletId) {
     if policy.is_allowed(wallet) {
         return;
     }
-    let done = async {
+    // Boxed, as every way is that few calls take: what a call might need is part of each call that waits.
+    let done = Box::pin(async {
         let Some(case) = cases::open_of(app.store().reader(), wallet.uuid()).await? else { return Ok(()) };
         hold(app, &policy, &case, standing.is_too_fast).await
-    };
+    });
     if let Err(error) = done.await {
         failed(app);
         tracing::error!(%wallet, %error, "a restriction could not be written; the call goes through");

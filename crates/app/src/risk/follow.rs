@@ -16,7 +16,6 @@ use store::cold::risk::{cases, pages, watchers};
 
 use super::act::Candidate;
 use super::intake::{take_in, take_in_again};
-use super::rebuild::rebuild;
 use super::standing::Standing;
 use super::{act, log, policy, restrict, snapshots, verdict_named};
 use crate::work::chain;
@@ -93,7 +92,7 @@ async fn advance(app: &App, ticker: &mut Ticker) -> Result<Tick, AppError> {
     let late = go_back_if_late(app, ticker, since).await?;
     act::on_all(app, late).await;
     let until = began.plus_seconds(-LAG_SECONDS).micros();
-    let (applied, candidates) = take_in(app, ticker, until);
+    let (applied, candidates) = take_in(app, ticker, until).await?;
     let acted = candidates.len();
     act::on_all(app, candidates).await;
     snapshots::keep(app, ticker).await?;
@@ -121,7 +120,7 @@ pub async fn stop(app: &App) -> Result<(), AppError> {
     }
     // Nobody else can say anything about these moments any more.
     let until = app.now().micros() + 1;
-    let (_, candidates) = take_in(app, &mut ticker, until);
+    let (_, candidates) = take_in(app, &mut ticker, until).await?;
     act::on_all(app, candidates).await;
     snapshots::save_now(app, &ticker).await
 }
@@ -135,7 +134,7 @@ async fn start(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
         }
         None => {
             let now = app.now().plus_seconds(-LAG_SECONDS).micros();
-            (now, rebuild(app, now).await?)
+            (now, snapshots::made_anew(app, now).await?)
         }
     };
     begin_at(app, ticker, watermark, book).await?;
@@ -216,11 +215,11 @@ async fn go_back(app: &App, ticker: &mut Ticker, at: i64) -> Result<Vec<Candidat
     let reached = ticker.watermark;
     let (watermark, book) = match snapshots::newest(app, at).await? {
         Some(found) => found,
-        None => (reached, rebuild(app, reached).await?),
+        None => (reached, snapshots::made_anew(app, reached).await?),
     };
     begin_at(app, ticker, watermark, book).await?;
     ticker.snapshot.drop_held();
-    let candidates = take_in_again(app, ticker, reached);
+    let candidates = take_in_again(app, ticker, reached).await?;
     ticker.watermark = reached;
     Ok(candidates)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use kernel::{Timestamp, WalletId};
-use risk::record::Record;
+use risk::record::{Place, Record};
 use risk::score::{Assessment, Reason, Verdict};
 use risk::signal::Signal;
 use risk::watch::Watch;
@@ -13,7 +13,8 @@ use super::act::{self, Candidate};
 use super::follow::Ticker;
 use super::policy::Policy;
 use super::standing::{Rest, Standing};
-use crate::App;
+use crate::aside::aside;
+use crate::{App, AppError};
 
 /// Signals that are taken in before others may look into the state.
 const SIGNALS_AT_ONCE: usize = 256;
@@ -22,47 +23,79 @@ const STEP: f64 = 0.02;
 
 /// Takes in what is older than `until`, in order; answers how many signals that were and who should be looked
 /// at.
-pub(super) fn take_in(app: &App, ticker: &mut Ticker, until: i64) -> (usize, Vec<Candidate>) {
-    let mut candidates = HashMap::new();
-    let mut applied = 0;
-    let mut is_more = true;
-    while is_more {
-        let mut watch = app.inner.risk.watch();
-        for _ in 0..SIGNALS_AT_ONCE {
-            let Some(entry) = ticker.pending.first_entry().filter(|entry| entry.key().at < until) else {
-                is_more = false;
-                break;
-            };
-            let (place, what) = entry.remove_entry();
-            let signal = Record { place, what }.signal();
-            for (wallet, assessment) in watch.take(&signal) {
-                look_at(app, &watch, &mut candidates, (wallet, &signal, assessment));
-            }
-            applied += 1;
-        }
-    }
+pub(super) async fn take_in(
+    app: &App,
+    ticker: &mut Ticker,
+    until: i64,
+) -> Result<(usize, Vec<Candidate>), AppError> {
+    let (applied, candidates) = take_all(app, ticker, until, |_, _| true).await?;
     ticker.watermark = ticker.watermark.max(until);
     ticker.applied += applied as u64;
-    (applied, candidates.into_values().collect())
+    Ok((applied, candidates))
 }
 
 /// Takes in again what is older than `until`, which was taken in before but for what came late: only wallets of which
 /// something did are looked at.
-pub(super) fn take_in_again(app: &App, ticker: &mut Ticker, until: i64) -> Vec<Candidate> {
-    let mut candidates = HashMap::new();
+pub(super) async fn take_in_again(
+    app: &App,
+    ticker: &mut Ticker,
+    until: i64,
+) -> Result<Vec<Candidate>, AppError> {
+    let is_new = |ticker: &Ticker, place: &Place| {
+        ticker.late_wallets.get(&place.wallet).is_some_and(|since| place.at >= *since)
+    };
+    Ok(take_all(app, ticker, until, is_new).await?.1)
+}
+
+/// Aside, since that is reckoning only: whoever is at a call goes first. A ticker that is lost on the way starts
+/// anew from a snapshot.
+async fn take_all(
+    app: &App,
+    ticker: &mut Ticker,
+    until: i64,
+    is_new: fn(&Ticker, &Place) -> bool,
+) -> Result<(usize, Vec<Candidate>), AppError> {
+    if ticker.pending.first_key_value().is_none_or(|(place, _)| place.at >= until) {
+        return Ok((0, Vec::new()));
+    }
+    let (beside, mut taken) = (app.clone(), std::mem::take(ticker));
+    let work = move || {
+        let mut candidates = HashMap::new();
+        let mut applied = 0;
+        while take_some(&beside, &mut taken, until, is_new, &mut candidates, &mut applied) {}
+        (taken, applied, candidates.into_values().collect())
+    };
+    let (given_back, applied, candidates) = aside("watch", work).await?;
+    *ticker = given_back;
+    Ok((applied, candidates))
+}
+
+/// False when there is no more.
+fn take_some(
+    app: &App,
+    ticker: &mut Ticker,
+    until: i64,
+    is_new: fn(&Ticker, &Place) -> bool,
+    candidates: &mut HashMap<WalletId, Candidate>,
+    applied: &mut usize,
+) -> bool {
     let mut watch = app.inner.risk.watch();
-    while let Some(entry) = ticker.pending.first_entry().filter(|entry| entry.key().at < until) {
+    for _ in 0..SIGNALS_AT_ONCE {
+        let Some(entry) = ticker.pending.first_entry().filter(|entry| entry.key().at < until) else {
+            return false;
+        };
         let (place, what) = entry.remove_entry();
         let signal = Record { place, what }.signal();
-        if ticker.late_wallets.get(&place.wallet).is_none_or(|since| place.at < *since) {
+        *applied += 1;
+        if !is_new(ticker, &place) {
             watch.recall(&signal);
             continue;
         }
         for (wallet, assessment) in watch.take(&signal) {
-            look_at(app, &watch, &mut candidates, (wallet, &signal, assessment));
+            look_at(app, &watch, candidates, (wallet, &signal, assessment));
         }
     }
-    candidates.into_values().collect()
+    true
 }
 
 fn look_at(

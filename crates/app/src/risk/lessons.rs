@@ -16,6 +16,7 @@ use super::models::{FEEDBACK, Metrics, promote};
 use super::training::{SHADOW_SECONDS, days_before, row_of, today, unreadable};
 use super::versions::newest;
 use crate::about::{from_json, to_json};
+use crate::aside::aside;
 use crate::payments::signals::unwanted_since;
 use crate::{App, AppError};
 
@@ -101,10 +102,10 @@ pub(super) async fn learn(app: &App) -> Result<String, AppError> {
     let lessons = lessons(app, days_before(now, LESSON_DAYS)).await?;
     let id = format!("feedback-{}", today(now));
     let count = lessons.len();
-    let taught = match tokio::task::spawn_blocking(move || teach(&lessons)).await {
+    let taught = match aside("lessons", move || teach(&lessons)).await {
         Ok(Ok(taught)) => taught,
         Ok(Err(error)) => return Ok(nothing_learnt(&error)),
-        Err(panicked) => return Ok(format!("nothing learnt: the fit panicked: {panicked}")),
+        Err(failed) => return Ok(format!("nothing learnt: the fit did not end: {failed}")),
     };
     let Some(taught) = taught else {
         return Ok(format!("{count} verdicts and disputes are too few to learn from"));

@@ -8,6 +8,7 @@ use store::StoreError;
 use store::cold::risk::{pages, snapshots};
 
 use super::follow::Ticker;
+use super::rebuild::rebuild;
 use crate::{App, AppError};
 
 /// How often one is taken at most.
@@ -50,7 +51,7 @@ impl Held {
 pub(super) async fn keep(app: &App, ticker: &mut Ticker) -> Result<(), AppError> {
     let (watermark, wallets) = (ticker.watermark, app.inner.risk.watch().book().wallets());
     if ticker.late.is_none() && ticker.snapshot.is_due(watermark, ticker.applied, wallets) {
-        let bytes = bytes_of(app)?;
+        let bytes = bytes_of(app.inner.risk.watch().book())?;
         (ticker.snapshot.taken_at, ticker.snapshot.applied) = (watermark, ticker.applied);
         ticker.snapshot.waiting.push_back((watermark, bytes));
     }
@@ -81,13 +82,21 @@ async fn forget(app: &App) -> Result<(), AppError> {
 
 /// Writes the state as it is.
 pub(super) async fn save_now(app: &App, ticker: &Ticker) -> Result<(), AppError> {
-    let bytes = bytes_of(app)?;
+    let bytes = bytes_of(app.inner.risk.watch().book())?;
     Ok(snapshots::save(app.store(), ticker.watermark, app.now().micros(), &bytes).await?)
 }
 
-fn bytes_of(app: &App) -> Result<Vec<u8>, AppError> {
-    let bytes = book_to_bytes(app.inner.risk.watch().book());
-    Ok(bytes.map_err(|e| StoreError::Corrupt(format!("risk snapshot: {e}")))?)
+/// Made anew from everything that is kept, and written: what comes late afterwards goes back to this and not to the
+/// journal's first entry.
+pub(super) async fn made_anew(app: &App, watermark: i64) -> Result<Book, AppError> {
+    let taken_at = app.now().micros();
+    let book = rebuild(app, watermark).await?;
+    snapshots::save(app.store(), watermark, taken_at, &bytes_of(&book)?).await?;
+    Ok(book)
+}
+
+fn bytes_of(book: &Book) -> Result<Vec<u8>, AppError> {
+    Ok(book_to_bytes(book).map_err(|e| StoreError::Corrupt(format!("risk snapshot: {e}")))?)
 }
 
 /// The newest one of `until` or before that can be read and to which nothing came later.

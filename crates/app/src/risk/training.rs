@@ -19,6 +19,7 @@ use store::cold::schedules;
 use super::models::{ENSEMBLE, Metrics, promote};
 use super::{alerts, follow, lessons};
 use crate::about::{from_json, to_json};
+use crate::aside::aside;
 use crate::{App, AppError};
 
 /// Name of the schedule, whose row tells how far a run has come.
@@ -222,9 +223,9 @@ async fn fitted(id: String, rows: Vec<Row>) -> Result<(Vec<u8>, Vec<u8>, usize),
         let kept = rows.iter().step_by(step).flat_map(bytes_of).collect();
         Ok((bytes, kept, rows.len()))
     };
-    match tokio::task::spawn_blocking(work).await {
+    match aside("fit", work).await {
         Ok(done) => done,
-        Err(panicked) => Err(format!("the fit panicked: {panicked}")),
+        Err(failed) => Err(format!("the fit did not end: {failed}")),
     }
 }
 

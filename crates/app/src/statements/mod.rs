@@ -14,7 +14,7 @@ use crate::charge::is_receipt;
 use crate::{App, AppError, CustomerRef, Page, PageRequest, Principal, Scope, customers};
 
 pub use search::{Filter, Kind, search};
-pub use used::{Dimension, Group, Sum, Used, used};
+pub use used::{Dimension, Group, Sum, USAGE_ENTRIES_MAX, Used, used};
 
 /// A half-open stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use store::statement;
 use super::{Found, Period, Row, find, row};
 use crate::{App, AppError, CustomerRef, Principal, Scope, customers};
 
-/// Entries that one call sums.
-const ENTRIES_MAX: i64 = 50_000;
+/// Entries that one call sums, see [`AppConfig::usage_entries_max`](crate::AppConfig).
+pub const USAGE_ENTRIES_MAX: i64 = 50_000;
 /// Entries of one read.
 const CHUNK: i64 = 500;
 const HOUR_SECONDS: i64 = 3_600;
@@ -57,7 +57,7 @@ pub struct Used {
 
 /// The charges of a period, captures and one-step debits. One that was undone since counts nowhere.
 ///
-/// Errors: invalid `from` when the period has more than 50,000 entries.
+/// Errors: invalid `from` when the period has more entries than one call sums.
 pub async fn used(
     app: &App,
     by: &Principal,
@@ -68,8 +68,9 @@ pub async fn used(
     by.require_own(Scope::Read)?;
     let known = customers::in_path(app, by, customer).await?;
     let found = find(app, known.wallet, period).await?;
-    if found.last - found.first >= ENTRIES_MAX {
-        let rule = format!("leaves more than {ENTRIES_MAX} entries until `to`; ask for a shorter period");
+    let most = app.config().usage_entries_max;
+    if found.last - found.first >= most {
+        let rule = format!("leaves more than {most} entries until `to`; ask for a shorter period");
         return Err(AppError::invalid("from", rule));
     }
     let mut groups: BTreeMap<Group, Sum> = BTreeMap::new();

@@ -20,6 +20,7 @@ use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_types::RangeQueryTs;
 
 use crate::gateway::{Answer, Gateway};
+use crate::stripe::retry::KEY_REUSED;
 use crate::stripe::{StripeSettings, convert, envelope, signature};
 use crate::{EventError, GatewayError, GatewayEvent, Unreadable};
 
@@ -139,15 +140,30 @@ impl Stripe {
 
     /// Stripe forgets keys after a day, and work may wait for longer.
     async fn give_back(&self, key: &IdempotencyKey, new: &NewRefund) -> Result<Refund, GatewayError> {
-        let payment = checked(&new.payment.0)?;
-        let refunds = self.refunds(payment).await?;
+        let refunds = self.refunds(checked(&new.payment.0)?).await?;
         if let Some(known) = refunds.iter().find(|refund| convert::is_refund_of(refund, &new.reference)) {
             return Ok(convert::refund(known));
         }
-        let strategy = keyed(key)?;
         let mut metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
         metadata.insert(convert::REFERENCE.to_owned(), new.reference.clone());
-        let mut request = CreateRefund::new().payment_intent(payment).metadata(metadata);
+        match self.ask_for_refund(key, new, metadata).await {
+            // An older version asked under this key, without a reference. The same parameters get its answer.
+            Err(GatewayError::Refused { code: Some(code), .. }) if code == KEY_REUSED => {
+                let metadata = new.metadata.clone().into_iter().collect();
+                self.ask_for_refund(key, new, metadata).await
+            }
+            told => told,
+        }
+    }
+
+    async fn ask_for_refund(
+        &self,
+        key: &IdempotencyKey,
+        new: &NewRefund,
+        metadata: HashMap<String, String>,
+    ) -> Result<Refund, GatewayError> {
+        let strategy = keyed(key)?;
+        let mut request = CreateRefund::new().payment_intent(checked(&new.payment.0)?).metadata(metadata);
         if let Some(amount_minor) = new.amount_minor {
             request = request.amount(amount_minor);
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use stripe::StripeError;
+use stripe_shared::ApiErrorsType;
 
 use crate::GatewayError;
 
@@ -22,6 +23,8 @@ impl Default for Retries {
     }
 }
 
+/// The code of a refusal because our key was used with other parameters.
+pub(super) const KEY_REUSED: &str = "idempotency_error";
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 
 impl Retries {
@@ -75,13 +78,18 @@ fn refusal(what: &str, error: StripeError) -> GatewayError {
         }
         StripeError::Stripe(said, status) => GatewayError::Refused {
             status,
-            code: said.code.map(|code| code.as_str().to_owned()),
+            code: code_of(&said).or(said.code.map(|code| code.as_str().to_owned())),
             decline_code: said.decline_code,
             message: said.message.unwrap_or_else(|| "no reason given".to_owned()),
         },
         StripeError::ConfigError(reason) => GatewayError::Settings { reason },
         other => GatewayError::Unexpected { reason: reason(&other) },
     }
+}
+
+/// Stripe gives its error about a key that was used with other parameters a type and no code.
+fn code_of(said: &stripe_shared::ApiErrors) -> Option<String> {
+    matches!(said.type_, ApiErrorsType::IdempotencyError).then(|| KEY_REUSED.to_owned())
 }
 
 /// The fact without the payload: Stripe's error objects carry whole payments.

@@ -12,6 +12,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 pub enum Counted {
     Customers,
     OpenProblems,
+    OpenCases,
     FailedEvents,
     FailedWork,
     FailedMails,
@@ -27,10 +28,11 @@ pub struct OnDay {
 impl Counted {
     /// (table, when a row came, the state it must be in)
     fn place(self) -> (&'static str, &'static str, Option<&'static str>) {
-        use super::{mails, problems, queue};
+        use super::{mails, problems, queue, risk};
         match self {
             Counted::Customers => ("customers", "created_at", None),
             Counted::OpenProblems => ("problems", "created_at", Some(problems::OPEN)),
+            Counted::OpenCases => ("risk_cases", "opened_at", Some(risk::cases::OPEN)),
             Counted::FailedEvents => ("inbox", "received_at", Some(queue::FAILED)),
             Counted::FailedWork => ("outbox", "created_at", Some(queue::FAILED)),
             Counted::FailedMails => ("mails", "created_at", Some(mails::FAILED)),

@@ -117,7 +117,7 @@ async fn organisation(
 async fn person(app: &App, name: &str, email: &str) -> Result<(CustomerId, String), String> {
     let password = accounts::new_password().map_err(|e| chain(&e))?;
     let SignUp::Mailed { customer, link } =
-        accounts::sign_up(app, email, None).await.map_err(|e| chain(&e))?
+        accounts::sign_up(app, email, None, None).await.map_err(|e| chain(&e))?
     else {
         return Err("the demo's customers sign up once".to_owned());
     };
@@ -148,6 +148,7 @@ async fn operator(stage: &Stage) -> Result<Session, String> {
         password: stage.password.clone(),
         role: Role::Operator,
         user_agent: String::new(),
+        network: None,
         earlier: None,
     };
     Ok(accounts::sign_in(app, with).await.map_err(|e| chain(&e))?.session)

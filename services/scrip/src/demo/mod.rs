@@ -25,6 +25,7 @@ use tracing::subscriber::NoSubscriber;
 
 use crate::commands::{chain, open_app};
 use crate::gateway::Payments;
+use crate::proxies::Proxies;
 use crate::server;
 use crate::settings::Settings;
 
@@ -89,7 +90,7 @@ pub async fn fill(
 /// Does the work while `services` answer on `listener`.
 async fn beside<T>(listener: TcpListener, services: Router, work: impl Future<Output = T>) -> T {
     let (done, is_done) = oneshot::channel::<()>();
-    let serving = server::run(listener, services.into(), async {
+    let serving = server::run(listener, services.into(), Proxies::default(), async {
         let _ = is_done.await;
     });
     let working = async {

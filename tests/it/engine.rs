@@ -352,6 +352,21 @@ async fn a_writer_that_panics_goes_on_and_a_retry_tells_what_became_of_the_comma
 }
 
 #[tokio::test]
+async fn a_stop_ends_though_projections_panic_each_time_and_readers_fold_the_journal() {
+    fn panics(place: Place) {
+        assert!(place != Place::InProjections, "on purpose");
+    }
+    let faults = Faults { at: Some(panics), ..Faults::default() };
+    for bench in benches_with(EngineConfig { faults, ..EngineConfig::default() }).await {
+        let wallet = bench.funded_wallet(10).await;
+        bench.engine.submit(command(wallet, "d", debit(1))).await.expect("a debit");
+        let stopped = tokio::time::timeout(Duration::from_secs(60), bench.engine.stop()).await;
+        assert!(stopped.is_ok(), "{}: it stops", bench.name);
+        assert_eq!(bench.balances(wallet).await.0, Credits::whole(9), "{}", bench.name);
+    }
+}
+
+#[tokio::test]
 async fn verify_names_a_flipped_row_of_every_hot_table() {
     use sea_orm::ConnectionTrait;
     for (table, flip) in [

@@ -69,13 +69,18 @@ impl Writer {
     }
 
     /// Ends when the queue is closed and empty, with every projection at its head. After a panic it goes on
-    /// with nothing remembered: the callers of that batch do not hear what became of it, their keys tell.
+    /// with nothing remembered, unless that was the end: the callers of that batch do not hear what became of it,
+    /// their keys tell.
     pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
         while AssertUnwindSafe(self.work_off(&mut waiting)).catch_unwind().await.is_err() {
             metrics::counter!("scrip_engine_panics_total").increment(1);
             tracing::error!(lane = self.lane.id, "a lane's writer panicked; it begins anew");
             self.memory.forget();
             self.connection = LaneConnection::default();
+            if waiting.is_closed() && waiting.is_empty() {
+                // Of the projections at the end: readers fold the journal, and the next start writes them.
+                return;
+            }
             tokio::time::sleep(FIRST_PAUSE).await;
         }
     }

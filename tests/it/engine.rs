@@ -1,6 +1,7 @@
 //! The engine on every database: keys, fences, groups, reversals.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ::engine::{Engine, EngineCommand, EngineConfig, EngineError, Faults, KeyedInput, Place, Request};
 use kernel::{Clock, Credits};

@@ -316,7 +316,7 @@ fn bodies_of(template: &str) -> Vec<Value> {
     let one = match template {
         "/v1/customers" => json!({
             "external_id": kernel::new_uuid().to_string(), "kind": "individual", "name": "C", "email": "c@example.com",
-            "currency": "usd", "timezone": "UTC",
+            "currency": "usd", "timezone": "UTC", "context": {"ip": "203.0.113.9"},
         }),
         "/v1/grants" => json!({
             "customer": "demo", "credits": "10", "kind": "promo", "expires_at": "2030-01-01T00:00:00Z",

@@ -3,7 +3,7 @@
 pub struct EngineConfig {
     /// Commands that may wait in one lane; more answer 503 at once.
     pub queue: usize,
-    /// Commands in one transaction.
+    /// Commands in one transaction, and the rest of those that came together with the last of them.
     pub batch: usize,
     /// Wallets a lane remembers between batches.
     pub remembered_wallets: usize,

@@ -1,17 +1,18 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use kernel::{Bucket, Clock, WalletId, bucket_of};
 use ledger::EntryKind;
 use store::{Lane, Store, journal, lanes};
-use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
+use tokio::sync::{Mutex, RwLock, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::EngineConfig;
+use crate::queue::{Queue, queue};
 use crate::request::{Answer, EngineError, KeyedInput, Request};
 use crate::tap::Tap;
-use crate::thread::LaneThread;
+use crate::thread;
 use crate::writer::{Outcome, Pending, Writer};
 
 /// How often a command follows a lane map that changes under it.
@@ -29,7 +30,6 @@ struct Inner {
     config: EngineConfig,
     tap: Arc<OnceLock<Arc<Tap>>>,
     routes: RwLock<Routes>,
-    thread: LaneThread,
     writers: Mutex<Vec<JoinHandle<()>>>,
     is_stopping: AtomicBool,
 }
@@ -38,8 +38,15 @@ struct Inner {
 #[derive(Default)]
 struct Routes {
     version: u64,
-    queues: BTreeMap<Lane, mpsc::Sender<Pending>>,
+    queues: BTreeMap<Lane, Queue>,
     of_bucket: BTreeMap<Bucket, Lane>,
+}
+
+impl Routes {
+    fn queue_of(&self, request: &Request) -> Result<(Lane, &Queue), EngineError> {
+        let lane = self.of_bucket.get(&bucket_of(request.wallet)).ok_or(EngineError::Stopping)?;
+        Ok((*lane, self.queues.get(lane).ok_or(EngineError::Stopping)?))
+    }
 }
 
 impl Engine {
@@ -55,7 +62,6 @@ impl Engine {
             config,
             tap: Arc::default(),
             routes: RwLock::default(),
-            thread: LaneThread::start().map_err(|error| EngineError::NoThread(Arc::new(error)))?,
             writers: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         };
@@ -85,14 +91,10 @@ impl Engine {
     /// As [`Engine::submit`] for each, in order; all of them wait in their lanes before the first is answered,
     /// so that few commits carry them.
     pub async fn submit_all(&self, requests: Vec<Request>) -> Vec<Result<Answer, EngineError>> {
-        let mut queued = Vec::with_capacity(requests.len());
-        for request in requests {
-            queued.push(self.queue(request).await);
-        }
-        let mut answers = Vec::with_capacity(queued.len());
-        for queued in queued {
+        let mut answers = Vec::with_capacity(requests.len());
+        for queued in self.queue_all(requests).await {
             let answered = match queued {
-                Ok((_, answered)) => answered.await,
+                Ok(answered) => answered.await,
                 Err(error) => Ok(Outcome::Done(Err(error))),
             };
             answers.push(match answered {
@@ -109,13 +111,42 @@ impl Engine {
         if self.inner.is_stopping.load(Ordering::SeqCst) {
             return Err(EngineError::Stopping);
         }
-        let (queue, version) = self.queue_of(&request).await?;
+        let routes = self.inner.routes.read().await;
         let (answer, answered) = oneshot::channel();
-        queue.try_send(Pending { request, answer }).map_err(|full| match full {
-            mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => EngineError::Stopping,
-        })?;
-        Ok((version, answered))
+        routes.queue_of(&request)?.1.put(vec![Pending { request, answer }])?;
+        Ok((routes.version, answered))
+    }
+
+    /// Those of one lane go there as one, so that a batch has all of them.
+    async fn queue_all(
+        &self,
+        requests: Vec<Request>,
+    ) -> Vec<Result<oneshot::Receiver<Outcome>, EngineError>> {
+        if self.inner.is_stopping.load(Ordering::SeqCst) {
+            return requests.iter().map(|_| Err(EngineError::Stopping)).collect();
+        }
+        let routes = self.inner.routes.read().await;
+        let (mut queued, mut of_lanes) = (Vec::with_capacity(requests.len()), BTreeMap::new());
+        for request in requests {
+            let (answer, answered) = oneshot::channel();
+            queued.push(routes.queue_of(&request).map(|(lane, queue)| {
+                let (_, group) = of_lanes.entry(lane).or_insert_with(|| (queue, Vec::new()));
+                group.push(Pending { request, answer });
+                (lane, answered)
+            }));
+        }
+        let mut full = BTreeSet::new();
+        for (lane, (queue, group)) in of_lanes {
+            // Where nobody writes any more, the answers do not come.
+            if let Err(EngineError::Overloaded) = queue.put(group) {
+                full.insert(lane);
+            }
+        }
+        let has_room = |(lane, answered)| match full.contains(&lane) {
+            true => Err(EngineError::Overloaded),
+            false => Ok(answered),
+        };
+        queued.into_iter().map(|place| place.and_then(has_room)).collect()
     }
 
     /// What a key was answered before, without deciding anything.
@@ -167,14 +198,7 @@ impl Engine {
     /// Commands that wait, in all lanes.
     pub async fn waiting(&self) -> usize {
         let routes = self.inner.routes.read().await;
-        routes.queues.values().map(|queue| queue.max_capacity() - queue.capacity()).sum()
-    }
-
-    async fn queue_of(&self, request: &Request) -> Result<(mpsc::Sender<Pending>, u64), EngineError> {
-        let routes = self.inner.routes.read().await;
-        let lane = routes.of_bucket.get(&bucket_of(request.wallet)).ok_or(EngineError::Stopping)?;
-        let queue = routes.queues.get(lane).ok_or(EngineError::Stopping)?;
-        Ok((queue.clone(), routes.version))
+        routes.queues.values().map(Queue::waiting).sum()
     }
 
     /// Reads the lane map anew unless somebody did since `seen`.
@@ -188,7 +212,7 @@ impl Engine {
         let mut writers = self.inner.writers.lock().await;
         let mut queues = BTreeMap::new();
         for lane in map.lanes {
-            let (queue, waiting) = mpsc::channel(self.inner.config.queue);
+            let (queue, waiting) = queue(self.inner.config.queue);
             let writer = Writer::new(
                 lane,
                 self.inner.store.clone(),
@@ -196,7 +220,7 @@ impl Engine {
                 self.inner.config.clone(),
                 self.inner.tap.clone(),
             );
-            writers.extend(self.inner.thread.spawn(writer.run(waiting)));
+            writers.push(thread::spawn(writer.run(waiting)).map_err(EngineError::NoThread)?);
             queues.insert(lane, queue);
         }
         *routes = Routes { version: seen + 1, queues, of_bucket: map.of_bucket };

@@ -8,6 +8,7 @@ mod batch;
 mod config;
 mod engine;
 mod memory;
+mod queue;
 mod request;
 mod tap;
 mod thread;

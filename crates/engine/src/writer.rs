@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use kernel::Clock;
 use store::{Lane, LaneConnection, Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::batch::{self, Attempt};
 use crate::config::EngineConfig;
 use crate::memory::{Behind, Memory};
+use crate::queue::Waiting;
 use crate::request::{Answer, EngineError, Request};
 use crate::tap::Tap;
 
@@ -71,13 +72,13 @@ impl Writer {
     /// Ends when the queue is closed and empty, with every projection at its head. After a panic it goes on
     /// with nothing remembered, unless that was the end: the callers of that batch do not hear what became of it,
     /// their keys tell.
-    pub async fn run(mut self, mut waiting: mpsc::Receiver<Pending>) {
+    pub async fn run(mut self, mut waiting: Waiting) {
         while AssertUnwindSafe(self.work_off(&mut waiting)).catch_unwind().await.is_err() {
             metrics::counter!("scrip_engine_panics_total").increment(1);
             tracing::error!(lane = self.lane.id, "a lane's writer panicked; it begins anew");
             self.memory.forget();
             self.connection = LaneConnection::default();
-            if waiting.is_closed() && waiting.is_empty() {
+            if waiting.is_over() {
                 // Of the projections at the end: readers fold the journal, and the next start writes them.
                 return;
             }
@@ -85,14 +86,13 @@ impl Writer {
         }
     }
 
-    async fn work_off(&mut self, waiting: &mut mpsc::Receiver<Pending>) {
-        let mut batch = Vec::with_capacity(self.config.batch);
+    async fn work_off(&mut self, waiting: &mut Waiting) {
         let mut projected = Instant::now();
         loop {
-            let drained = waiting.recv_many(&mut batch, self.config.batch);
-            let taken = if self.memory.is_behind() {
+            let drained = waiting.take(self.config.batch);
+            let batch = if self.memory.is_behind() {
                 match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
-                    Ok(taken) => taken,
+                    Ok(batch) => batch,
                     Err(_) => {
                         // On and on: what is idle has nothing better to do, until somebody calls.
                         while self.project(Behind::Any).await && waiting.is_empty() {}
@@ -103,13 +103,12 @@ impl Writer {
             } else {
                 drained.await
             };
-            if taken == 0 {
+            if batch.is_empty() {
                 while self.memory.is_behind() && self.project(Behind::Any).await {}
                 return;
             }
-            metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(taken)));
-            let pending = std::mem::take(&mut batch);
-            self.settle(pending).await;
+            metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(batch.len())));
+            self.settle(batch).await;
             self.project(Behind::Far).await;
             if projected.elapsed() >= BUSY_BEFORE_PROJECTING {
                 self.project(Behind::Any).await;

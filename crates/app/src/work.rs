@@ -158,7 +158,7 @@ async fn seal(app: &App) -> Result<u64, AppError> {
     if store::seal::hot_rows(app.store()).await? <= limit {
         return Ok(0);
     }
-    Ok(store::seal::seal(app.store(), limit / 2).await?)
+    Ok(store::seal::seal_beside(app.store(), limit / 2).await?)
 }
 
 /// Posts what time owes to wallets that nobody uses; answers to how many.

@@ -7,6 +7,7 @@
 
 use kernel::{BUCKETS, Bucket, Seq, Timestamp};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use tokio::time::{Instant, sleep};
 
 use crate::connect::Dialect;
 use crate::lanes::{LaneMap, read_map};
@@ -18,6 +19,8 @@ use crate::{Store, StoreError};
 const ROWS_PER_CHUNK: u64 = 1_000;
 /// Tries of a chunk after a conflict with a writer, with another sealer, or a changed lane map.
 const CHUNK_TRIES: u32 = 6;
+/// Of the time that a chunk took.
+const RESTS: u32 = 4;
 
 /// The entries of a bucket after the first and up to the second, in the order of the journal's key.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +48,26 @@ pub async fn hot_rows(store: &Store) -> Result<u64, StoreError> {
 /// has reached; answers how many rows moved. May run in many processes at once and beside writers; stopped at any point, another
 /// run goes on.
 pub async fn seal(store: &Store, keep: u64) -> Result<u64, StoreError> {
+    seal_with_rests(store, keep, 0).await
+}
+
+/// As [`seal`], beside callers: writers of a lane wait while a chunk of theirs moves and know nothing of their wallets
+/// afterwards, so it rests four times as long as it works.
+pub async fn seal_beside(store: &Store, keep: u64) -> Result<u64, StoreError> {
+    seal_with_rests(store, keep, RESTS).await
+}
+
+async fn seal_with_rests(store: &Store, keep: u64, rests: u32) -> Result<u64, StoreError> {
     let Some(recorded_before) = oldest_of_newest(store, keep).await? else { return Ok(0) };
     let mut map = read_map(store).await?;
     let mut moved = 0;
     for bucket in 0..BUCKETS {
         let mut after = Place { wallet: uuid::Uuid::nil(), seq: 0 };
         while let Some(until) = end_of_chunk(store, bucket, after, recorded_before).await? {
-            let before = moved;
+            let (before, began) = (moved, Instant::now());
             moved += move_chunk(store, &mut map, Chunk { bucket, after, until }, recorded_before).await?;
             after = until;
+            sleep(began.elapsed() * rests).await;
             if before == 0 && moved > 0 {
                 plan_anew(store).await?;
             }

@@ -34,17 +34,19 @@ pub enum Pulse {
 pub async fn pulse(store: &Store, now: Timestamp) -> Result<Pulse, StoreError> {
     let recent = now.plus_seconds(-BEHIND_SECONDS).micros();
     let furthest = watchers::since(store.reader(), recent).await?.into_iter().next();
+    let watcher = match furthest {
+        Some(furthest) => Some(furthest),
+        // It may be one that has said its first word only now.
+        None => watchers::last(store.reader()).await?,
+    };
     let at = Timestamp::from_micros_saturating;
-    if let Some(watcher) = furthest {
-        return Ok(if watcher.watermark >= recent {
+    Ok(match watcher {
+        None => Pulse::Never,
+        Some(watcher) if watcher.seen_at >= recent && watcher.watermark >= recent => {
             Pulse::Watching { watermark: at(watcher.watermark), wallets: watcher.wallets }
-        } else {
-            Pulse::Still { since: at(watcher.watermark), error: watcher.error }
-        });
-    }
-    let last = watchers::last(store.reader()).await?;
-    Ok(last
-        .map_or(Pulse::Never, |watcher| Pulse::Still { since: at(watcher.watermark), error: watcher.error }))
+        }
+        Some(watcher) => Pulse::Still { since: at(watcher.watermark), error: watcher.error },
+    })
 }
 
 /// What went wrong in this process since it began.

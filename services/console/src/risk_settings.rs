@@ -167,7 +167,7 @@ fn suggested(report: &Report) -> String {
 fn about(report: &Report) -> String {
     let days = format!("{} to {}", date(report.from), date(report.until));
     if report.wallets == 0 {
-        return format!("No use was summed up from {days}; that happens each midnight.");
+        return format!("No use was summed up from {days}; that happens each night (UTC).");
     }
     format!(
         "{} wallets used something from {days}, on {} days together. The rules that count would have brought {} \

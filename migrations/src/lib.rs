@@ -30,6 +30,8 @@ mod m0043_request_status;
 mod m0050_risk_holds;
 mod m0051_finds;
 mod m0060_risk_origins;
+mod m0061_keys_first;
+mod m0062_quick_compression;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -69,6 +71,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0060_risk_origins::Migration),
             Box::new(m0037_lots_in_wallets::Migration),
             Box::new(m0038_index_of_keys::Migration),
+            Box::new(m0061_keys_first::Migration),
+            Box::new(m0062_quick_compression::Migration),
         ]
     }
 }

@@ -28,7 +28,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-async fn replace(manager: &SchemaManager<'_>, columns: &str) -> Result<(), DbErr> {
+pub(crate) async fn replace(manager: &SchemaManager<'_>, columns: &str) -> Result<(), DbErr> {
     for (table, index) in INDEXES {
         for sql in [
             format!("DROP INDEX IF EXISTS {index}"),

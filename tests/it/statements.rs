@@ -36,17 +36,20 @@ const BANNED: [&str; 11] = [
     "current_timestamp",
 ];
 
-/// The short way of plain PostgreSQL, beside which the portable one stays: see `store::postings`.
+/// The short ways of plain PostgreSQL, beside which the portable ones stay: see `store::postings` and `store::project`.
 const SHORT_WAY: &str = "with fence as (update lanes ";
 
 /// What is wrong with a statement on a hot table; `None` for a good one.
 fn objection(sql: &str) -> Option<String> {
     let words = sql.to_lowercase();
     if words.starts_with(SHORT_WAY) {
-        let has_bucket = |(fence, insert): (&str, &str)| {
-            fence.contains("where bucket = $1") && insert.starts_with("into postings (bucket, wallet,")
-        };
-        let is_good = words.split_once(" insert ").is_some_and(has_bucket);
+        let (fence, rest) = words.split_once(" returning bucket)").unwrap_or_default();
+        let inserts: Vec<_> = rest.split("insert into ").skip(1).collect();
+        let updates: Vec<_> = rest.split(" update ").skip(1).collect();
+        let is_good = fence.contains("where bucket = $1")
+            && inserts.len() + updates.len() > 0
+            && inserts.iter().all(|insert| insert.contains(" (bucket, wallet,"))
+            && updates.iter().all(|update| update.contains("where t.bucket = v.bucket"));
         return (!is_good).then(|| format!("does not name the bucket: {sql}"));
     }
     let is_hot = HOT
@@ -122,6 +125,8 @@ fn the_check_objects_to_what_a_sharded_engine_would_refuse() {
         "SELECT t.* FROM v JOIN holds t ON t.wallet = v.wallet",
         "WITH v(bucket) AS (SELECT * FROM unnest($1::smallint[])) INSERT INTO holds (bucket) SELECT bucket FROM v",
         "WITH fence AS (UPDATE lanes SET gsn = 1 WHERE lane = $1) INSERT INTO postings (bucket, wallet) SELECT 1, 2",
+        "WITH fence AS (UPDATE lanes SET gsn = 1 WHERE bucket = $1 RETURNING bucket), v AS (SELECT 1) \
+         UPDATE wallets AS t SET seq = 2 FROM v WHERE t.wallet = v.wallet",
     ] {
         assert!(objection(bad).is_some(), "{bad}");
     }

@@ -26,12 +26,11 @@ struct Loaded {
     reversed: BTreeSet<(WalletId, Seq)>,
 }
 
-/// The keys of a batch as the journal has them.
+/// The keys of a batch as the journal has them, one per request.
 struct Keys {
-    /// One per request.
     each: Vec<(WalletId, String)>,
-    /// Those that are stored.
-    all: BTreeSet<(WalletId, String)>,
+    /// Which of them are stored.
+    is_stored: Vec<bool>,
 }
 
 /// The decisions of one batch, made in order on working copies of its wallets.
@@ -57,14 +56,12 @@ pub(crate) async fn attempt(
     let keys = Keys::of(requests);
     let Some(gsn) = writer.memory.gsn else { return claim(writer, requests, &keys).await };
     let known = match writer.memory.has_sealed {
-        true => keys.all.clone(),
+        true => keys.all(),
         false => keys.seen_before(&writer.memory.recent),
     };
     match go_on(writer, gsn, requests, &keys, known).await {
         // One of the keys was used before the memory's time.
-        Err(error) if error.is_unique_violation() => {
-            go_on(writer, gsn, requests, &keys, keys.all.clone()).await
-        }
+        Err(error) if error.is_unique_violation() => go_on(writer, gsn, requests, &keys, keys.all()).await,
         attempted => attempted,
     }
 }
@@ -79,7 +76,7 @@ async fn claim(
     let Some(claimed) = txn.claim(writer.lane).await? else { return Ok(Some(Attempt::LaneGone)) };
     writer.memory.has_sealed = claimed.has_sealed;
     writer.config.faults.reach(Place::AfterFence);
-    let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.all).await?;
+    let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.all()).await?;
     let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, writer.config.faults.ignores_keys);
     let answers = deciding.answer_all(requests, keys, writer.clock.now());
     deciding.report_broken();
@@ -90,7 +87,7 @@ async fn claim(
     writer.config.faults.reach(Place::BeforeCommit);
     txn.commit().await?;
     writer.config.faults.reach(Place::AfterCommit);
-    writer.memory.remember(claimed.gsn, touched, keys.all.iter());
+    writer.memory.remember(claimed.gsn, touched, keys.stored());
     writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
     Ok(Some(Attempt::Done(answers)))
 }
@@ -141,7 +138,7 @@ async fn go_on(
     deciding.report_broken();
     let touched = deciding.touched();
     let moved = writes && !faults.ignores_fence;
-    writer.memory.remember(if moved { gsn + 1 } else { gsn }, touched, keys.all.iter());
+    writer.memory.remember(if moved { gsn + 1 } else { gsn }, touched, keys.stored());
     writer.memory.compact(requests.iter().filter(|r| r.command.names().is_some()).map(|r| r.wallet));
     Ok(Some(Attempt::Done(answers)))
 }
@@ -175,17 +172,23 @@ pub(crate) async fn rehearse(
     requests: &[Request],
 ) -> Result<Vec<Result<Answer, EngineError>>, StoreError> {
     let (keys, mut memory) = (Keys::of(requests), Memory::default());
-    let loaded = load(writer.store.lane_reads(), &mut memory, requests, &keys.all).await?;
+    let loaded = load(writer.store.lane_reads(), &mut memory, requests, &keys.all()).await?;
     let mut deciding = Deciding::new(&memory.wallets, &loaded, false);
     Ok(deciding.answer_all(requests, &keys, writer.clock.now()))
 }
 
-/// Writes projections of wallets that are behind, in one transaction; claims the lane where the memory was
-/// lost. True when there may be more.
-pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, StoreError> {
-    let ids = writer.memory.to_project(which);
+/// Writes projections of so many wallets that are behind, in one transaction; claims the lane where the memory
+/// was lost. True when there may be more.
+pub(crate) async fn project(writer: &mut Writer, which: Behind, at_most: usize) -> Result<bool, StoreError> {
+    let ids = writer.memory.to_project(which, at_most);
     if ids.is_empty() {
         return Ok(false);
+    }
+    if let Some(is_ours) = project_at_once(writer, &ids).await? {
+        if !is_ours {
+            writer.memory.forget();
+        }
+        return Ok(true);
     }
     let txn = writer.store.begin_lane().await?;
     let gsn = match writer.memory.gsn {
@@ -215,6 +218,21 @@ pub(crate) async fn project(writer: &mut Writer, which: Behind) -> Result<bool, 
     txn.commit().await?;
     writer.memory.projected(gsn, &ids);
     Ok(true)
+}
+
+/// In one statement where the database and the wallets allow it: `None` where they do not. False when the fence was
+/// lost.
+async fn project_at_once(writer: &mut Writer, ids: &[WalletId]) -> Result<Option<bool>, StoreError> {
+    let Writer { lane, store, config, memory, connection, .. } = writer;
+    let Some(gsn) = memory.gsn else { return Ok(None) };
+    let wallets: Option<Vec<&Known>> = ids.iter().map(|id| memory.wallets.get(id)).collect();
+    let Some(wallets) = wallets.filter(|wallets| store.projects_at_once(wallets)) else { return Ok(None) };
+    config.faults.reach(Place::InProjections);
+    let is_ours = store.project_at_once(connection, (*lane, gsn), &wallets).await?;
+    if is_ours {
+        memory.projected(gsn + 1, ids);
+    }
+    Ok(Some(is_ours))
 }
 
 /// Puts the wallets of the requests into the memory, as far as they exist, and reads what else a decision
@@ -249,22 +267,32 @@ async fn load<C: ConnectionTrait>(
 
 impl Keys {
     fn of(requests: &[Request]) -> Keys {
-        let each: Vec<_> = requests.iter().map(|r| (r.wallet, r.key.stored_text())).collect();
-        let is_keyed = |r: &Request| !matches!(r.command, EngineCommand::Settle);
-        let keyed = requests.iter().zip(&each).filter(|(r, _)| is_keyed(r));
-        Keys { all: keyed.map(|(_, key)| key.clone()).collect(), each }
+        let is_stored = |r: &Request| !matches!(r.command, EngineCommand::Settle);
+        Keys {
+            each: requests.iter().map(|r| (r.wallet, r.key.stored_text())).collect(),
+            is_stored: requests.iter().map(is_stored).collect(),
+        }
+    }
+
+    fn stored(&self) -> impl Iterator<Item = &(WalletId, String)> {
+        self.each.iter().zip(&self.is_stored).filter(|(_, is_stored)| **is_stored).map(|(key, _)| key)
+    }
+
+    fn all(&self) -> BTreeSet<(WalletId, String)> {
+        self.stored().cloned().collect()
     }
 
     fn seen_before(&self, recent: &Recent) -> BTreeSet<(WalletId, String)> {
-        self.all.iter().filter(|key| recent.has(key)).cloned().collect()
+        self.stored().filter(|key| recent.has(key)).cloned().collect()
     }
 
     fn refused<'a>(
         &'a self,
         answers: &'a [Result<Answer, EngineError>],
     ) -> impl Iterator<Item = &'a (WalletId, String)> {
-        let refused = self.each.iter().zip(answers).filter(|(_, answer)| answer.is_err());
-        refused.map(|(key, _)| key).filter(|key| self.all.contains(*key))
+        let refused =
+            self.each.iter().zip(&self.is_stored).zip(answers).filter(|(_, answer)| answer.is_err());
+        refused.filter(|((_, is_stored), _)| **is_stored).map(|((key, _), _)| key)
     }
 }
 

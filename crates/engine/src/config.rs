@@ -39,7 +39,7 @@ pub enum Place {
     BeforeCommit,
     /// The database has committed and no caller knows.
     AfterCommit,
-    /// Projections are written and not committed.
+    /// Projections are about to be committed.
     InProjections,
 }
 

@@ -10,8 +10,10 @@ use store::{Known, Uuid};
 
 /// Journal rows that a reader folds at most while a lane is busy: then its wallet's projection is written.
 const ROWS_BEFORE_PROJECTING: i64 = 1_024;
+/// An idle lane writes at once what a reader would fold so much onto.
+const ROWS_BEFORE_PROJECTING_IDLY: i64 = 64;
 /// Wallets whose projections one transaction writes.
-const WALLETS_PER_PROJECTION: usize = 1_000;
+pub(crate) const WALLETS_PER_PROJECTION: usize = 1_000;
 /// Keys of one of the two generations that [`Recent`] has.
 const RECENT_KEYS: usize = 65_536;
 
@@ -22,6 +24,8 @@ pub(crate) struct Memory {
     pub wallets: HashMap<WalletId, Known>,
     /// Wallets whose projections are behind their journals.
     behind: BTreeSet<WalletId>,
+    /// Those of them that wait for no more than idleness.
+    due: BTreeSet<WalletId>,
     /// Those of them that a reader has to fold too much onto.
     far_behind: BTreeSet<WalletId>,
     pub recent: Recent,
@@ -41,8 +45,29 @@ pub(crate) struct Recent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Behind {
     Any,
+    /// In lots, holds or a restriction, which others search for, or by [`ROWS_BEFORE_PROJECTING_IDLY`] or more.
+    Due,
     /// By [`ROWS_BEFORE_PROJECTING`] or more.
     Far,
+}
+
+/// How far a wallet's projection is behind.
+#[derive(Clone, Copy, Default)]
+struct Lag {
+    is_behind: bool,
+    is_due: bool,
+    is_far: bool,
+}
+
+impl Lag {
+    fn of(known: &Known) -> Lag {
+        let rows = known.rows_ahead();
+        Lag {
+            is_behind: known.is_ahead(),
+            is_due: known.has_moved_rows() || rows >= ROWS_BEFORE_PROJECTING_IDLY,
+            is_far: rows >= ROWS_BEFORE_PROJECTING,
+        }
+    }
 }
 
 impl Default for Memory {
@@ -52,6 +77,7 @@ impl Default for Memory {
             has_sealed: false,
             wallets: HashMap::new(),
             behind: BTreeSet::new(),
+            due: BTreeSet::new(),
             far_behind: BTreeSet::new(),
             recent: Recent::default(),
             projected_up_to: WalletId::from_uuid(Uuid::nil()),
@@ -62,8 +88,8 @@ impl Default for Memory {
 impl Memory {
     /// The keys stay: what was used remains used. So do the names of wallets whose projections are owed.
     pub fn forget(&mut self) {
-        let (recent, behind) = (std::mem::take(&mut self.recent), std::mem::take(&mut self.behind));
-        *self = Memory { recent, behind, ..Memory::default() };
+        let Memory { recent, behind, due, .. } = std::mem::take(self);
+        *self = Memory { recent, behind, due, ..Memory::default() };
     }
 
     /// Makes room: only half of `wallets` stay, whichever, and those whose projections are behind.
@@ -88,17 +114,22 @@ impl Memory {
     /// Takes wallets in as they were loaded; of some the projections may be behind.
     pub fn learn(&mut self, loaded: HashMap<WalletId, Known>) {
         for (id, known) in loaded {
-            self.note(id, &known);
+            let lag = Lag::of(&known);
             self.wallets.insert(id, known);
+            self.note(id, Lag::default(), lag);
         }
     }
 
-    fn note(&mut self, id: WalletId, known: &Known) {
-        if known.is_ahead() {
-            self.behind.insert(id);
-        }
-        if known.rows_ahead() >= ROWS_BEFORE_PROJECTING {
-            self.far_behind.insert(id);
+    /// That the wallet lags behind like this now, and how it did before.
+    fn note(&mut self, id: WalletId, before: Lag, now: Lag) {
+        for (was, is, wallets) in [
+            (before.is_behind, now.is_behind, &mut self.behind),
+            (before.is_due, now.is_due, &mut self.due),
+            (before.is_far, now.is_far, &mut self.far_behind),
+        ] {
+            if is && !was {
+                wallets.insert(id);
+            }
         }
     }
 
@@ -106,15 +137,16 @@ impl Memory {
         !self.behind.is_empty()
     }
 
-    pub fn to_project(&self, which: Behind) -> Vec<WalletId> {
+    pub fn to_project(&self, which: Behind, at_most: usize) -> Vec<WalletId> {
         let wallets = match which {
             Behind::Any => &self.behind,
+            Behind::Due => &self.due,
             Behind::Far => &self.far_behind,
         };
         // On from where the last projection ended, so that everybody's turn comes.
         let after = (Bound::Excluded(self.projected_up_to), Bound::Unbounded);
         let upcoming = wallets.range(after).chain(wallets.range(..=self.projected_up_to));
-        upcoming.take(WALLETS_PER_PROJECTION).copied().collect()
+        upcoming.take(at_most).copied().collect()
     }
 
     /// The projections of these wallets were written.
@@ -123,9 +155,10 @@ impl Memory {
         self.projected_up_to = ids.last().copied().unwrap_or(self.projected_up_to);
         for id in ids {
             self.behind.remove(id);
+            self.due.remove(id);
             self.far_behind.remove(id);
             if let Some(known) = self.wallets.get_mut(id) {
-                *known = Known::projected(known.wallet.clone());
+                known.was_projected();
             }
         }
     }
@@ -139,10 +172,11 @@ impl Memory {
     ) {
         self.gsn = Some(gsn);
         for (id, after) in touched {
-            let Some(mut known) = self.wallets.remove(&id) else { continue };
+            let Some(known) = self.wallets.get_mut(&id) else { continue };
+            let before = Lag::of(known);
             known.advance(after);
-            self.note(id, &known);
-            self.wallets.insert(id, known);
+            let now = Lag::of(known);
+            self.note(id, before, now);
         }
         keys.for_each(|key| self.recent.add(key));
     }

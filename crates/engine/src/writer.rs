@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::batch::{self, Attempt};
 use crate::config::EngineConfig;
-use crate::memory::{Behind, Memory};
+use crate::memory::{Behind, Memory, WALLETS_PER_PROJECTION};
 use crate::queue::Waiting;
 use crate::request::{Answer, EngineError, Request};
 use crate::tap::Tap;
@@ -23,8 +23,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How often a lane that is never idle writes some projections all the same: what time owes a wallet, and
 /// sealing, go by them.
 const BUSY_BEFORE_PROJECTING: Duration = Duration::from_secs(1);
-/// A lane without commands for this long writes its projections.
+/// A lane without commands for this long writes the projections that are due, and some of the others each time
+/// it was idle for so long again: a wallet that is debited often is then written once for many debits.
 const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
+const WALLETS_PER_IDLENESS: usize = 50;
 
 pub(crate) struct Pending {
     pub request: Request,
@@ -94,8 +96,10 @@ impl Writer {
                 match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
                     Ok(batch) => batch,
                     Err(_) => {
-                        // On and on: what is idle has nothing better to do, until somebody calls.
-                        while self.project(Behind::Any).await && waiting.is_empty() {}
+                        while self.project(Behind::Due, WALLETS_PER_PROJECTION).await && waiting.is_empty() {}
+                        if waiting.is_empty() {
+                            self.project(Behind::Any, WALLETS_PER_IDLENESS).await;
+                        }
                         projected = Instant::now();
                         continue;
                     }
@@ -104,26 +108,27 @@ impl Writer {
                 drained.await
             };
             if batch.is_empty() {
-                while self.memory.is_behind() && self.project(Behind::Any).await {}
+                while self.memory.is_behind() && self.project(Behind::Any, WALLETS_PER_PROJECTION).await {}
                 return;
             }
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(batch.len())));
             self.settle(batch).await;
-            self.project(Behind::Far).await;
+            self.project(Behind::Far, WALLETS_PER_PROJECTION).await;
             if projected.elapsed() >= BUSY_BEFORE_PROJECTING {
-                self.project(Behind::Any).await;
+                self.project(Behind::Due, WALLETS_PER_PROJECTION).await;
+                self.project(Behind::Any, WALLETS_PER_PROJECTION).await;
                 projected = Instant::now();
             }
-            if self.memory.wallets.len() > self.config.remembered_wallets {
-                while self.memory.is_behind() && self.project(Behind::Any).await {}
+            while self.memory.wallets.len() > self.config.remembered_wallets {
+                self.project(Behind::Any, WALLETS_PER_PROJECTION).await;
                 self.memory.shrink(self.config.remembered_wallets);
             }
         }
     }
 
     /// Brings projections up to their wallets' heads. False when none were.
-    async fn project(&mut self, which: Behind) -> bool {
-        match batch::project(self, which).await {
+    async fn project(&mut self, which: Behind, at_most: usize) -> bool {
+        match batch::project(self, which, at_most).await {
             Ok(is_done) => is_done,
             Err(error) => {
                 tracing::warn!(

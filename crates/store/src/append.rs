@@ -8,6 +8,7 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, V
 use crate::entities::{reversal, snapshot, vendor_transaction};
 use crate::known::Known;
 use crate::lane_tx::LaneTx;
+use crate::project::{needs_snapshot, state};
 use crate::sql::{rows_per_statement, with_rows};
 use crate::{StoreError, postings, rows};
 
@@ -187,18 +188,14 @@ impl LaneTx {
 
     async fn add_snapshots(&self, wallets: &[&Known]) -> Result<(), StoreError> {
         let mut models = Vec::new();
-        for Known { wallet: after, ahead } in wallets {
-            if ahead.projected_rows / ROWS_PER_SNAPSHOT == after.rows / ROWS_PER_SNAPSHOT {
-                continue;
-            }
-            let mut state = after.clone();
-            state.compact();
+        for known in wallets.iter().filter(|known| needs_snapshot(known)) {
+            let wallet = &known.wallet;
             models.push(snapshot::ActiveModel {
-                bucket: Set(bucket_of(after.id)),
-                wallet: Set(after.id.uuid()),
-                recorded_at: Set(after.recorded_at.micros()),
-                seq: Set(after.seq),
-                state: Set(rows::to_json(&state)?),
+                bucket: Set(bucket_of(wallet.id)),
+                wallet: Set(wallet.id.uuid()),
+                recorded_at: Set(wallet.recorded_at.micros()),
+                seq: Set(wallet.seq),
+                state: Set(state(wallet)?),
             });
         }
         self.insert(models, 5).await

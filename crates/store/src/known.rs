@@ -20,17 +20,39 @@ pub struct Ahead {
     pub projected_rows: i64,
     pub lots: BTreeMap<Seq, Lot>,
     pub holds: BTreeMap<Seq, Hold>,
+    pub is_restricted_anew: bool,
+}
+
+impl Ahead {
+    /// Nothing.
+    fn at(wallet: &Wallet) -> Ahead {
+        Ahead { projected_seq: wallet.seq, projected_rows: wallet.rows, ..Ahead::default() }
+    }
 }
 
 impl Known {
     /// A wallet whose projection is up to date.
     pub fn projected(wallet: Wallet) -> Known {
-        let ahead = Ahead { projected_seq: wallet.seq, projected_rows: wallet.rows, ..Ahead::default() };
-        Known { wallet, ahead }
+        Known { ahead: Ahead::at(&wallet), wallet }
+    }
+
+    /// Its projection was written as it is now.
+    pub fn was_projected(&mut self) {
+        self.ahead = Ahead::at(&self.wallet);
     }
 
     pub fn is_ahead(&self) -> bool {
         self.wallet.seq > self.ahead.projected_seq
+    }
+
+    /// More changed than amounts: what is due, open or restricted is found by the projection.
+    pub fn has_moved_rows(&self) -> bool {
+        self.has_moved_parts() || self.ahead.is_restricted_anew
+    }
+
+    /// Rows of lots or holds changed, not the wallet's alone.
+    pub fn has_moved_parts(&self) -> bool {
+        !self.ahead.lots.is_empty() || !self.ahead.holds.is_empty()
     }
 
     /// Journal rows that a reader has to fold onto the projection.
@@ -52,6 +74,7 @@ impl Known {
                 self.ahead.holds.insert(*seq, hold.clone());
             }
         }
+        self.ahead.is_restricted_anew |= self.wallet.restriction != after.restriction;
         after.compact();
         self.wallet = after;
     }

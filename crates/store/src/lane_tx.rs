@@ -17,10 +17,10 @@ use crate::connect::Dialect;
 use crate::entities::{hold, lot, posting, wallet};
 use crate::known::Known;
 use crate::lanes::Lane;
-use crate::postings;
 use crate::sql::{rows_per_statement, statement, with_rows};
 use crate::wallets::FOLDED;
 use crate::{Store, StoreError, rows};
+use crate::{postings, project};
 
 /// How long a lane waits for its own connection's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -116,15 +116,41 @@ impl Store {
             return Ok(None);
         }
         self.watch.see(postings::FENCED);
-        let mut connection = match own.0.take() {
-            Some(connection) => connection,
-            None => in_time(postings::connect(self.writes.get_postgres_connection_pool())).await?,
-        };
+        let mut connection = self.own(own).await?;
         let done = in_time(postings::insert_fenced(&mut connection, (lane, gsn), &batch.entries)).await;
         if done.as_ref().map_or_else(StoreError::is_unique_violation, |_| true) {
             own.0 = Some(connection);
         }
         done.map(Some)
+    }
+
+    /// Whether there is a short way for these wallets: on PostgreSQL for those of which only amounts and restrictions
+    /// changed.
+    pub fn projects_at_once(&self, wallets: &[&Known]) -> bool {
+        self.dialect == Dialect::Postgres && !wallets.iter().any(|known| known.has_moved_parts())
+    }
+
+    /// That way: one statement moves the fence from `gsn` to the next and brings their projections to their heads,
+    /// durably. False when another process moved the fence first: then nothing is written.
+    pub async fn project_at_once(
+        &self,
+        own: &mut LaneConnection,
+        (lane, gsn): (Lane, i64),
+        wallets: &[&Known],
+    ) -> Result<bool, StoreError> {
+        self.watch.see(project::FENCED);
+        let mut connection = self.own(own).await?;
+        let done = in_time(project::project_fenced(&mut connection, (lane, gsn), wallets)).await?;
+        own.0 = Some(connection);
+        Ok(done)
+    }
+
+    /// The lane's own connection, out of its place until what it is used for went well.
+    async fn own(&self, own: &mut LaneConnection) -> Result<PgConnection, StoreError> {
+        match own.0.take() {
+            Some(connection) => Ok(connection),
+            None => in_time(postings::connect(self.writes.get_postgres_connection_pool())).await,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod lanes;
 pub mod notices;
 mod pages;
 mod postings;
+mod project;
 mod rows;
 pub mod seal;
 mod sql;

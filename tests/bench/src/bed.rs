@@ -38,6 +38,28 @@ pub struct Bed {
     pub runtime: Runtime,
 }
 
+/// As a server that did not start a moment ago: its shared buffers were touched before, and there are segments of
+/// its log to write on, which else are filled with zeros when they are first needed.
+fn use_for_a_while(cluster: &Cluster) {
+    let (buffers, segments) = ("repeat('x', 7000)", 40);
+    for sql in [
+        format!("CREATE TABLE used AS SELECT {buffers} AS filler WHERE false"),
+        "ALTER TABLE used ALTER COLUMN filler SET STORAGE PLAIN".to_owned(),
+        format!(
+            "INSERT INTO used SELECT {buffers} FROM generate_series(1, \
+             (SELECT setting::int FROM pg_settings WHERE name = 'shared_buffers'))"
+        ),
+        "DROP TABLE used".to_owned(),
+        format!(
+            "SELECT count(pg_logical_emit_message(false, 'used', 'x')), count(pg_switch_wal()) \
+             FROM generate_series(1, {segments})"
+        ),
+        "CHECKPOINT".to_owned(),
+    ] {
+        cluster.sql("postgres", &sql);
+    }
+}
+
 impl Bed {
     pub fn postgres(wallets: usize) -> Bed {
         let cluster = Cluster::start().expect("the benchmark needs PostgreSQL's server programs");
@@ -48,6 +70,7 @@ impl Bed {
         // Checkpoints by size would fall into one case or another; both schemas profit.
         cluster.sql("postgres", "ALTER SYSTEM SET max_wal_size = '8GB'");
         cluster.sql("postgres", "SELECT pg_reload_conf()");
+        use_for_a_while(&cluster);
         for name in ["scrip_loaded", "naive_loaded"] {
             cluster.sql("postgres", &format!("CREATE DATABASE {name}"));
         }

@@ -15,10 +15,7 @@ use store::{Dialect, Store, cold};
 pub const DEMO_CUSTOMER: &str = "demo";
 const ROWS_PER_STATEMENT: usize = 5_000;
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
-/// The clock of [`settle_at`] stops so much too late at most, and a look.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
-/// Longer than a lane waits before it writes its projections.
-const QUIET_FOR: Duration = Duration::from_millis(100);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What the benchmark needs to know of a loaded database.
 pub struct Loaded {
@@ -132,26 +129,11 @@ pub async fn commands(store: &Store) -> u64 {
 
 /// Waits until the wallets' rows are where the journal is.
 pub async fn settle(store: &Store) {
-    settle_at(store, commands(store).await).await;
-}
-
-/// Waits until the wallets' rows are where a journal of so many commands is; answers how long that took. Each
-/// write of a lane moves its fence, which is cheap to look at: the wallets are only read when all is quiet.
-pub async fn settle_at(store: &Store, commands: u64) -> Duration {
-    let begin = Instant::now();
-    let (mut fences, mut moved) = (0, Duration::ZERO);
-    while begin.elapsed() < SETTLES_WITHIN {
-        let seen = count(store, "SELECT CAST(sum(gsn) AS bigint) AS n FROM lanes").await;
-        if seen != fences {
-            (fences, moved) = (seen, begin.elapsed());
-        } else if begin.elapsed() > moved + QUIET_FOR
-            && count(store, "SELECT CAST(sum(seq) AS bigint) AS n FROM wallets").await >= commands
-        {
-            return moved;
-        }
+    let (begin, commands) = (Instant::now(), commands(store).await);
+    while count(store, "SELECT CAST(sum(seq) AS bigint) AS n FROM wallets").await < commands {
+        assert!(begin.elapsed() < SETTLES_WITHIN, "the projections stay behind the journal");
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
-    panic!("the projections stay behind the journal")
 }
 
 pub async fn count(store: &Store, sql: &str) -> u64 {

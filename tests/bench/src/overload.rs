@@ -47,7 +47,7 @@ pub fn run(seed: u64, lasting: Duration) {
     let case = Case::postgres(Peer::Scrip, Spread::Uniform, CALLERS);
     let (mut tally, window) = http::run(&target, case, chooser, lasting, "capacity");
     acknowledged += tally.acknowledged;
-    let peak = tally.pace(window, Duration::ZERO).per_second;
+    let peak = tally.pace(window).per_second;
     let quiet = quiet_ms(&target, "quiet", &mut acknowledged);
     let pinned =
         if is_pinned { "server and PostgreSQL on one core, the load on another" } else { "not pinned" };

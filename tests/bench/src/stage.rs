@@ -146,7 +146,7 @@ impl<'a> Stage<'a> {
         let (tally, window) = http::run(&target, case, chooser, measured, tag);
         let after = self.spent(NAIVE_SERVER);
         grown_by(case, was, entries(), tally.acknowledged);
-        sample(tally, window, Duration::ZERO, &before, &after)
+        sample(tally, window, &before, &after)
     }
 
     fn naive(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
@@ -159,7 +159,7 @@ impl<'a> Stage<'a> {
         let calls = in_process::naive(naive.clone(), chooser, case.callers, measured, tag);
         let before = self.spent("");
         let (tally, window) = self.bed.runtime.block_on(calls);
-        sample(tally, window, Duration::ZERO, &before, &self.spent(""))
+        sample(tally, window, &before, &self.spent(""))
     }
 
     fn engine(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
@@ -172,10 +172,9 @@ impl<'a> Stage<'a> {
         let before = self.spent("");
         let calls = in_process::engine(debits, chooser, case.callers, measured, tag);
         let (tally, window) = bed.runtime.block_on(calls);
-        let settling = bed.runtime.block_on(database::settle_at(&store, was + tally.acknowledged));
         let after = self.spent("");
         grown_by(case, was, bed.runtime.block_on(database::commands(&store)), tally.acknowledged);
-        sample(tally, window, settling, &before, &after)
+        sample(tally, window, &before, &after)
     }
 
     fn scrip(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
@@ -185,10 +184,9 @@ impl<'a> Stage<'a> {
         let commands = || bed.runtime.block_on(database::commands(&store));
         let (was, before) = (commands(), self.spent(SCRIP_SERVER));
         let (tally, window) = http::run(&target, case, chooser, measured, tag);
-        let settling = bed.runtime.block_on(database::settle_at(&store, was + tally.acknowledged));
         let after = self.spent(SCRIP_SERVER);
         grown_by(case, was, commands(), tally.acknowledged);
-        sample(tally, window, settling, &before, &after)
+        sample(tally, window, &before, &after)
     }
 
     fn start_naive_http(&mut self) -> u16 {
@@ -218,7 +216,6 @@ impl ScripSide {
         let touched = http::touch_all(&target, bed.wallets.len(), "touch");
         let first_debits = touched as f64 / begin.elapsed().as_secs_f64();
         let store = bed.runtime.block_on(Store::connect(url)).expect("the database opens");
-        bed.runtime.block_on(database::settle(&store));
         ScripSide { options, server, store, target, first_debits }
     }
 }
@@ -230,20 +227,19 @@ impl EngineSide {
             let engine = Engine::start(store.clone(), Clock::System, EngineConfig::default()).await;
             let engine = engine.expect("the engine starts");
             Debits::of(bed, engine.clone()).touch_all().await;
-            database::settle(&store).await;
             (store, engine)
         });
         EngineSide { options: bed.options(url), store, engine }
     }
 }
 
-fn sample(mut tally: Tally, window: Window, settling: Duration, before: &Spent, after: &Spent) -> Sample {
+fn sample(mut tally: Tally, window: Window, before: &Spent, after: &Spent) -> Sample {
     let each = |micros: u64| micros as f64 / tally.done.max(1) as f64;
     Sample {
         database_us: each(after.database - before.database),
         server_us: each(after.server.saturating_sub(before.server)),
         generator_us: each(after.generator - before.generator),
-        pace: tally.pace(window, settling),
+        pace: tally.pace(window),
     }
 }
 

@@ -67,12 +67,9 @@ impl Tally {
         self.latencies_us.extend(other.latencies_us);
     }
 
-    /// `settling` is how long the server went on writing after its last answer. The measured part bears
-    /// its share of that: what is put off is not saved.
-    pub fn pace(&mut self, window: Window, settling: Duration) -> Pace {
+    pub fn pace(&mut self, window: Window) -> Pace {
         self.latencies_us.sort_unstable();
-        let share = self.measured as f64 / self.done.max(1) as f64;
-        let seconds = (window.until - window.from).as_secs_f64() + settling.as_secs_f64() * share;
+        let seconds = (window.until - window.from).as_secs_f64();
         Pace {
             per_second: self.measured as f64 / seconds,
             p50_us: f64::from(percentile(&self.latencies_us, 50)),

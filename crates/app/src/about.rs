@@ -68,9 +68,10 @@ fn is_false(value: &bool) -> bool {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ChargeFacts {
     pub customer: CustomerId,
-    /// Of all captures so far; `None` for charges in credits and for reports without a price.
+    /// Of all captures so far; `None` for charges in credits and for reports without a price. In a box, because facts
+    /// move a lot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priced: Option<Priced>,
+    pub priced: Option<Box<Priced>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,7 @@ pub struct Receipt {
     pub released: Credits,
     pub lines: Vec<ReceiptLine>,
     /// The price of all captures of the hold so far; `None` for charges in plain credits.
-    pub priced: Option<Priced>,
+    pub priced: Option<Box<Priced>>,
     pub hold: Option<HoldId>,
     pub quote: Option<QuoteId>,
     pub job: Option<String>,

@@ -53,7 +53,7 @@ async fn prepare(app: &App, event: &Event, known: Known) -> Result<Request, AppE
     let (command, facts) = match rate(app, event).await? {
         Ok(rated) => {
             let print = prints::of(app, &rated.context, Some(&rated.work)).await?;
-            (rated.command, ChargeFacts { priced: Some(rated.priced), print, ..facts(event, known) })
+            (rated.command, ChargeFacts { priced: Some(rated.priced.into()), print, ..facts(event, known) })
         }
         Err(reason) => (Command::Unrated, unrated(event, known, reason, &app.config().mappings)),
     };

@@ -174,7 +174,7 @@ async fn key(app: &App) -> Result<PrintKey, AppError> {
     Ok(PrintKey(stored))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Said {
     #[serde(default)]
     print: Option<CallPrint>,
@@ -193,8 +193,7 @@ pub fn signal_of(wallet: WalletId, entry: &Entry) -> Option<Signal> {
     if !matches!(entry.kind, EntryKind::Hold | EntryKind::Debit | EntryKind::Unbilled) {
         return None;
     }
-    let said: Said = entry.about.as_deref().and_then(|about| from_json(about).ok()).unwrap_or_default();
-    let print = said.print.unwrap_or_default();
+    let print = entry.about.as_deref().and_then(print_in).unwrap_or_default();
     #[allow(clippy::cast_precision_loss, reason = "a number for statistics")]
     let credits = sum(entry, is_use).micros() as f32 / 1e6;
     let address = match (print.network, print.host) {
@@ -214,6 +213,11 @@ pub fn signal_of(wallet: WalletId, entry: &Entry) -> Option<Signal> {
     };
     let at = entry.recorded_at.micros().div_euclid(1_000);
     Some(Signal { wallet: wallet.uuid().as_u128(), at, what: What::Used(used) })
+}
+
+/// Most calls tell nothing of their context: their facts are not read for that.
+fn print_in(about: &str) -> Option<CallPrint> {
+    about.contains("\"print\":").then(|| from_json::<Said>(about).ok()?.print)?
 }
 
 /// How a later delivery names what a hold or a debit made.

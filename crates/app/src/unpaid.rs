@@ -43,7 +43,7 @@ pub async fn list(app: &App, by: &Principal, page: &PageRequest) -> Result<Page<
 
 async fn unpaid(app: &App, found: Found) -> Result<Unpaid, AppError> {
     let facts: ChargeFacts = from_json(found.about.as_deref().unwrap_or_default())?;
-    let (feature, model) = facts.priced.map(|p| (p.feature, p.model)).unzip();
+    let (feature, model) = facts.priced.map(|p| *p).map(|p| (p.feature, p.model)).unzip();
     Ok(Unpaid {
         receipt: ReceiptId { wallet: found.wallet, seq: found.seq },
         customer: facts.customer,

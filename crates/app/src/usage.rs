@@ -95,7 +95,7 @@ async fn prepare(
     let gate = pricing::gate(app, Some((&priced.feature, &priced.model))).await?;
     let command = Command::Debit { price: priced.price.credits, gate, when_short: WhenShort::Refuse };
     let facts = ChargeFacts {
-        priced: Some(priced),
+        priced: Some(priced.into()),
         job: new.job,
         subject: new.subject,
         vendor_transaction: new.vendor_transaction.clone(),
@@ -125,7 +125,7 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
                 requests.push(request);
                 Ok((wallet, facts))
             }
-            Err(result) => Err(*result),
+            Err(result) => Err(result),
         });
     }
     let mut answers = app.engine().submit_all(requests).await.into_iter();
@@ -136,7 +136,7 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
                 Some(answer) => done(wallet, answer?, Some(facts)),
                 None => Err(EngineError::Stopping.into()),
             },
-            Err(result) => result,
+            Err(result) => *result,
         })
         .collect();
     let replayed = results.iter().all(|result| result.as_ref().is_ok_and(|done| done.replayed));

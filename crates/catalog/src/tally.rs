@@ -25,15 +25,13 @@ impl Tally {
     /// One line per tier that the quantity reaches. Lines without a quantity are left out.
     pub fn add_rate(&mut self, rate: &Rate, quantities: &Quantities) -> Result<(), PriceError> {
         let quantity = quantities.get(rate.driver).unwrap_or_default();
-        for (tier, part) in rate.slices(quantity) {
+        for (tier, part) in rate.slices(quantity).filter(|(_, part)| part.millionths() > 0) {
             let mut credits = fits(amount_ratio(part, rate.per))?;
             credits = fits(credits.checked_mul(Ratio::millionths(tier.credits.micros())))?;
             for factor in &rate.factors {
                 credits = fits(factor.value(quantities).and_then(|f| credits.checked_mul(f)))?;
             }
-            if part.millionths() > 0 {
-                self.add(formula::label(rate, tier), formula::detail(rate, tier, part, quantities), credits)?;
-            }
+            self.add(formula::label(rate, tier), formula::detail(rate, tier, part, quantities), credits)?;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ macro_rules! text_form {
     ($name:ident) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(letters(&self.text()))
             }
         }
 
@@ -38,8 +38,16 @@ macro_rules! text_form {
     };
 }
 
-fn letters(f: &mut fmt::Formatter<'_>, text: &[u8]) -> fmt::Result {
-    f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
+/// A prefix and its letters in one piece.
+fn join<const CHARS: usize, const LENGTH: usize>(prefix: &str, letters: [u8; CHARS]) -> [u8; LENGTH] {
+    let mut text = [0; LENGTH];
+    text[..LENGTH - CHARS].copy_from_slice(prefix.as_bytes());
+    text[LENGTH - CHARS..].copy_from_slice(&letters);
+    text
+}
+
+fn letters(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 macro_rules! uuid_id {
@@ -58,12 +66,15 @@ macro_rules! uuid_id {
             pub const fn uuid(self) -> Uuid {
                 self.0
             }
+
+            fn text(self) -> [u8; $prefix.len() + 26] {
+                join($prefix, base32::encode::<26>(self.0.as_bytes()))
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                letters(f, &base32::encode::<26>(self.0.as_bytes()))
+                f.write_str(letters(&self.text()))
             }
         }
 
@@ -93,15 +104,18 @@ macro_rules! wallet_id {
 
         impl $name {
             pub const PREFIX: &'static str = $prefix;
+
+            fn text(self) -> [u8; $prefix.len() + 39] {
+                let mut bytes = [0u8; 24];
+                bytes[..16].copy_from_slice(self.wallet.uuid().as_bytes());
+                bytes[16..].copy_from_slice(&self.$part.to_be_bytes());
+                join($prefix, base32::encode::<39>(&bytes))
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut bytes = [0u8; 24];
-                bytes[..16].copy_from_slice(self.wallet.uuid().as_bytes());
-                bytes[16..].copy_from_slice(&self.$part.to_be_bytes());
-                f.write_str($prefix)?;
-                letters(f, &base32::encode::<39>(&bytes))
+                f.write_str(letters(&self.text()))
             }
         }
 

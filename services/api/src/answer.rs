@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::problem::Problem;
 
 /// Bytes that a receipt has room in.
-const ROOM: usize = 2_048;
+const ROOM: usize = 1_536;
 
 /// What a handler answers.
 pub type Answer = Result<Response, Problem>;
@@ -32,7 +32,17 @@ pub fn changed<T, D: From<T> + Serialize>(done: Done<T>) -> Answer {
 }
 
 pub fn answer(status: StatusCode, is_replayed: bool, document: impl Serialize) -> Response {
-    let mut body = Vec::with_capacity(ROOM);
+    answer_of(1, status, is_replayed, document)
+}
+
+/// With as many receipts in it.
+pub fn answer_of(
+    receipts: usize,
+    status: StatusCode,
+    is_replayed: bool,
+    document: impl Serialize,
+) -> Response {
+    let mut body = Vec::with_capacity(receipts * ROOM);
     if let Err(error) = serde_json::to_writer(&mut body, &document) {
         tracing::error!(%error, "an answer could not be written");
         return Problem::internal().into_response();

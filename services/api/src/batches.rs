@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fmt;
 
 use app::usage::{self, BATCH_MAX, BatchItem};
@@ -8,7 +9,7 @@ use axum::http::StatusCode;
 use kernel::IdempotencyKey;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -16,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Api;
-use crate::answer::{Answer, answer};
+use crate::answer::{Answer, answer_of};
 use crate::body::{BATCH_MAX_BYTES, Input, Moving, RequiredKey, input_hash};
 use crate::caller::Caller;
 use crate::json::{self, Name};
@@ -46,7 +47,17 @@ pub struct UsageBatch {
 /// One answer per item, in order.
 #[derive(Serialize, ToSchema)]
 pub struct BatchAnswer {
-    results: Vec<BatchResult>,
+    #[schema(value_type = Vec<BatchResult>)]
+    results: Results,
+}
+
+/// Each is made when it is written.
+struct Results(Cell<Option<Box<dyn Iterator<Item = BatchResult>>>>);
+
+impl Serialize for Results {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
+    }
 }
 
 /// A receipt, or the problem of this item alone.
@@ -73,12 +84,13 @@ async fn create(
 ) -> Answer {
     let items = read_items(&sent.body.items, &sent.key.key)?;
     let done = usage::report_batch(&api.app, &caller.0, items).await?;
-    let result = |(i, result): (usize, Result<Done<receipts::Receipt>, AppError>)| match result {
+    let result = move |(i, result): (usize, Result<Done<receipts::Receipt>, AppError>)| match result {
         Ok(done) => BatchResult::Receipt(done.value.into()),
         Err(error) => BatchResult::Problem(of_item(i, error).body(&request_id, &api.links)),
     };
-    let results = done.results.into_iter().enumerate().map(result).collect();
-    Ok(answer(StatusCode::OK, done.replayed, BatchAnswer { results }))
+    let receipts = done.results.len();
+    let results = Results(Cell::new(Some(Box::new(done.results.into_iter().enumerate().map(result)))));
+    Ok(answer_of(receipts, StatusCode::OK, done.replayed, BatchAnswer { results }))
 }
 
 impl Input for UsageBatch {

@@ -15,8 +15,7 @@ use crate::caller::Caller;
 use crate::json::optional_object;
 use crate::text::{self, CustomerRef, FeatureName, ModelName, one_of};
 use crate::work::{
-    BreakdownLine, ContextInput, OptionsInput, QuantityMap, RateCardRef, breakdown, context, quantities,
-    rate_card, work,
+    BreakdownLine, ContextInput, OptionsInput, QuantityMap, RateCardRef, breakdown, context, rate_card, work,
 };
 
 pub fn routes() -> OpenApiRouter<Api> {
@@ -127,7 +126,7 @@ impl From<quotes::Quote> for Quote {
             customer: quote.customer,
             feature: priced.feature,
             model: priced.model,
-            quantities: quantities(&price.quantities),
+            quantities: QuantityMap(price.quantities),
             credits: price.credits,
             credits_max: price.credits_max,
             breakdown: breakdown(price.breakdown),

@@ -1,6 +1,7 @@
 //! A receipt as it is answered.
 
 use app::receipts::{self, ReceiptLine};
+use catalog::Price;
 use kernel::{Credits, GrantId, ReceiptId, Timestamp};
 use ledger::{Account, EntryKind};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use utoipa::openapi::schema::Schema;
 
 use crate::amount::{Instant, QuantitiesInput, SignedCredits};
 use crate::text::{self, one_of};
-use crate::work::{BreakdownLine, QuantityMap, RateCardRef, breakdown, quantities, rate_card};
+use crate::work::{BreakdownLine, QuantityMap, RateCardRef, breakdown, rate_card};
 
 /// What a receipt can be the proof of.
 pub const KINDS: [EntryKind; 5] =
@@ -102,15 +103,16 @@ pub struct EventRef {
 
 impl From<receipts::Receipt> for Receipt {
     fn from(receipt: receipts::Receipt) -> Receipt {
-        let rate_card = receipt.priced.as_ref().map(rate_card);
-        let (feature, model, price) = match receipt.priced {
+        let rate_card = receipt.priced.as_deref().map(rate_card);
+        let (feature, model, price) = match receipt.priced.map(|priced| *priced) {
             Some(priced) => (Some(priced.feature), Some(priced.model), Some(priced.price)),
             None => (None, None, None),
         };
-        let quantities = price.as_ref().map(|price| quantities(&price.quantities));
-        let (formula, multiplier, breakdown) = match price {
-            Some(price) => (Some(price.formula), Some(price.multiplier), breakdown(price.breakdown)),
-            None => (None, None, Vec::new()),
+        let (quantities, formula, multiplier, breakdown) = match price {
+            Some(Price { quantities, formula, multiplier, breakdown: lines, .. }) => {
+                (Some(QuantityMap(quantities)), Some(formula), Some(multiplier), breakdown(lines))
+            }
+            None => (None, None, None, Vec::new()),
         };
         Receipt {
             id: receipt.id,

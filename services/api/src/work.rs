@@ -1,11 +1,11 @@
 //! What is to be done or was done, and what it costs: shared by quotes, holds, usage and receipts.
 
-use std::collections::BTreeMap;
-
 use app::{Context, Priced, Work};
 use catalog::{Options, PriceLine};
-use kernel::{Credits, Quantities};
-use serde::{Deserialize, Serialize};
+use kernel::{Amount, Credits, Quantities};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Number;
 use utoipa::ToSchema;
 
 use crate::amount::{QuantitiesInput, SignedCredits};
@@ -54,8 +54,22 @@ pub struct RateCardRef {
     name: String,
 }
 
-/// Quantities by name.
-pub type QuantityMap = BTreeMap<&'static str, serde_json::Number>;
+/// Quantities by name, as JSON numbers with the digits that they have.
+pub struct QuantityMap(pub Quantities);
+
+impl Serialize for QuantityMap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = |amount: Amount| match amount.as_whole() {
+            Some(whole) => Ok(Number::from(whole)),
+            None => serde_json::from_str(&amount.to_string()).map_err(S::Error::custom),
+        };
+        let mut members = serializer.serialize_map(None)?;
+        for (driver, amount) in self.0.iter() {
+            members.serialize_entry(driver.name(), &number(amount)?)?;
+        }
+        members.end()
+    }
+}
 
 pub fn work(
     feature: FeatureName,
@@ -93,15 +107,6 @@ pub fn rate_card(priced: &Priced) -> RateCardRef {
         version: card.version,
         name: card.name.clone(),
     }
-}
-
-/// As JSON numbers, written with the digits that they have.
-pub fn quantities(quantities: &Quantities) -> QuantityMap {
-    let number = |amount: kernel::Amount| match amount.as_whole() {
-        Some(whole) => Some(whole.into()),
-        None => serde_json::from_str(&amount.to_string()).ok(),
-    };
-    quantities.iter().filter_map(|(driver, amount)| Some((driver.name(), number(amount)?))).collect()
 }
 
 impl From<OptionsInput> for Options {

@@ -114,7 +114,7 @@ async fn prepare(
         when_short: decided.when_short,
     };
     let facts = ChargeFacts {
-        priced: decided.priced,
+        priced: decided.priced.map(Box::new),
         hold: Some(id),
         quote: hold.quote,
         job: hold.job,

@@ -21,7 +21,7 @@ impl Ratio {
             return None;
         }
         let divisor = gcd(num, den)?;
-        Some(Ratio { num: num / divisor, den: den / divisor })
+        Some(Ratio { num: quotient(num, divisor), den: quotient(den, divisor) })
     }
 
     /// A number counted in millionths, as [`kernel::Amount`] and [`kernel::Credits`] count.
@@ -36,8 +36,8 @@ impl Ratio {
         // Reducing crosswise first keeps the products as small as they can be.
         let left = gcd(self.num, other.den)?;
         let right = gcd(other.num, self.den)?;
-        let num = (self.num / left).checked_mul(other.num / right)?;
-        let den = (self.den / right).checked_mul(other.den / left)?;
+        let num = quotient(self.num, left).checked_mul(quotient(other.num, right))?;
+        let den = quotient(self.den, right).checked_mul(quotient(other.den, left))?;
         // Both were in lowest terms, and what they shared crosswise is gone.
         Some(Ratio { num, den })
     }
@@ -46,9 +46,9 @@ impl Ratio {
     #[must_use]
     pub fn checked_add(self, other: Ratio) -> Option<Ratio> {
         let shared = gcd(self.den, other.den)?;
-        let left = self.num.checked_mul(other.den / shared)?;
-        let right = other.num.checked_mul(self.den / shared)?;
-        Ratio::new(left.checked_add(right)?, self.den.checked_mul(other.den / shared)?)
+        let left = self.num.checked_mul(quotient(other.den, shared))?;
+        let right = other.num.checked_mul(quotient(self.den, shared))?;
+        Ratio::new(left.checked_add(right)?, self.den.checked_mul(quotient(other.den, shared))?)
     }
 
     /// `self - other`
@@ -98,11 +98,12 @@ impl Ratio {
         let sign = if self.num < 0 { "-" } else { "" };
         let (num, den) = (self.num.unsigned_abs(), self.den.unsigned_abs());
         let (whole, mut rest) = (num / den, num % den);
-        let mut digits = String::new();
+        let mut digits = String::with_capacity(max_digits);
         while rest != 0 && digits.len() < max_digits {
             let Some(next) = rest.checked_mul(10) else { break };
-            digits.push(char::from(b'0' + u8::try_from(next / den).unwrap_or(0)));
-            rest = next % den;
+            let (digit, left) = divided(next, den);
+            digits.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+            rest = left;
         }
         let point = if digits.is_empty() { "" } else { "." };
         let more = if rest == 0 { "" } else { "…" };
@@ -119,17 +120,45 @@ impl Default for Ratio {
 /// The greatest common divisor, at least 1; `None` when it does not fit.
 fn gcd(a: i128, b: i128) -> Option<i128> {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
-    if let (Ok(mut a), Ok(mut b)) = (u64::try_from(a), u64::try_from(b)) {
-        // Nearly always; dividing 128 bits takes several times as long.
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        return Some(i128::from(a.max(1)));
+    if let (Ok(a), Ok(b)) = (u64::try_from(a), u64::try_from(b)) {
+        return Some(i128::from(gcd_of_words(a, b)));
     }
     while b != 0 {
         (a, b) = (b, a % b);
     }
     i128::try_from(a.max(1)).ok()
+}
+
+/// Nearly always numbers are this small. By halving, since a division takes as long as many of these steps.
+fn gcd_of_words(mut a: u64, mut b: u64) -> u64 {
+    if a == 0 || b == 0 {
+        return (a | b).max(1);
+    }
+    let twos = (a | b).trailing_zeros();
+    a >>= a.trailing_zeros();
+    while b != 0 {
+        b >>= b.trailing_zeros();
+        (a, b) = (a.min(b), a.abs_diff(b));
+    }
+    a << twos
+}
+
+/// By a positive number.
+fn quotient(number: i128, by: i128) -> i128 {
+    match (by, i64::try_from(number), i64::try_from(by)) {
+        (1, ..) => number,
+        // Dividing 128 bits takes several times as long.
+        (_, Ok(number), Ok(by)) => i128::from(number / by),
+        _ => number / by,
+    }
+}
+
+/// Quotient and rest.
+fn divided(number: u128, by: u128) -> (u128, u128) {
+    match (u64::try_from(number), u64::try_from(by)) {
+        (Ok(number), Ok(by)) => (u128::from(number / by), u128::from(number % by)),
+        _ => (number / by, number % by),
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +199,21 @@ mod tests {
         assert_eq!(Ratio::new(1, -1), None);
     }
 
+    fn euclid(a: i128, b: i128) -> i128 {
+        if b == 0 { a } else { euclid(b, a % b) }
+    }
+
     proptest! {
+        #[test]
+        fn fractions_are_in_lowest_terms(a: i64, b in 1..i64::MAX, shared in 1..1_000_000i64) {
+            let (num, den) = (i128::from(a) * i128::from(shared), i128::from(b) * i128::from(shared));
+            for (num, den) in [(i128::from(a), i128::from(b)), (num, den), (i128::from(shared), 1_000_000)] {
+                let lowest = ratio(num, den);
+                prop_assert_eq!(euclid(lowest.num.abs(), lowest.den), 1);
+                prop_assert_eq!(num * (lowest.den / euclid(lowest.den, den)), lowest.num * (den / euclid(lowest.den, den)));
+            }
+        }
+
         #[test]
         fn arithmetic_agrees_with_cross_multiplication(
             a in -1000i128..1000, b in 1i128..1000, c in -1000i128..1000, d in 1i128..1000,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kernel::{Seq, Timestamp, WalletId};
+use kernel::{Seq, Timestamp, WalletId, bucket_of};
 use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
 use store::{Batch, ConnectionTrait, Known, Lane, LaneConnection, Reads, Store, StoreError, UsedKey};
 
@@ -452,11 +452,10 @@ impl<'a> Deciding<'a> {
 
     fn batch(&self) -> Batch<'_> {
         let vendor = self.vendor_transactions.iter().map(|(w, name, seq)| (*w, name.as_str(), *seq));
-        Batch {
-            entries: self.entries.iter().map(|(id, entry)| (*id, &**entry)).collect(),
-            vendor_transactions: vendor.collect(),
-            reversals: self.reversals.clone(),
-        }
+        let mut entries: Vec<_> = self.entries.iter().map(|(id, entry)| (*id, &**entry)).collect();
+        // In the order of the journal's key, so that neighbours in its index are written one after the other.
+        entries.sort_by_cached_key(|(id, _)| (bucket_of(*id), *id));
+        Batch { entries, vendor_transactions: vendor.collect(), reversals: self.reversals.clone() }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{StoreError, rows};
 /// Entries without digests are older than sealing.
 const HOT: &str = "postings";
 const ENTRIES_PER_STATEMENT: usize = 1_000;
+/// Bytes that most entries have room in.
+const ROOM: usize = 1_024;
 
 /// One row as its digest sees it: every column but the digest itself.
 pub(crate) struct Row<'a> {
@@ -32,26 +34,26 @@ pub(crate) struct Row<'a> {
 
 /// The first 64 bits of SHA-256 over the rows of an entry, texts with their lengths before them.
 pub(crate) fn digest_of<'a>(rows: impl Iterator<Item = Row<'a>>) -> i64 {
-    let mut hash = Sha256::new();
+    let mut bytes = Vec::with_capacity(ROOM);
     for row in rows {
-        hash.update(row.bucket.to_be_bytes());
-        hash.update(row.wallet);
-        hash.update(row.line.to_be_bytes());
+        bytes.extend_from_slice(&row.bucket.to_be_bytes());
+        bytes.extend_from_slice(row.wallet);
+        bytes.extend_from_slice(&row.line.to_be_bytes());
         for number in row.numbers {
-            hash.update(number.to_be_bytes());
+            bytes.extend_from_slice(&number.to_be_bytes());
         }
         for number in row.optional_numbers {
-            optional(&mut hash, number.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+            optional(&mut bytes, number.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
         }
         for text in row.texts {
-            optional(&mut hash, Some(text.as_bytes()));
+            optional(&mut bytes, Some(text.as_bytes()));
         }
         for text in row.optional_texts {
-            optional(&mut hash, text.map(str::as_bytes));
+            optional(&mut bytes, text.map(str::as_bytes));
         }
-        optional(&mut hash, row.input_hash);
+        optional(&mut bytes, row.input_hash);
     }
-    let whole: [u8; 32] = hash.finalize().into();
+    let whole: [u8; 32] = Sha256::digest(&bytes).into();
     whole.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
 }
 
@@ -76,10 +78,10 @@ pub(crate) fn digest(rows: &[posting::Model]) -> i64 {
     }))
 }
 
-fn optional(hash: &mut Sha256, bytes: Option<&[u8]>) {
+fn optional(all: &mut Vec<u8>, bytes: Option<&[u8]>) {
     let length = bytes.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-    hash.update(length.to_be_bytes());
-    hash.update(bytes.unwrap_or_default());
+    all.extend_from_slice(&length.to_be_bytes());
+    all.extend_from_slice(bytes.unwrap_or_default());
 }
 
 /// Gives entries that were written before there were digests theirs. A migration's; safe to run twice.

@@ -61,6 +61,7 @@ mod rules_grants;
 mod rules_holds;
 mod rules_idempotency;
 mod rules_idempotency_in_flight;
+mod rules_idempotency_keys;
 mod rules_idempotency_of_batches;
 mod rules_ids;
 mod rules_journal;

@@ -71,6 +71,7 @@ mod rules_quantities;
 mod rules_rounding;
 mod rules_time;
 mod rules_who;
+mod samples;
 mod schemathesis;
 mod sealed;
 mod smtp;

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use ::engine::{Engine, EngineConfig};
 use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
 use store::Store;
 use tests::databases::{Bench, benches, command, debit};
+use tests::test_app::{on_each_database, usage};
 
 /// Commands of one batch: they wait together, so that one commit carries them.
 const TOGETHER: usize = 64;
@@ -62,6 +64,30 @@ async fn a_batch_of_repeats_is_answered_by_three_reads() {
         assert_eq!(sent.len(), 3, "{}: {sent:#?}", bench.name);
         assert!(sent.iter().all(|sql| !sql.contains("INSERT") && !sql.contains("UPDATE")), "{sent:#?}");
     }
+}
+
+/// Strangers as well: who is not there is not remembered either.
+#[tokio::test]
+async fn a_batch_looks_once_for_each_customer_that_it_names() {
+    on_each_database(async |app| {
+        app.funded("c", "10").await;
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = seen.clone();
+        let telling =
+            app.telling_process(move |sql| log.lock().expect("no panic").push(sql.to_owned())).await;
+        let ours = format!("{}", kernel::CustomerId::from_uuid(kernel::new_uuid()));
+        let named = ["c", "nobody", "c", "no one", "nobody", ours.as_str()];
+        let items: Vec<Value> = named.iter().map(|customer| usage(customer, 1)).collect();
+        let done = telling.post("/v1/usage/batch", &json!({"items": items})).await.success(200);
+        let results = done["results"].as_array().expect("results");
+        let is_done = |result: &Value| result.get("status").is_none();
+        assert_eq!(results.iter().map(is_done).collect::<Vec<_>>(), named.map(|name| name == "c"), "{done}");
+        let seen = seen.lock().expect("no panic").clone();
+        let looks = seen.iter().filter(|sql| sql.contains("FROM \"customers\""));
+        assert_eq!(looks.count(), 4, "{}: {seen:#?}", app.name);
+        telling.app.engine().stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]

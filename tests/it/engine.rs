@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use ::engine::{Engine, EngineCommand, EngineConfig, EngineError, Faults, KeyedInput, Place, Request};
-use kernel::{Clock, Credits};
+use kernel::{Clock, Credits, IdempotencyKey};
 use ledger::{CaptureCharge, Command, EntryKind, GrantKind, LotTerms, Refusal, WhenShort};
 use store::lanes;
 use tests::databases::{authorize, benches, benches_with, command, debit, grant, is_short, key_of, terms_of};
@@ -66,7 +66,7 @@ async fn idem_2_a_key_with_another_input_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn idem_3_a_key_belongs_to_its_wallet_and_events_never_meet_callers_keys() {
+async fn idem_3_a_key_belongs_to_its_wallet_and_events_and_our_own_never_meet_callers_keys() {
     for bench in benches().await {
         let (one, two) = (bench.funded_wallet(10).await, bench.funded_wallet(10).await);
         for wallet in [one, two] {
@@ -82,6 +82,12 @@ async fn idem_3_a_key_belongs_to_its_wallet_and_events_never_meet_callers_keys()
         {
             let answer = bench.engine.submit(event(source, id, input)).await.expect("a success");
             assert_eq!(answer.replayed, replayed, "{} {source} {id}", bench.name);
+        }
+        for (text, replayed) in [("same", false), ("s:same", false), ("1:ksame", false), ("same", true)] {
+            let key = IdempotencyKey::new(text).expect("a valid key");
+            let ours = KeyedInput::System { key, hash: [1; 32] };
+            let answer = bench.engine.submit(Request { key: ours, ..command(one, "unused", debit(1)) }).await;
+            assert_eq!(answer.expect("a success").replayed, replayed, "{} {text}", bench.name);
         }
     }
 }

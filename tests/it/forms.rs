@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::accounts::{self, Credentials, NewOperator, Role};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use tests::routes::{self, Route};
-use tests::shop::{Shop, account, in_each_shop};
+use tests::shop::{Shop, account, in_each_shop, operator};
 use tower::ServiceExt;
 
 const PASSWORD: &str = "correct horse battery";
-const OPERATOR: &str = "olga@example.com";
 
 /// Before anybody has signed in.
 const OPEN_CONSOLE_FORMS: [&str; 3] = ["/console/sign-in", "/console/forgot", "/console/reset"];
@@ -74,18 +72,7 @@ impl Visitor {
 /// Tokens of a customer's and an operator's session.
 async fn tokens(shop: &Shop) -> (String, String) {
     let customer = account(&shop.app, "Ada", "ada@example.com", PASSWORD).await.token;
-    let (email, password) = (OPERATOR.to_owned(), PASSWORD.to_owned());
-    let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
-    accounts::create_operator(&shop.app, &app::Principal::system(), new).await.expect("an operator");
-    let with = Credentials {
-        email,
-        password,
-        role: Role::Operator,
-        user_agent: String::new(),
-        network: None,
-        earlier: None,
-    };
-    (customer, accounts::sign_in(&shop.app, with).await.expect("signed in").token)
+    (customer, operator(&shop.app, "Olga", "olga@example.com", PASSWORD).await.token)
 }
 
 #[tokio::test]

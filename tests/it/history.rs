@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use app::accounts::{self, Credentials, NewOperator, Role, Session};
+use app::accounts::Session;
 use app::audit::Act;
 use app::corrections::{Adjustment, adjust};
 use app::{AppError, CustomerRef, Principal, customers};
 use kernel::{Credits, CustomerId, new_uuid};
 use serde_json::{Value, json};
 use tests::random::SplitMix64;
-use tests::shop::{SUCCESS, Shop};
+use tests::shop::{SUCCESS, Shop, operator};
 
 pub const DAY_SECONDS: i64 = 86_400;
 /// `pack_500` costs 45.00 USD: a credit is nine cents.
@@ -91,18 +91,7 @@ pub struct History<'s> {
 impl History<'_> {
     /// Of `c`, who has nothing yet.
     pub async fn of(shop: &Shop) -> History<'_> {
-        let (email, password) = ("olga@example.com".to_owned(), "correct horse battery".to_owned());
-        let new = NewOperator { email: email.clone(), name: "Olga".to_owned(), password: password.clone() };
-        accounts::create_operator(&shop.app, &Principal::system(), new).await.expect("an operator");
-        let with = Credentials {
-            email,
-            password,
-            role: Role::Operator,
-            user_agent: String::new(),
-            network: None,
-            earlier: None,
-        };
-        let operator = accounts::sign_in(&shop.app, with).await.expect("signed in").session;
+        let operator = operator(&shop.app, "Olga", "olga@example.com", "correct horse battery").await.session;
         let customer = customers::get(&shop.app, &Principal::system(), &CustomerRef::from("c")).await;
         History {
             shop,

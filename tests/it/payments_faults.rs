@@ -12,7 +12,7 @@ use kernel::{IdempotencyKey, Timestamp};
 use sandbox::Knobs;
 use serde_json::{Value, json};
 use store::ConnectionTrait;
-use tests::shop::{SUCCESS, Shop, in_each_shop};
+use tests::shop::{SUCCESS, Shop, in_each_shop, operator};
 use tokio::sync::Semaphore;
 
 const HOUR_SECONDS: i64 = 3_600;
@@ -423,6 +423,53 @@ async fn a_refund_that_was_in_flight_when_the_version_changed_is_done_once() {
         assert_eq!(given_back(shop).await, [900], "{}: once", shop.name);
         shop.settle().await;
         assert_eq!(shop.available("ada").await, "400", "{}", shop.name);
+    })
+    .await;
+}
+
+/// The gateway did what an older version asked for without a reference, the answer was lost, and an operator begins
+/// anew when its key is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_of_an_older_version_that_is_replayed_by_hand_a_day_later_is_one_refund() {
+    in_each_shop(async |shop| {
+        let olga = operator(&shop.app, "Olga", "olga@example.com", "correct horse battery").await.session;
+        shop.customer("ada").await;
+        let checkout = shop.checkout("ada").await;
+        shop.pay(&checkout, SUCCESS).await;
+        shop.settle().await;
+        let id = checkout["id"].as_str().unwrap().to_owned();
+        let ask = async |key: &str| {
+            let new = payments::NewRefund {
+                checkout: id.parse().unwrap(),
+                amount_minor: Some(900),
+                reason: "asked for".to_owned(),
+            };
+            let keyed = Keyed { key: IdempotencyKey::new(key).unwrap(), hash: [3; 32] };
+            payments::refund(&shop.app, &Principal::system(), new, &keyed).await.unwrap().value.payment
+        };
+        let payment = ask("first").await;
+        let row = refund_row(&shop.app).await;
+        let form = format!("amount=900&metadata[checkout]={id}&payment_intent={payment}");
+        shop.at_gateway_under(Some(&row.id.to_string()), "POST", "/v1/refunds", &form).await;
+        let given_up = "UPDATE outbox SET state = 'failed', attempts = 12 WHERE kind = 'refund'";
+        shop.app.store().writer().execute_unprepared(given_up).await.unwrap();
+
+        shop.clock.advance_seconds(25 * HOUR_SECONDS);
+        queues::replay_work(&shop.app, &olga, row.id).await.unwrap();
+        work::outbox_round(&shop.app).await.unwrap();
+        let row = refund_row(&shop.app).await;
+        assert_eq!(row.progress.state, "done", "{}: {:?}", shop.name, row.progress.error);
+        assert_eq!(given_back(shop).await, [900], "{}: once", shop.name);
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "400", "{}", shop.name);
+
+        // As much again, asked for after that: late as well, and another one.
+        ask("second").await;
+        shop.clock.advance_seconds(25 * HOUR_SECONDS);
+        work::outbox_round(&shop.app).await.unwrap();
+        assert_eq!(given_back(shop).await, [900, 900], "{}: twice", shop.name);
+        shop.settle().await;
+        assert_eq!(shop.available("ada").await, "300", "{}", shop.name);
     })
     .await;
 }

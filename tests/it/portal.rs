@@ -172,10 +172,14 @@ impl Browser {
         assert!(self.post("/forgot", "/forgot", &[("email", email)]).await.leads_to("/sign-in"));
     }
 
-    /// Answers where the form leads.
+    /// Answers where the link leads, or the form behind it.
     pub async fn choose_password(&mut self, token: &str, password: &str) -> String {
-        let fields = [("token", token), ("password", password)];
-        let shown = self.post(&format!("/reset?token={token}"), "/reset", &fields).await;
+        let page = format!("/reset?token={token}");
+        let opened = self.get(&page).await;
+        let shown = match opened.location {
+            Some(_) => opened,
+            None => self.post(&page, "/reset", &[("token", token), ("password", password)]).await,
+        };
         shown.location.unwrap_or_default()
     }
 
@@ -1162,7 +1166,13 @@ async fn a_forgotten_password_is_replaced_by_the_link_that_was_mailed() {
         assert!(!browser.is_signed_in().await, "every session has ended");
         assert_eq!(browser.sign_in("ada@example.com", PASSWORD).await.status, 400);
         assert!(browser.sign_in("ada@example.com", "another horse entirely").await.leads_to("/"));
-        assert!(stranger.post(&page, "/reset", &fields).await.leads_to("/forgot"), "a link works once");
+        assert!(stranger.get(&page).await.leads_to("/forgot"), "a link works once");
+        let told = stranger.get("/forgot").await.body;
+        assert!(told.contains("This link is not valid any more. Ask for another."), "{told}");
+        assert!(
+            stranger.post("/forgot", "/reset", &fields).await.leads_to("/forgot"),
+            "and so does its token"
+        );
 
         shop.clock.advance_seconds(3_600);
         stranger.post("/forgot", "/forgot", &[("email", "ada@example.com")]).await;
@@ -1170,6 +1180,7 @@ async fn a_forgotten_password_is_replaced_by_the_link_that_was_mailed() {
         let last = shop.sent.lock().expect("no panic holds it").last().expect("a mail").clone();
         let link = between(&last.letter.text, "/reset?token=", "\n").trim().to_owned();
         shop.clock.advance_seconds(3_600);
+        assert!(stranger.get(&format!("/reset?token={link}")).await.leads_to("/forgot"), "an hour is over");
         let fields = [("token", link.as_str()), ("password", PASSWORD)];
         assert!(stranger.post("/forgot", "/reset", &fields).await.leads_to("/forgot"), "an hour is over");
     })

@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use app::accounts::{self, Opening, SignUp, SignedIn};
+use app::accounts::{self, Credentials, NewOperator, Opening, Role, SignUp, SignedIn};
 use app::payments::PaymentGateway;
-use app::{App, AppConfig, demo};
+use app::{App, AppConfig, Principal, demo};
 use engine::{Engine, EngineConfig};
 use gateways::Secret;
 use gateways::stripe::{Stripe, StripeSettings};
@@ -77,6 +77,22 @@ pub async fn account(app: &App, name: &str, email: &str, password: &str) -> Sign
         earlier: None,
     };
     accounts::open_account(app, with).await.expect("a session")
+}
+
+/// A new operator who is signed in.
+pub async fn operator(app: &App, name: &str, email: &str, password: &str) -> SignedIn {
+    let [name, email, password] = [name, email, password].map(str::to_owned);
+    let new = NewOperator { email: email.clone(), name, password: password.clone() };
+    accounts::create_operator(app, &Principal::system(), new).await.expect("an operator");
+    let with = Credentials {
+        email,
+        password,
+        role: Role::Operator,
+        user_agent: String::new(),
+        network: None,
+        earlier: None,
+    };
+    accounts::sign_in(app, with).await.expect("a session")
 }
 
 impl Shop {

@@ -85,6 +85,10 @@ impl TestApp {
 
     async fn open(on: Seed, clock: Clock) -> TestApp {
         let store = Store::connect(&on.url).await.expect("it opens");
+        TestApp::with(store, on, clock).await
+    }
+
+    async fn with(store: Store, on: Seed, clock: Clock) -> TestApp {
         let app = open(store, clock.clone()).await;
         let router = api::router(app.clone(), BUY_URL);
         let Seed { name, url, key, folder, .. } = on;
@@ -93,8 +97,19 @@ impl TestApp {
 
     /// A second process: its own connections, engine and caches, the same database and clock.
     pub async fn another_process(&self) -> TestApp {
+        TestApp::open(self.place(), self.clock.clone()).await
+    }
+
+    /// A second process that tells `log` each statement it sends.
+    pub async fn telling_process(&self, log: impl Fn(&str) + Clone + Send + Sync + 'static) -> TestApp {
+        let mut store = Store::connect(&self.url).await.expect("it opens again");
+        store.on_statement(move |statement| log(&statement.sql));
+        TestApp::with(store, self.place(), self.clock.clone()).await
+    }
+
+    fn place(&self) -> Seed {
         let (url, key, folder) = (self.url.clone(), self.key.clone(), self.folder.clone());
-        TestApp::open(Seed { name: self.name, url, key, folder, _guard: None }, self.clock.clone()).await
+        Seed { name: self.name, url, key, folder, _guard: None }
     }
 
     /// The process after a restart; this one takes no more commands.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::about::to_json;
 use crate::accounts::{Role, Session};
+use crate::calls::ACTS;
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Keyed, Page, PageRequest, Principal, Scope};
 
@@ -227,7 +228,7 @@ async fn write_down<I: Serialize>(app: &App, asked: Asked<'_, I>, before: String
     if (&first.action, &first.subject, &first.input) != (&action, &subject, &input) {
         return Err(AppError::KeyReused);
     }
-    let key = IdempotencyKey::new(format!("console-{}", first.id.simple()));
+    let key = IdempotencyKey::new(format!("{ACTS}{}", first.id.simple()));
     let key = key.map_err(|e| AppError::invalid("act", e.to_string()))?;
     Ok(Keyed { key, hash: Sha256::digest(format!("{action} {subject} {input}").as_bytes()).into() })
 }

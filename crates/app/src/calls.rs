@@ -5,7 +5,13 @@ use ledger::InputHash;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::principal::OWN_KEYS;
 use crate::{AppError, FieldError};
+
+/// How keys begin that we put in the place of a caller's, and how many hexadecimal digits follow.
+const OUR_KEYS: [(&str, usize); 2] = [(OWN_KEYS, 64), (ACTS, 32)];
+/// Of operators' acts.
+pub(crate) const ACTS: &str = "console-";
 
 /// An idempotency key with the hash over method, path and body of the request that brought it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +21,22 @@ pub struct Keyed {
 }
 
 impl Keyed {
+    /// As a caller sent it; the error says what the key must be. One of ours would take the place of a customer's
+    /// call or of an operator's act in the same wallet.
+    pub fn sent(key: &str, hash: InputHash) -> Result<Keyed, String> {
+        let key = IdempotencyKey::new(key).map_err(|error| error.to_string())?;
+        let is_ours = |(start, digits): (&str, usize)| {
+            let rest = key.as_str().strip_prefix(start);
+            rest.is_some_and(|rest| rest.len() == digits && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        match OUR_KEYS.into_iter().find(|ours| is_ours(*ours)) {
+            Some((start, digits)) => {
+                Err(format!("must not be {start:?} and {digits} hexadecimal digits, as keys of our own are"))
+            }
+            None => Ok(Keyed { key, hash }),
+        }
+    }
+
     /// For a form: `input` is what was filled in.
     pub fn form(key: IdempotencyKey, input: &str) -> Keyed {
         Keyed { key, hash: Sha256::digest(input).into() }

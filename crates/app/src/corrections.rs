@@ -1,6 +1,6 @@
 //! What operators do to one customer's credits, each act with a reason and a row in the audit log.
 
-use engine::EngineCommand;
+use engine::{EngineCommand, Request};
 use kernel::{CheckoutId, Credits, CustomerId, GrantId, ReceiptId, Timestamp, WalletId};
 use ledger::{Command, EntryKind, GrantKind};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::audit::{Act, Asked, audited};
 use crate::grants::{Grant, NewGrant};
 use crate::payments::{self, NewRefund};
 use crate::receipts::Receipt;
-use crate::submit::{request, submit};
+use crate::submit::{request, submit_or_first};
 use crate::{App, AppError, CustomerRef, Keyed, Principal, Scope, customers, grants, receipts, wallets};
 
 #[derive(Clone, Copy, Debug)]
@@ -169,12 +169,20 @@ async fn claw_back(
     (credits, grant): (Credits, GrantId),
     keyed: Keyed,
 ) -> Result<(), AppError> {
+    let prepared = prepare_claw_back(app, customer, act, (credits, grant), &keyed).await;
+    submit_or_first(app, grant.wallet, &keyed, prepared).await?;
+    Ok(())
+}
+
+async fn prepare_claw_back(
+    app: &App,
+    customer: CustomerId,
+    act: &Act,
+    (credits, grant): (Credits, GrantId),
+    keyed: &Keyed,
+) -> Result<Request, AppError> {
     let made = store::journal::entry(app.store(), grant.wallet, grant.seq).await?;
     let made = made.ok_or(AppError::not_found("grant"))?;
-    let earlier = engine::KeyedInput::Key { key: keyed.key.clone(), hash: keyed.hash };
-    if app.engine().first_answer(grant.wallet, &earlier).await?.is_some() {
-        return Ok(());
-    }
     let wallet = wallets::current(app, grant.wallet).await?;
     let left = wallet.lots.get(&grant.seq).map_or(Credits::ZERO, |lot| lot.remaining);
     if !credits.is_positive() || credits > left {
@@ -183,8 +191,7 @@ async fn claw_back(
     let reason = Some(act.reason.trim().to_owned());
     let facts = GrantFacts { customer, reason, created_at: Some(made.recorded_at) };
     let command = EngineCommand::Ledger(Command::Clawback { grant: grant.seq, credits });
-    submit(app, request(grant.wallet, &keyed, command, &facts)?).await?;
-    Ok(())
+    request(grant.wallet, keyed, command, &facts)
 }
 
 /// For the audit log: what the wallet holds.

@@ -155,7 +155,21 @@ pub(crate) async fn in_path(app: &App, by: &Principal, customer: &CustomerRef) -
 /// The customer that a body names in `customer`; unknown ones are 400, but a `ck_` key learns nothing
 /// about others: 404.
 pub(crate) async fn in_body(app: &App, by: &Principal, customer: &CustomerRef) -> Result<Known, AppError> {
-    match find(app, customer).await? {
+    named(by, find(app, customer).await?)
+}
+
+/// The same, without a look for one of the `strangers`.
+pub(crate) async fn in_body_unless(
+    app: &App,
+    by: &Principal,
+    customer: &CustomerRef,
+    strangers: &HashSet<CustomerRef>,
+) -> Result<Known, AppError> {
+    if strangers.contains(customer) { named(by, None) } else { in_body(app, by, customer).await }
+}
+
+fn named(by: &Principal, found: Option<Known>) -> Result<Known, AppError> {
+    match found {
         Some(known) => by.may_see(known.id, "customer").map(|()| known),
         None if by.customer.is_some() => Err(AppError::not_found("customer")),
         None => Err(AppError::invalid("customer", "is not a customer, neither by our id nor by yours")),
@@ -186,8 +200,12 @@ pub(crate) async fn find(app: &App, customer: &CustomerRef) -> Result<Option<Kno
     }
 }
 
-/// Reads those that are not remembered, at once. What fails comes out where one is asked for.
-pub(crate) async fn meet(app: &App, customers: impl Iterator<Item = &CustomerRef>) {
+/// Reads those that are not remembered, at once, and answers who is no customer. What fails comes out where one
+/// is asked for.
+pub(crate) async fn meet<'c>(
+    app: &App,
+    customers: impl Iterator<Item = &'c CustomerRef>,
+) -> HashSet<CustomerRef> {
     let directory = &app.inner.directory;
     let unknown: HashSet<&CustomerRef> = customers
         .filter(|customer| match customer {
@@ -195,7 +213,11 @@ pub(crate) async fn meet(app: &App, customers: impl Iterator<Item = &CustomerRef
             CustomerRef::ExternalId(text) => directory.by_external_id.get(text.as_str()).is_none(),
         })
         .collect();
-    join_all(unknown.into_iter().map(|customer| find(app, customer))).await;
+    let stranger = async |customer: &CustomerRef| match find(app, customer).await {
+        Ok(None) => Some(customer.clone()),
+        Ok(Some(_)) | Err(_) => None,
+    };
+    join_all(unknown.into_iter().map(stranger)).await.into_iter().flatten().collect()
 }
 
 fn remember(app: &App, row: &customers::Model) -> Known {

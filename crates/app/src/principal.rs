@@ -9,7 +9,7 @@ use crate::{App, AppError, Keyed, wallets};
 
 /// Begins the idempotency keys of calls by customers' keys; the rest is the digest of what they sent, so
 /// that every length fits.
-const OWN_KEYS: &str = "customer-key/";
+pub(crate) const OWN_KEYS: &str = "customer-key/";
 
 /// Who calls: an API key that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Reported usage: one-step debits, alone or in batches.
 
+use std::collections::HashSet;
+
 use engine::{Answer, EngineCommand, EngineError, Request};
 use kernel::{Timestamp, WalletId};
 use ledger::{Command, WhenShort};
@@ -7,7 +9,7 @@ use ledger::{Command, WhenShort};
 use crate::about::ChargeFacts;
 use crate::charge::{Receipt, receipt, receipt_of};
 use crate::customers::Known;
-use crate::submit::{request, submit_or_first};
+use crate::submit::{answer_or, question, request, submit_or_first};
 use crate::text::{Checks, NAME_MAX_CHARS};
 use crate::{
     App, AppError, Context, CustomerRef, Done, Keyed, Principal, Scope, Work, customers, pricing, prints,
@@ -51,18 +53,12 @@ pub async fn report(
 ) -> Result<Done<Receipt>, AppError> {
     by.require_own(Scope::Usage)?;
     let keyed = &by.named(keyed)?;
-    let known = customer_of(app, by, &new).await?;
+    check(app, by, &new)?;
+    let known = customers::in_body(app, by, &new.customer).await?;
     let _place = app.inner.crowd.enter(known.wallet).await?;
     risk::before_work(app, known.wallet).await;
     let (prepared, facts) = apart(prepare(app, known, new, keyed).await);
     done(known.wallet, submit_or_first(app, known.wallet, keyed, prepared).await?, facts)
-}
-
-async fn customer_of(app: &App, by: &Principal, new: &NewUsage) -> Result<Known, AppError> {
-    check(app, new)?;
-    by.may_vouch("vendor_transaction", new.vendor_transaction.is_some())?;
-    by.may_vouch("occurred_at", new.occurred_at.is_some())?;
-    customers::in_body(app, by, &new.customer).await
 }
 
 fn apart(
@@ -116,53 +112,51 @@ pub async fn report_batch(app: &App, by: &Principal, items: Vec<BatchItem>) -> R
     }
     let (mut results, mut requests) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
     let named = items.iter().filter_map(|item| item.as_ref().ok()).map(|(new, _)| &new.customer);
-    customers::meet(app, named).await;
+    let strangers = customers::meet(app, named).await;
     for item in items {
         // Others have their turns between the items.
         tokio::task::consume_budget().await;
-        results.push(match one(app, by, item).await {
-            Ok((wallet, request, facts)) => {
-                requests.push(request);
-                Ok((wallet, facts))
-            }
-            Err(result) => Err(result),
-        });
+        results.push(one(app, by, item, &strangers).await.map(|(wallet, request, facts)| {
+            requests.push(request);
+            (wallet, facts)
+        }));
     }
     let mut answers = app.engine().submit_all(requests).await.into_iter();
     let results: Vec<_> = results
         .into_iter()
-        .map(|item| match item {
-            Ok((wallet, facts)) => match answers.next() {
-                Some(answer) => done(wallet, answer?, Some(facts)),
-                None => Err(EngineError::Stopping.into()),
-            },
-            Err(result) => *result,
+        .map(|item| {
+            let (wallet, prepared) = item?;
+            let answer = answers.next().unwrap_or(Err(EngineError::Stopping));
+            let (facts, error) = match prepared {
+                Ok(facts) => (Some(facts), None),
+                Err(error) => (None, Some(error)),
+            };
+            done(wallet, answer_or(answer, error)?, facts)
         })
         .collect();
     let replayed = results.iter().all(|result| result.as_ref().is_ok_and(|done| done.replayed));
     Ok(BatchAnswer { results, replayed })
 }
 
-/// A command for the engine, or what is answered without it.
+/// What the engine is asked, and what goes with its answer: facts, or why the item cannot be prepared.
 async fn one(
     app: &App,
     by: &Principal,
     item: BatchItem,
-) -> Result<(WalletId, Request, ChargeFacts), Box<Result<Done<Receipt>, AppError>>> {
-    let (new, keyed) = item.map_err(|error| Box::new(Err(error)))?;
-    let keyed = by.named(&keyed).map_err(|error| Box::new(Err(error)))?;
-    let known = customer_of(app, by, &new).await.map_err(|error| Box::new(Err(error)))?;
+    strangers: &HashSet<CustomerRef>,
+) -> Result<(WalletId, Request, Result<ChargeFacts, AppError>), AppError> {
+    let (new, keyed) = item?;
+    let keyed = by.named(&keyed)?;
+    check(app, by, &new)?;
+    let known = customers::in_body_unless(app, by, &new.customer, strangers).await?;
     risk::before_work(app, known.wallet).await;
-    match prepare(app, known, new, &keyed).await {
-        Ok((request, facts)) => Ok((known.wallet, request, facts)),
-        Err(error) => {
-            let first = submit_or_first(app, known.wallet, &keyed, Err(error)).await;
-            Err(Box::new(first.and_then(|answer| done(known.wallet, answer, None))))
-        }
-    }
+    Ok(match prepare(app, known, new, &keyed).await {
+        Ok((request, facts)) => (known.wallet, request, Ok(facts)),
+        Err(error) => (known.wallet, question(known.wallet, &keyed), Err(error)),
+    })
 }
 
-fn check(app: &App, new: &NewUsage) -> Result<(), AppError> {
+fn check(app: &App, by: &Principal, new: &NewUsage) -> Result<(), AppError> {
     let mut checks = Checks::default();
     checks.optional_text("job", new.job.as_ref(), NAME_MAX_CHARS);
     checks.optional_text("subject", new.subject.as_ref(), NAME_MAX_CHARS);
@@ -171,5 +165,7 @@ fn check(app: &App, new: &NewUsage) -> Result<(), AppError> {
     let is_past = new.occurred_at.is_none_or(|at| at <= latest);
     checks.ensure(is_past, "occurred_at", "must not be in the future");
     new.context.check(&mut checks);
-    checks.done()
+    checks.done()?;
+    by.may_vouch("vendor_transaction", new.vendor_transaction.is_some())?;
+    by.may_vouch("occurred_at", new.occurred_at.is_some())
 }

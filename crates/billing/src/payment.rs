@@ -92,4 +92,6 @@ pub struct NewRefund {
     pub payment: PaymentRef,
     pub amount_minor: Option<i64>,
     pub metadata: BTreeMap<String, String>,
+    /// When it was asked for, if that is so long ago that the gateway may have forgotten its key.
+    pub late_since: Option<Timestamp>,
 }

@@ -9,7 +9,7 @@ use billing::{CheckoutRef, NewRefund, PaymentRef};
 use common::server;
 use gateways::stripe::{Retries, Stripe, StripeSettings};
 use gateways::{Gateway, GatewayError, Secret};
-use kernel::IdempotencyKey;
+use kernel::{IdempotencyKey, Timestamp};
 
 const REFUND: &str =
     r#"{"id":"re_1","object":"refund","amount":5,"created":1,"currency":"usd","status":"succeeded"}"#;
@@ -37,6 +37,7 @@ async fn refund(base: &str) -> Result<billing::Refund, GatewayError> {
         payment: PaymentRef("pi_1".to_owned()),
         amount_minor: Some(5),
         metadata: Default::default(),
+        late_since: None,
     };
     stripe(base).refund(&key, &new).await
 }
@@ -123,6 +124,7 @@ async fn the_same_refund_is_the_same_bytes_in_every_process() {
             payment: PaymentRef("pi_1".to_owned()),
             amount_minor: Some(5),
             metadata,
+            late_since: None,
         };
         stripe(&base).refund(&key, &new).await.expect("a refund");
     }
@@ -148,6 +150,60 @@ async fn a_refund_that_an_older_version_asked_for_is_asked_for_as_it_was() {
     let (base, _) = server(script.to_vec()).await;
     let refused = refund(&base).await.expect_err("a refusal");
     assert!(matches!(refused, GatewayError::Refused { status: 400, .. }), "{refused}");
+}
+
+const ASKED_AT: i64 = 1_000_000;
+
+/// A list of refunds as (id, amount, created, metadata).
+fn listed(refunds: &[(&str, i64, i64, &str)]) -> &'static str {
+    let refund = |(id, amount, created, metadata): &(&str, i64, i64, &str)| {
+        format!(
+            r#"{{"id":"{id}","object":"refund","amount":{amount},"created":{created},"currency":"usd","status":"succeeded","metadata":{metadata}}}"#
+        )
+    };
+    let data = refunds.iter().map(refund).collect::<Vec<_>>().join(",");
+    format!(r#"{{"object":"list","data":[{data}],"has_more":false,"url":"/v1/refunds"}}"#).leak()
+}
+
+/// Asked for at [`ASKED_AT`]; the answer, and how many refunds Stripe was asked for.
+async fn late_refund(list: &'static str) -> (Result<billing::Refund, GatewayError>, usize) {
+    let (base, heard) = server(vec![(200, list), (200, REFUND)]).await;
+    let key = IdempotencyKey::new("outbox/9").expect("a key");
+    let new = NewRefund {
+        reference: "9".to_owned(),
+        payment: PaymentRef("pi_1".to_owned()),
+        amount_minor: Some(5),
+        metadata: [("checkout".to_owned(), "chk_1".to_owned())].into(),
+        late_since: Timestamp::from_micros(ASKED_AT * 1_000_000),
+    };
+    let answer = stripe(&base).refund(&key, &new).await;
+    let heard = heard.lock().expect("no panic");
+    (answer, posts(&heard).count())
+}
+
+#[tokio::test]
+async fn a_late_refund_is_the_one_that_an_older_version_asked_for_without_a_reference() {
+    let ours = r#"{"checkout":"chk_1"}"#;
+    let found = [("re_0", 5, ASKED_AT - 3_600, ours), ("re_7", 5, ASKED_AT + 2, ours)];
+    let (known, posted) = late_refund(listed(&found)).await;
+    assert_eq!((known.expect("a refund").id.0.as_str(), posted), ("re_7", 0));
+    // Of another amount, purchase or reference, from before, or made by hand: none of them is this one.
+    for other in [
+        ("re_7", 6, ASKED_AT + 2, ours),
+        ("re_7", 5, ASKED_AT + 2, r#"{"checkout":"chk_2"}"#),
+        ("re_7", 5, ASKED_AT + 2, r#"{"checkout":"chk_1","scrip_reference":"8"}"#),
+        ("re_7", 5, ASKED_AT - 3_600, ours),
+        ("re_7", 5, ASKED_AT + 2, "{}"),
+    ] {
+        let (made, posted) = late_refund(listed(&[other])).await;
+        assert_eq!((made.expect("a refund").id.0.as_str(), posted), ("re_1", 1), "{other:?}");
+    }
+    let either = [("re_7", 5, ASKED_AT + 2, ours), ("re_8", 5, ASKED_AT + 3, ours)];
+    let (doubtful, posted) = late_refund(listed(&either)).await;
+    let GatewayError::Unexpected { reason } = doubtful.expect_err("a person has to look") else {
+        panic!("another error");
+    };
+    assert!(reason.contains("re_7 or re_8") && posted == 0, "{reason}");
 }
 
 fn posts(heard: &[String]) -> impl Iterator<Item = &String> {

@@ -134,7 +134,15 @@ impl Door {
         Ok(visitor.redirect(self.sign_in_path, Some("reset-sent")))
     }
 
-    pub fn reset_form(&self, visitor: &Visitor, link: ResetLink) -> Result<Response, Failure> {
+    pub async fn reset_form(
+        &self,
+        site: &Site,
+        visitor: &Visitor,
+        link: ResetLink,
+    ) -> Result<Response, Failure> {
+        if !accounts::may_reset_password(site.app(), site.role(), &link.token).await? {
+            return Ok(visitor.redirect(self.forgot_path, Some("reset-unknown")));
+        }
         let page = self.reset_page((self.shell)(visitor, "New password"), link.token, Vec::new());
         Ok(visitor.page(render(&page)?))
     }

@@ -33,6 +33,8 @@ pub struct Visitor {
     pub user_agent: String,
     /// `None` where no server says it.
     pub network: Option<Network>,
+    /// Where on the internet the browser is; `None` when nobody can know.
+    pub public_address: Option<IpAddr>,
     /// The cookie that form tokens are made from.
     secret: String,
     /// Whether the browser does not have it yet.
@@ -146,8 +148,18 @@ where
         };
         let flash = Cookie::Flash.read(&site, &parts.headers);
         let user_agent = user_agent(&parts.headers);
-        let network = parts.extensions.get::<Peer>().map(|peer| Network::of(peer.address));
-        Ok(Visitor { site, session, flash, user_agent, network, secret, is_secret_new, token })
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Visitor {
+            network: peer.map(|peer| Network::of(peer.address)),
+            public_address: peer.and_then(|peer| peer.public),
+            site,
+            session,
+            flash,
+            user_agent,
+            secret,
+            is_secret_new,
+            token,
+        })
     }
 }
 

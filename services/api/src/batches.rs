@@ -118,10 +118,10 @@ fn read_item(index: usize, item: &str, key: &IdempotencyKey) -> BatchItem {
         Some(Value::String(text)) => text,
         Some(_) => return Err(AppError::invalid(OWN_KEY, "must be a string")),
     };
-    let key = IdempotencyKey::new(own_key).map_err(|error| AppError::invalid(OWN_KEY, error.to_string()))?;
     // As if it had been sent alone (rules.md, "Idempotency").
     let hash = input_hash("POST", "/v1/usage", item.as_bytes());
-    Ok((usage.into(), Keyed { key, hash }))
+    let keyed = Keyed::sent(&own_key, hash).map_err(|message| AppError::invalid(OWN_KEY, message))?;
+    Ok((usage.into(), keyed))
 }
 
 /// Finds out which member is wrong.

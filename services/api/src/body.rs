@@ -9,7 +9,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use kernel::IdempotencyKey;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
@@ -85,7 +84,7 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
         let bytes = read_bytes(&parts, body, T::MAX_BYTES).await?;
         let body = if bytes.is_empty() && T::IS_OPTIONAL { read_json(b"{}")? } else { read_json(&bytes)? };
         let hash = input_hash(parts.method.as_str(), parts.uri.path(), &bytes);
-        Ok(Changing { body, key: key_of(&parts.headers)?.map(|key| Keyed { key, hash }) })
+        Ok(Changing { body, key: key_of(&parts.headers, hash)? })
     }
 }
 
@@ -146,7 +145,7 @@ pub fn input_hash(method: &str, path: &str, body: &[u8]) -> ledger::InputHash {
     hash.finalize().into()
 }
 
-fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+fn key_of(headers: &HeaderMap, hash: ledger::InputHash) -> Result<Option<Keyed>, Problem> {
     let mut sent = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = sent.next() else { return Ok(None) };
     let invalid = |message: String| Problem::field("Idempotency-Key", message);
@@ -154,7 +153,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
         return Err(invalid("is sent twice".to_owned()));
     }
     let text = value.to_str().unwrap_or_default();
-    IdempotencyKey::new(text).map(Some).map_err(|e| invalid(e.to_string()))
+    Keyed::sent(text, hash).map(Some).map_err(invalid)
 }
 
 /// The header of changes that move credits.

@@ -44,8 +44,12 @@ pub async fn forgot(State(console): State<Console>, form: Form<Forgot>) -> Resul
     DOOR.forgot(&console.site, form).await
 }
 
-pub async fn reset_form(visitor: Visitor, Query(link): Query<ResetLink>) -> Result<Response, Failure> {
-    DOOR.reset_form(&visitor, link)
+pub async fn reset_form(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Query(link): Query<ResetLink>,
+) -> Result<Response, Failure> {
+    DOOR.reset_form(&console.site, &visitor, link).await
 }
 
 pub async fn reset(State(console): State<Console>, form: Form<NewPassword>) -> Result<Response, Failure> {

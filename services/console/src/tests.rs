@@ -27,7 +27,7 @@ use ledger::{EntryKind, GrantKind};
 use site::{Flash, Shell, Tone};
 use uuid::Uuid;
 
-use crate::acts::{AdjustFields, ConfirmPage, GrantFields, ReasonFields};
+use crate::acts::{self, AdjustFields, GrantFields, ReasonFields};
 use crate::list::ListQuery;
 use crate::risk::Standing;
 use crate::{
@@ -553,7 +553,7 @@ fn mails_are_shown_as_text() {
 
 #[test]
 fn small_forms_have_their_tokens() {
-    let confirm = ConfirmPage {
+    let confirm = acts::ConfirmPage {
         shell: shell(),
         sentence: text(),
         facts: vec![("Grant", text())],

@@ -36,8 +36,8 @@ pub async fn forgot(State(site): State<Site>, form: Form<Forgot>) -> Answer {
     DOOR.forgot(&site, form).await
 }
 
-pub async fn reset_form(visitor: Visitor, Query(link): Query<ResetLink>) -> Answer {
-    DOOR.reset_form(&visitor, link)
+pub async fn reset_form(State(site): State<Site>, visitor: Visitor, Query(link): Query<ResetLink>) -> Answer {
+    DOOR.reset_form(&site, &visitor, link).await
 }
 
 pub async fn reset(State(site): State<Site>, form: Form<NewPassword>) -> Answer {

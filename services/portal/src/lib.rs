@@ -5,7 +5,6 @@ mod activity;
 mod balance;
 mod buy;
 mod calculator;
-mod client;
 mod developers;
 mod door;
 mod frame;

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use site::{Form, Shell, Site, Visitor, render};
 
-use crate::client::Client;
 use crate::frame::{ON_HOLD, open_shell, public_shell};
 use crate::{Answer, SIGN_IN};
 
@@ -79,9 +78,9 @@ pub async fn up_form(visitor: Visitor) -> Answer {
 }
 
 /// Not a redirect: the page names the address, and the cookie of a message holds no texts.
-pub async fn up(State(site): State<Site>, from: Client, form: Form<SignUpForm>) -> Answer {
+pub async fn up(State(site): State<Site>, form: Form<SignUpForm>) -> Answer {
     let Form { visitor, fields: SignUpForm { email } } = form;
-    match accounts::sign_up(site.app(), &email, visitor.network, from.0).await {
+    match accounts::sign_up(site.app(), &email, visitor.network, visitor.public_address).await {
         Ok(done) => {
             let link = match done {
                 SignUp::Mailed { link, .. } if site.app().config().shows_mailed_links => Some(link),
@@ -114,14 +113,14 @@ pub async fn verify(State(site): State<Site>, visitor: Visitor, Query(link): Que
     }
 }
 
-pub async fn open(State(site): State<Site>, from: Client, form: Form<OpeningForm>) -> Answer {
+pub async fn open(State(site): State<Site>, form: Form<OpeningForm>) -> Answer {
     let Form { visitor, fields: OpeningForm { token, name, password } } = form;
     let with = Opening {
         token: token.clone(),
         name: name.trim().to_owned(),
         password,
         user_agent: visitor.user_agent.clone(),
-        from: from.0,
+        from: visitor.public_address,
         earlier: visitor.earlier_token(),
     };
     match accounts::open_account(site.app(), with).await {

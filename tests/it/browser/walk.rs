@@ -8,7 +8,7 @@ use tests::routes::{self, Route};
 use tests::wire::Wire;
 
 use super::risk::share;
-use super::{DEMO_OPERATOR, SUCCESS, Visit, post};
+use super::{DEMO_CUSTOMER, DEMO_OPERATOR, SUCCESS, Visit, post};
 
 /// Pages of one shape, such as receipts, that are looked at.
 const MAX_OF_A_SHAPE: usize = 2;
@@ -46,7 +46,11 @@ fn assert_complete(seen: &BTreeSet<String>) {
     let is_seen = |route: &Route| seen.iter().any(|path| route.matches(path));
     let missed: Vec<&str> =
         pages.iter().filter(|page| !is_seen(page)).map(|page| page.path.as_str()).collect();
-    assert!(missed.is_empty() && seen.contains(REFERENCE), "not looked at: {missed:?}, but {seen:?}");
+    assert!(
+        missed.is_empty() && seen.contains(REFERENCE),
+        "nobody looked at {missed:?}: link to it from a page that the walk comes to, or go there in \
+         `go_everywhere` of tests/it/browser/walk.rs; a file belongs into `NO_PAGES`. Looked at: {seen:?}"
+    );
 }
 
 fn go_everywhere(visit: &Visit, look: &mut dyn FnMut(&str)) {
@@ -60,6 +64,16 @@ fn go_everywhere(visit: &Visit, look: &mut dyn FnMut(&str)) {
     for (path, name) in [("/nowhere", "not found"), ("/sandbox/pay/cs_test_nothing", "no such checkout")] {
         visit.go(path);
         look(name);
+    }
+    for (forgotten, email) in [("/forgot", DEMO_CUSTOMER), ("/console/forgot", DEMO_OPERATOR)] {
+        visit.go(forgotten);
+        browser.fill("E-mail address", email);
+        browser.push("Send the link");
+        browser.see("a link to a new password is on its way");
+        let link = forgotten.replace("forgot", "reset?token=");
+        browser.goto(&visit.mailed_link(&link));
+        browser.until_at("New password");
+        look(&format!("the link {link}"));
     }
     refused_sign_up(visit, look);
     visit.go("/sign-up");

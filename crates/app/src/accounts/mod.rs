@@ -31,7 +31,7 @@ pub(crate) use passwords::Workplaces;
 pub use passwords::new_password;
 pub use profile::{PasswordChange, change_password, rename, users_of};
 pub(crate) use resets::{Asked, PASSWORD_RESET, send_reset};
-pub use resets::{RESETS_PER_MINUTE, forgot_password, reset_password};
+pub use resets::{RESETS_PER_MINUTE, forgot_password, may_reset_password, reset_password};
 pub use sessions::{
     Session, SessionView, end_all_sessions, end_other_sessions, end_session, session, sessions, sign_out,
 };

@@ -10,9 +10,9 @@ use kernel::{Timestamp, new_uuid};
 use mail::PasswordReset;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::StoreError;
 use store::cold::outbox;
 use store::cold::{sessions, users};
+use store::{ConnectionTrait, StoreError};
 
 use super::links::{self, Mailed, NewLink, Purpose};
 use super::networks::{Counts, Network};
@@ -143,6 +143,11 @@ async fn open_first(app: &App, work: &outbox::Model, row: users::Model) -> Resul
     Ok(Outcome::Done)
 }
 
+/// Whether a link's time is not over and nobody has used it, so that its form is worth filling in.
+pub async fn may_reset_password(app: &App, role: Role, token: &str) -> Result<bool, AppError> {
+    Ok(owner_of(app, app.store().reader(), role, token).await?.is_some())
+}
+
 /// Sets the password of whoever the link was mailed to and ends all their sessions. A link works once.
 pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) -> Result<(), AppError> {
     let unknown = || AppError::not_found("reset link");
@@ -150,16 +155,25 @@ pub async fn reset_password(app: &App, role: Role, token: &str, password: &str) 
     passwords::check(&mut checks, "password", password);
     checks.done()?;
     // Hashing takes a core for a moment; nobody without a link gets it.
-    let known = links::followed(app, app.store().reader(), Purpose::ChoosePassword, token).await?;
-    let knock = Knock::of_user(known.ok_or_else(unknown)?.to.user_id);
+    let known = owner_of(app, app.store().reader(), role, token).await?.ok_or_else(unknown)?;
+    let knock = Knock::of_user(known.id);
     let password_hash = passwords::hash(app, knock, password).await?;
     let txn = app.store().write().await?;
-    let link = links::followed(app, &txn, Purpose::ChoosePassword, token).await?.ok_or_else(unknown)?.to;
-    let row = users::by_id(&txn, link.user_id).await?.filter(|row| row.role == role.as_str());
-    let owner = user(row.ok_or_else(unknown)?)?;
+    let owner = owner_of(app, &txn, role, token).await?.ok_or_else(unknown)?;
     users::set_password(&txn, owner.id, &password_hash).await?;
     users::forget_tries(&txn, owner.id).await?;
     sessions::end_all(&txn, owner.id, None).await?;
     links::end(&txn, owner.id, Purpose::ChoosePassword).await?;
     Ok(txn.commit().await.map_err(StoreError::from)?)
+}
+
+/// Who the link was mailed to; `None` also on the other site.
+async fn owner_of(
+    app: &App,
+    db: &impl ConnectionTrait,
+    role: Role,
+    token: &str,
+) -> Result<Option<users::Model>, AppError> {
+    let Some(link) = links::followed(app, db, Purpose::ChoosePassword, token).await? else { return Ok(None) };
+    Ok(users::by_id(db, link.to.user_id).await?.filter(|row| row.role == role.as_str()))
 }

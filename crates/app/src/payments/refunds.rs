@@ -3,7 +3,7 @@
 use billing::{PaymentRef, Purchase};
 use gateways::{GatewayError, Subject};
 use jobs::Outcome;
-use kernel::{CheckoutId, IdempotencyKey, Money, new_uuid};
+use kernel::{CheckoutId, IdempotencyKey, Money, Timestamp, new_uuid};
 use serde::{Deserialize, Serialize};
 use store::cold::{checkouts, outbox};
 
@@ -16,6 +16,8 @@ use crate::{App, AppError, Done, Keyed, Principal, Scope};
 
 pub(crate) const REFUND: &str = "refund";
 const ROUTE: Route = Route("POST /v1/checkouts/{id}/refund");
+/// Gateways keep idempotency keys for a day; an hour of it is for clocks that differ and for calls on their way.
+const KEY_IS_KEPT_SECONDS: i64 = 23 * 3_600;
 
 #[derive(Clone, Debug)]
 pub struct NewRefund {
@@ -98,6 +100,7 @@ pub(crate) async fn refund_at_gateway(app: &App, work: &outbox::Model) -> Result
         payment: payment.clone(),
         amount_minor: Some(asked.amount.amount),
         metadata: [("checkout".to_owned(), asked.checkout.to_string())].into(),
+        late_since: late_since(work, app.now()),
     };
     let told = async {
         gateway.refund(&key, &new).await?;
@@ -114,4 +117,10 @@ pub(crate) async fn refund_at_gateway(app: &App, work: &outbox::Model) -> Result
         Observed::Wrong(error) => Ok(Outcome::Failed { error: error.to_string() }),
         Observed::Settled(_) | Observed::Foreign | Observed::LostLease => Ok(Outcome::Done),
     }
+}
+
+/// A key is never older than its row.
+fn late_since(work: &outbox::Model, now: Timestamp) -> Option<Timestamp> {
+    let asked_at = Timestamp::from_micros_saturating(work.created_at);
+    (asked_at.plus_seconds(KEY_IS_KEPT_SECONDS) <= now).then_some(asked_at)
 }

@@ -126,6 +126,7 @@ async fn refunds_once_per_key(gateway: &dyn Gateway, paid: &Payment, run: &str) 
         payment: paid.id.clone(),
         amount_minor: Some(1_500),
         metadata: BTreeMap::from([("why".to_owned(), "contract".to_owned())]),
+        late_since: None,
     };
     let first = gateway.refund(&refund_key, &part).await.map_err(told)?;
     let again = gateway.refund(&refund_key, &part).await.map_err(told)?;

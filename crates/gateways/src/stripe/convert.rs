@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
 use billing::{
-    Checkout, CheckoutRef, CheckoutState, Dispute, DisputeRef, DisputeState, Payment, PaymentRef,
+    Checkout, CheckoutRef, CheckoutState, Dispute, DisputeRef, DisputeState, NewRefund, Payment, PaymentRef,
     PaymentState, Refund, RefundRef, RefundState,
 };
 use kernel::{Currency, Money, Timestamp};
@@ -20,6 +20,8 @@ use crate::{GatewayError, GatewayEvent, Unreadable};
 
 /// Our reference in the metadata of checkout and payment.
 pub(super) const REFERENCE: &str = "scrip_reference";
+/// Stripe's clock and ours; as much as for signatures.
+const CLOCKS_DIFFER_SECONDS: i64 = 300;
 
 type Metadata = HashMap<String, String>;
 
@@ -124,6 +126,15 @@ pub(super) fn refund(refund: &stripe_shared::Refund) -> Refund {
 pub(super) fn is_refund_of(refund: &stripe_shared::Refund, reference: &str) -> bool {
     let kept = refund.metadata.as_ref().and_then(|metadata| metadata.get(REFERENCE));
     kept.is_some_and(|kept| kept == reference)
+}
+
+/// Whether it is what was asked for at `asked_at`, by all that a refund without a reference tells.
+pub(super) fn may_be_refund_of(refund: &stripe_shared::Refund, new: &NewRefund, asked_at: Timestamp) -> bool {
+    let Some(kept) = &refund.metadata else { return false };
+    let is_ours = new.metadata.iter().all(|(name, value)| kept.get(name) == Some(value));
+    let is_unnamed = !kept.contains_key(REFERENCE) && !new.metadata.is_empty();
+    let asked_at = asked_at.unix_seconds() - CLOCKS_DIFFER_SECONDS;
+    is_unnamed && is_ours && new.amount_minor == Some(refund.amount) && refund.created >= asked_at
 }
 
 pub(super) fn dispute(dispute: &stripe_shared::Dispute) -> Dispute {

@@ -144,6 +144,9 @@ impl Stripe {
         if let Some(known) = refunds.iter().find(|refund| convert::is_refund_of(refund, &new.reference)) {
             return Ok(convert::refund(known));
         }
+        if let Some(known) = unnamed(&refunds, new)? {
+            return Ok(convert::refund(known));
+        }
         let mut metadata: HashMap<String, String> = new.metadata.clone().into_iter().collect();
         metadata.insert(convert::REFERENCE.to_owned(), new.reference.clone());
         match self.ask_for_refund(key, new, metadata).await {
@@ -169,6 +172,24 @@ impl Stripe {
         }
         let send = || under(&strategy, &request).send(&self.client);
         Ok(convert::refund(&self.settings.retries.run(&new.payment.0, send).await?))
+    }
+}
+
+/// The refund that an older version asked for, without a reference, and whose key is forgotten by now.
+fn unnamed<'a>(
+    refunds: &'a [stripe_shared::Refund],
+    new: &NewRefund,
+) -> Result<Option<&'a stripe_shared::Refund>, GatewayError> {
+    let Some(asked_at) = new.late_since else { return Ok(None) };
+    let mut found = refunds.iter().filter(|refund| convert::may_be_refund_of(refund, new, asked_at));
+    match (found.next(), found.next()) {
+        (Some(one), Some(other)) => Err(GatewayError::Unexpected {
+            reason: format!(
+                "{} or {} may be this refund: look there, and ask for a new one if neither is",
+                one.id, other.id
+            ),
+        }),
+        (known, _) => Ok(known),
     }
 }
 

@@ -143,7 +143,7 @@ pub async fn answer(app: &App, by: &Session, id: Uuid, text: &str) -> Result<(),
     }
     let customer = Some(CustomerId::from_uuid(row.customer));
     let (action, subject) = ("problem.answer", id.to_string());
-    let noted = Noted { by, action, subject, customer, before: OPEN, after: CLOSED };
+    let noted = Noted { by, action, subject, customer, reason: "", before: OPEN, after: CLOSED };
     audit::note(&txn, noted, app.now()).await?;
     enqueue(&txn, mail, app.now()).await?;
     txn.commit().await.map_err(StoreError::from)?;

@@ -335,6 +335,8 @@ fn bodies_of(template: &str) -> Vec<Value> {
             },
             "reason": "a trial",
         }),
+        "/v1/risk/snoozes" => json!({"customer": "demo", "rule": "scraper", "days": 30, "reason": "a shop"}),
+        "/v1/risk/allowances" => json!({"customer": "demo", "is_allowed": true, "reason": "a load test"}),
         "/v1/risk/cases/{id}/verdict" => json!({"verdict": "dismissed", "note": "n", "release": true}),
         "/v1/quotes" => work,
         "/v1/holds" => {

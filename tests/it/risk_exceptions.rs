@@ -4,10 +4,10 @@ use app::audit::Act;
 use app::risk::{exceptions, shadow};
 use app::{Principal, work};
 use kernel::new_uuid;
-use serde_json::json;
-use tests::test_app::on_each_database;
+use serde_json::{Value, json};
+use tests::test_app::{TestApp, on_each_database, text};
 
-use crate::risk::{DAY_SECONDS, disputed, ids, may_work, operator, say, tick, used};
+use crate::risk::{DAY_SECONDS, disputed, ids, may_work, open_case, operator, say, tick, used};
 
 #[tokio::test]
 async fn a_customer_on_the_list_and_a_rule_in_shadow_are_scored_and_not_acted_on() {
@@ -44,6 +44,96 @@ async fn a_customer_on_the_list_and_a_rule_in_shadow_are_scored_and_not_acted_on
         assert_eq!(told["rules"][11]["state"], "shadow");
         exceptions::allow(&app.app, &session, listed, &act(), false).await.unwrap();
         assert_eq!(exceptions::allowed_customers(&app.app, &Principal::system()).await.unwrap(), []);
+    })
+    .await;
+}
+
+/// Actions of the audit log with who did them and why, the oldest first.
+async fn acts(app: &TestApp) -> Vec<(String, String, String)> {
+    let rows =
+        app::audit::list(&app.app, &Principal::system(), None, &Default::default()).await.unwrap().data;
+    rows.into_iter().rev().map(|row| (row.action, row.actor, row.reason)).collect()
+}
+
+#[tokio::test]
+async fn a_program_silences_a_rule_and_allows_a_customer_and_takes_both_back() {
+    on_each_database(async |app| {
+        let (customer, wallet) = ids(&app.funded("c", "100").await);
+        let snooze =
+            |days: i64| json!({"customer": "c", "rule": "disputed", "days": days, "reason": "a slow bank"});
+        let first = app.post_with("/v1/risk/snoozes", "s", &snooze(30)).await;
+        let set = first.success(200);
+        assert_eq!((&set["customer"], &set["allowance"]), (&json!(customer.to_string()), &Value::Null));
+        let silent = &set["snoozes"][0];
+        assert_eq!((&silent["rule"], &silent["reason"]), (&json!("disputed"), &json!("a slow bank")));
+        let again = app.post_with("/v1/risk/snoozes", "s", &snooze(30)).await;
+        assert!(again.is_replayed() && again.body == first.body, "{again}");
+        disputed(app, wallet, 1).await;
+        assert_eq!(may_work(app, "c").await, 201, "{}: the rule is silent", app.name);
+
+        let allow = |is: bool| json!({"customer": "c", "is_allowed": is, "reason": "our load test"});
+        let set = app.post("/v1/risk/allowances", &allow(true)).await.success(200);
+        assert_eq!(set["allowance"]["reason"], "our load test", "{set}");
+        let listed = app.get("/v1/risk/allowances").await.success(200);
+        assert_eq!(listed["data"], json!([set["allowance"]]), "{listed}");
+        let set = app.post("/v1/risk/snoozes", &snooze(0)).await.success(200);
+        assert_eq!((&set["snoozes"], &set["allowance"]["customer"]), (&json!([]), &set["customer"]));
+        assert_eq!(app.get("/v1/risk/exceptions?customer=c").await.success(200), set);
+        disputed(app, wallet, 2).await;
+        assert_eq!(may_work(app, "c").await, 201, "{}: never acted on", app.name);
+
+        // Off the list, what went on all the time is acted on again.
+        let set = app.post("/v1/risk/allowances", &allow(false)).await.success(200);
+        assert_eq!((&set["allowance"], &set["snoozes"]), (&Value::Null, &json!([])));
+        disputed(app, wallet, 3).await;
+        assert_eq!(may_work(app, "c").await, 403, "{}", app.name);
+
+        for (path, wrong) in [
+            ("/v1/risk/snoozes", json!({"rule": "unusual"})),
+            ("/v1/risk/snoozes", json!({"days": 366})),
+            ("/v1/risk/snoozes", json!({"customer": "nobody"})),
+            ("/v1/risk/allowances", json!({"customer": "nobody"})),
+        ] {
+            let mut body = if path.ends_with("snoozes") { snooze(1) } else { allow(true) };
+            tests::test_app::merge(&mut body, &wrong);
+            app.post(path, &body).await.problem(400, "invalid_request");
+        }
+        app.get("/v1/risk/exceptions").await.problem(400, "invalid_request");
+        let owner = app::keys::authenticate(&app.app, &app.key).await.unwrap().owner;
+        let of_key: Vec<_> = acts(app).await.into_iter().filter(|(_, actor, _)| *actor == owner).collect();
+        let expected = [
+            ("risk.snooze", "a slow bank"),
+            ("risk.allow", "our load test"),
+            ("risk.snooze", "a slow bank"),
+            ("risk.allow", "our load test"),
+        ];
+        let told: Vec<_> = of_key.iter().map(|(action, _, why)| (action.as_str(), why.as_str())).collect();
+        assert_eq!(told, expected, "{}: a replay is no act", app.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_program_decides_and_sets_is_written_down() {
+    on_each_database(async |app| {
+        let (_, wallet) = ids(&app.funded("c", "100").await);
+        disputed(app, wallet, 1).await;
+        let path = format!("/v1/risk/cases/{}/verdict", text(&open_case(app).await, "/id"));
+        app.post_with(&path, "d", &json!({"verdict": "dismissed", "note": "they called"})).await.success(200);
+        app.post_with(&path, "d", &json!({"verdict": "dismissed", "note": "they called"})).await.success(200);
+        app.post(&path, &json!({"verdict": "confirmed"})).await.problem(400, "wrong_state");
+        let settings = json!({"settings": {"review": 0.5, "restrict": 0.9, "block": 1.0, "release": 0.6,
+            "restrict_minutes": 60, "step_up": "wait", "mail_above": "0"}, "reason": "shorter holds"});
+        app.post("/v1/risk/settings", &settings).await.success(201);
+        let owner = app::keys::authenticate(&app.app, &app.key).await.unwrap().owner;
+        let of_key: Vec<_> = acts(app).await.into_iter().filter(|(_, actor, _)| *actor == owner).collect();
+        let told: Vec<_> = of_key.iter().map(|(action, _, why)| (action.as_str(), why.as_str())).collect();
+        assert_eq!(
+            told,
+            [("case.decide", "they called"), ("risk.settings", "shorter holds")],
+            "{}",
+            app.name
+        );
     })
     .await;
 }

@@ -93,6 +93,8 @@ async fn a_customer_on_hold_reads_why_writes_and_goes_on_with_a_mail() {
 
         let queue = desk.get("/console/review").await.html;
         assert!(queue.contains("the customer wrote"), "{}: {queue}", shop.name);
+        let named = format!("href=\"/console/customers/{customer}\">Ada</a>");
+        assert!(queue.contains(&named), "{}: whose case it is: {queue}", shop.name);
         let case = path_in(&queue, "/console/review/");
         assert!(desk.get(&case).await.html.contains("&#60;b&#62;our own"));
 

@@ -445,6 +445,10 @@ impl Owned {
             ("GET", "/v1/risk/settings".to_owned(), Value::Null, "read"),
             ("GET", "/v1/risk/shadow".to_owned(), Value::Null, "read"),
             ("POST", "/v1/risk/settings".to_owned(), risk_settings(), "admin"),
+            ("GET", format!("/v1/risk/exceptions?customer={customer}"), Value::Null, "admin"),
+            ("GET", "/v1/risk/allowances".to_owned(), Value::Null, "admin"),
+            ("POST", "/v1/risk/allowances".to_owned(), allowance(customer), "admin"),
+            ("POST", "/v1/risk/snoozes".to_owned(), snooze(customer), "admin"),
             (
                 "POST",
                 format!("/v1/risk/cases/{}/verdict", no_case()),
@@ -476,6 +480,14 @@ fn no_case() -> String {
 fn risk_settings() -> Value {
     json!({"settings": {"review": 0.5, "restrict": 0.9, "block": 1.0, "release": 0.6, "restrict_minutes": 60,
         "step_up": "wait", "mail_above": "0"}, "reason": "r"})
+}
+
+fn allowance(customer: &str) -> Value {
+    json!({"customer": customer, "is_allowed": true, "reason": "r"})
+}
+
+fn snooze(customer: &str) -> Value {
+    json!({"customer": customer, "rule": "scraper", "days": 1, "reason": "r"})
 }
 
 async fn owner(app: &TestApp) -> String {

@@ -60,6 +60,8 @@ pub(crate) struct Noted<'a, A = Session> {
     pub action: &'static str,
     pub subject: String,
     pub customer: Option<CustomerId>,
+    /// Empty where nobody is asked for one.
+    pub reason: &'a str,
     /// The row's state.
     pub before: &'a str,
     pub after: &'a str,
@@ -110,7 +112,7 @@ pub async fn list(
     Ok(Page::cut(rows, limit, |row| row.id.to_string()).map(audit_row))
 }
 
-/// Writes down what `txn` does; nobody is asked for a reason.
+/// Writes down what `txn` does.
 pub(crate) async fn note<A: Actor>(
     txn: &DatabaseTransaction,
     noted: Noted<'_, A>,
@@ -123,7 +125,7 @@ pub(crate) async fn note<A: Actor>(
         action: noted.action.to_owned(),
         subject: noted.subject,
         customer: noted.customer.map(CustomerId::uuid),
-        reason: String::new(),
+        reason: noted.reason.to_owned(),
         state: DONE.to_owned(),
         input: "{}".to_owned(),
         before: Some(state(noted.before)?),

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -138,6 +138,18 @@ pub async fn list(
         rows.into_iter().filter(|row| external_id.is_none_or(|text| row.external_id == text)).collect();
     let customers = rows.into_iter().map(customer).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(customers, limit, |c| c.id.to_string()))
+}
+
+/// What customers are called, for lists of what concerns many of them.
+pub async fn names(
+    app: &App,
+    by: &Principal,
+    of: impl Iterator<Item = CustomerId>,
+) -> Result<HashMap<CustomerId, String>, AppError> {
+    by.require(Scope::Admin)?;
+    let ids: HashSet<uuid::Uuid> = of.map(CustomerId::uuid).collect();
+    let found = customers::names_of(app.store().reader(), ids.into_iter().collect()).await?;
+    Ok(found.into_iter().map(|(id, name)| (CustomerId::from_uuid(id), name)).collect())
 }
 
 pub(crate) async fn load(app: &App, id: CustomerId) -> Result<Customer, AppError> {

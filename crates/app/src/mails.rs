@@ -176,7 +176,7 @@ pub async fn retry(app: &App, by: &Session, id: Uuid) -> Result<(), AppError> {
     let is_renewed = mails::retry(&txn, id, app.now().micros()).await?;
     if is_renewed {
         let (action, subject) = ("mail.retry", id.to_string());
-        let noted = Noted { by, action, subject, customer: None, before: FAILED, after: PENDING };
+        let noted = Noted { by, action, subject, customer: None, reason: "", before: FAILED, after: PENDING };
         audit::note(&txn, noted, app.now()).await?;
     }
     txn.commit().await.map_err(StoreError::from)?;

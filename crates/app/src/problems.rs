@@ -109,12 +109,15 @@ pub async fn list(
     let limit = page.limit()?;
     let before = page.after(|cursor| cursor.parse::<Uuid>().ok())?;
     let db = app.store().reader();
-    let mut found = Vec::new();
-    for row in problems::page(db, state, before, limit + 1).await? {
-        let name = customers::by_id(db, row.customer).await?.map(|customer| customer.name);
-        found.push(problem(row, name.unwrap_or_default()));
-    }
-    Ok(Page::cut(found, limit, |problem| problem.id.to_string()))
+    let rows = problems::page(db, state, before, limit + 1).await?;
+    let customers = rows.iter().map(|row| CustomerId::from_uuid(row.customer));
+    let names = crate::customers::names(app, by, customers).await?;
+    let name = |row: &problems::Model| names.get(&CustomerId::from_uuid(row.customer)).cloned();
+    let found = rows.into_iter().map(|row| {
+        let name = name(&row).unwrap_or_default();
+        problem(row, name)
+    });
+    Ok(Page::cut(found.collect(), limit, |problem| problem.id.to_string()))
 }
 
 pub async fn get(app: &App, by: &Principal, id: Uuid) -> Result<Problem, AppError> {
@@ -140,7 +143,7 @@ pub async fn answer(app: &App, by: &Session, id: Uuid, text: &str) -> Result<(),
     }
     let customer = Some(CustomerId::from_uuid(row.customer));
     let (action, subject) = ("problem.answer", id.to_string());
-    let noted = Noted { by, action, subject, customer, before: OPEN, after: CLOSED };
+    let noted = Noted { by, action, subject, customer, reason: "", before: OPEN, after: CLOSED };
     audit::note(&txn, noted, app.now()).await?;
     enqueue(&txn, mail, app.now()).await?;
     txn.commit().await.map_err(StoreError::from)?;

@@ -145,7 +145,7 @@ pub(crate) fn replayed<'a, A>(
     subject: String,
     before: &'a str,
 ) -> Noted<'a, A> {
-    Noted { by, action, subject, customer: None, before, after: queue::WAITING }
+    Noted { by, action, subject, customer: None, reason: "", before, after: queue::WAITING }
 }
 
 pub async fn schedules(app: &App, by: &Principal) -> Result<Vec<Schedule>, AppError> {

@@ -1,13 +1,12 @@
 //! Work that was reported and charged to nobody: unbilled (the wallet was short and the feature's policy
 //! refuses) and unrated (no card has a price for it).
 
-use kernel::{CustomerId, ReceiptId, Timestamp, WalletId};
+use kernel::{CustomerId, ReceiptId, Timestamp};
 use ledger::EntryKind;
-use store::cold::customers;
 use store::finds::{self, Found};
 
 use crate::about::{ChargeFacts, from_json};
-use crate::{App, AppError, EventIdentity, Page, PageRequest, Principal, Scope};
+use crate::{App, AppError, EventIdentity, Page, PageRequest, Principal, Scope, customers};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpaid {
@@ -34,30 +33,30 @@ pub async fn list(app: &App, by: &Principal, page: &PageRequest) -> Result<Page<
         Some((Timestamp::from_micros(at.parse().ok()?)?, receipt.wallet, receipt.seq))
     })?;
     let found = finds::unpaid(app.store(), before, limit + 1).await?;
-    let mut rows = Vec::with_capacity(found.len());
-    for found in found {
-        rows.push(unpaid(app, found).await?);
-    }
-    Ok(Page::cut(rows, limit, |row| format!("{}.{}", row.recorded_at.micros(), row.receipt)))
+    let found = found.into_iter().map(|found| {
+        let facts: ChargeFacts = from_json(found.about.as_deref().unwrap_or_default())?;
+        Ok((found, facts))
+    });
+    let found = found.collect::<Result<Vec<_>, AppError>>()?;
+    let names = customers::names(app, by, found.iter().map(|(_, facts)| facts.customer)).await?;
+    let rows = found.into_iter().map(|(found, facts)| {
+        let name = names.get(&facts.customer).cloned().unwrap_or_default();
+        unpaid(&found, facts, name)
+    });
+    Ok(Page::cut(rows.collect(), limit, |row| format!("{}.{}", row.recorded_at.micros(), row.receipt)))
 }
 
-async fn unpaid(app: &App, found: Found) -> Result<Unpaid, AppError> {
-    let facts: ChargeFacts = from_json(found.about.as_deref().unwrap_or_default())?;
+fn unpaid(found: &Found, facts: ChargeFacts, customer_name: String) -> Unpaid {
     let (feature, model) = facts.priced.map(|p| *p).map(|p| (p.feature, p.model)).unzip();
-    Ok(Unpaid {
+    Unpaid {
         receipt: ReceiptId { wallet: found.wallet, seq: found.seq },
         customer: facts.customer,
-        customer_name: name_of(app, found.wallet).await?,
+        customer_name,
         kind: found.kind,
         recorded_at: found.recorded_at,
         feature,
         model,
         reason: facts.unrated,
         event: facts.event,
-    })
-}
-
-async fn name_of(app: &App, wallet: WalletId) -> Result<String, AppError> {
-    let row = customers::by_wallet(app.store().reader(), wallet.uuid()).await?;
-    Ok(row.map(|row| row.name).unwrap_or_default())
+    }
 }

@@ -160,11 +160,13 @@ impl Detector {
                 f.alike_day,
                 f.same_parameters * 100.0
             ),
-            Detector::NeverFetched => format!(
-                "Outputs are generated and not fetched: {:.0} credits this week, with odds of e^{:.0} against a customer who wants them.",
-                credits(f.credits_week),
-                f.unfetched
-            ),
+            Detector::NeverFetched => {
+                let (strength, better, number) = in_words(f.unfetched);
+                format!(
+                    "Outputs are generated and not fetched, {:.0} credits this week: that fits abuse {better} than honest use ({strength}, {number}).",
+                    credits(f.credits_week)
+                )
+            }
             Detector::SuddenSpike => format!(
                 "The last day cost {:.0} credits, {:.1} times a usual day, from {:.0} networks and {:.0} programs.",
                 credits(f.credits_day),
@@ -201,9 +203,10 @@ impl Detector {
                 let shown: Vec<String> =
                     signs.into_iter().filter(|(is_there, _)| *is_there).map(|(_, sign)| sign).collect();
                 let what = if shown.is_empty() { "is one of them".to_owned() } else { shown.join(", ") };
+                // Against a usual network, not against honest use: whoever signs up there may be honest.
+                let (strength, _, number) = in_words(f.trial_surprise);
                 format!(
-                    "Far more trials on one network than elsewhere (odds e^{:.0}); this one {what}.",
-                    f.trial_surprise
+                    "More trials on one network than elsewhere, with {strength} evidence that it is no chance ({number}); this one {what}."
                 )
             }
             Detector::StolenCard => format!(
@@ -227,7 +230,53 @@ impl Detector {
 /// ln(1/2): half of what was bought is used.
 const HALF: f64 = -0.7;
 
+/// From so many whole nats on, evidence is called so, and fits abuse so much better than honest use. The edges are
+/// odds of about 20, 400 and 60,000 to 1.
+const STEPS: [(f64, &str, &str); 3] =
+    [(11.0, "very strong", "far better"), (6.0, "strong", "much better"), (3.0, "clear", "better")];
+
+/// How strong evidence is, how much better it fits abuse than honest use, and its number: `nats` is the natural
+/// logarithm of the odds.
+fn in_words(nats: f64) -> (&'static str, &'static str, String) {
+    let nats = nats.round();
+    let step = STEPS.into_iter().find(|(from, ..)| nats >= *from);
+    let (_, strength, better) = step.unwrap_or((0.0, "weak", "hardly better"));
+    (strength, better, format!("ln odds {nats:.0}"))
+}
+
 /// One or the other, or both.
 fn either(a: f64, b: f64) -> f64 {
     1.0 - (1.0 - a) * (1.0 - b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_told_in_four_steps_with_its_number() {
+        // 10 to 1, 30, a thousand and a billion; then on both sides of an edge, as the number is shown.
+        for (nats, told) in [
+            (10_f64.ln(), ("weak", "hardly better", "ln odds 2")),
+            (30_f64.ln(), ("clear", "better", "ln odds 3")),
+            (1_000_f64.ln(), ("strong", "much better", "ln odds 7")),
+            (1e9_f64.ln(), ("very strong", "far better", "ln odds 21")),
+            (10.4, ("strong", "much better", "ln odds 10")),
+            (10.6, ("very strong", "far better", "ln odds 11")),
+            (0.0, ("weak", "hardly better", "ln odds 0")),
+        ] {
+            let (strength, better, number) = in_words(nats);
+            assert_eq!((strength, better, number.as_str()), told, "{nats}");
+        }
+        let features = Features { credits_week: 101_f64.ln(), unfetched: 24.0, ..Features::default() };
+        assert_eq!(
+            Detector::NeverFetched.sentence(&features),
+            "Outputs are generated and not fetched, 100 credits this week: that fits abuse far better than honest use (very strong, ln odds 24)."
+        );
+        let trial = Features { trial_surprise: 8.0, ..Features::default() };
+        assert_eq!(
+            Detector::TrialFarm.sentence(&trial),
+            "More trials on one network than elsewhere, with strong evidence that it is no chance (ln odds 8); this one is one of them."
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Scores, cases and what decides them.
 
+mod exceptions;
+
 use std::collections::BTreeMap;
 
 use app::risk::cases::{self, Decision, Ruling};
@@ -29,6 +31,7 @@ pub fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(decide))
+        .merge(exceptions::routes())
 }
 
 /// Whom to score.

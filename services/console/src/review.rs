@@ -35,7 +35,8 @@ pub struct QueuePage {
 
 pub struct CaseRow {
     pub path: String,
-    pub customer_path: String,
+    /// What they are called and where they are; `None` where all cases are of one.
+    pub customer: Option<(String, String)>,
     pub score: String,
     pub verdict: String,
     pub at_risk: String,
@@ -123,11 +124,12 @@ pub struct SnoozeFields {
 
 pub async fn list(State(console): State<Console>, member: Member) -> Result<Response, Failure> {
     let (app, by) = (console.site.app(), by(&member));
-    let rows = cases::queue(app, &by, SHOWN).await?;
+    let queue = cases::queue(app, &by, SHOWN).await?;
+    let names = app::customers::names(app, &by, queue.iter().map(|case| case.customer)).await?;
     let page = QueuePage {
         shell: shell("Review queue", PATH, &member),
         open: cases::open_count(app, &by).await?,
-        rows: rows.iter().map(row).collect(),
+        rows: queue.iter().map(|case| row_with(case, names.get(&case.customer))).collect(),
         precision: cases::precision(app, &by).await?.iter().map(precision).collect(),
     };
     Ok(member.visitor.page(render(&page)?))
@@ -309,7 +311,7 @@ pub fn row(case: &Case) -> CaseRow {
     };
     CaseRow {
         path: format!("{PATH}/{}", case.id),
-        customer_path: format!("/console/customers/{}", case.customer),
+        customer: None,
         score: format!("{:.2}", case.score),
         verdict: case.verdict.clone(),
         at_risk: credits(case.at_risk),
@@ -317,6 +319,12 @@ pub fn row(case: &Case) -> CaseRow {
         opened: instant(case.opened_at),
         note,
     }
+}
+
+/// Of a list that has cases of many customers.
+pub fn row_with(case: &Case, name: Option<&String>) -> CaseRow {
+    let (name, path) = (name.cloned().unwrap_or_default(), format!("/console/customers/{}", case.customer));
+    CaseRow { customer: Some((name, path)), ..row(case) }
 }
 
 pub fn precision(of: &Precision) -> PrecisionRow {

@@ -338,16 +338,34 @@ fn a_customer_is_shown_with_their_statement_and_what_can_be_done() {
 }
 
 #[test]
+fn a_customer_without_a_summed_up_day_is_told_when_there_is_a_chart() {
+    let page = |dossier: &customer::Dossier| {
+        check("customer", &customer::view(shell(), dossier, GrantFields::fresh(), AdjustFields::fresh()))
+    };
+    let (sentence, chart) =
+        ("from the night after the first use on", "<summary>Score and use by day</summary>");
+    let drawn = page(&dossier());
+    assert!(drawn.contains(chart) && !drawn.contains(sentence), "{drawn}");
+    let mut new = dossier();
+    new.standing.days.clear();
+    let told = page(&new);
+    assert!(told.contains(sentence) && !told.contains(chart), "{told}");
+}
+
+#[test]
 fn the_queue_shows_what_is_at_stake_and_how_often_rules_were_right() {
     let precision = cases::Precision { rule: text(), confirmed: 7, dismissed: 2 };
     let page = review::QueuePage {
         shell: shell(),
         open: 2,
-        rows: vec![review::row(&a_case(true)), review::row(&a_case(false))],
+        rows: vec![
+            review::row_with(&a_case(true), Some(&"Ada Lovelace".to_owned())),
+            review::row_with(&a_case(false), Some(&text())),
+        ],
         precision: vec![review::precision(&precision)],
     };
     let html = check("review", &page);
-    for shown in ["4,321", "0.91", "7 of 9, 78 %", "the customer wrote", "confirmed"] {
+    for shown in ["4,321", "0.91", "7 of 9, 78 %", "the customer wrote", "confirmed", ">Ada Lovelace</a>"] {
         assert!(html.contains(shown), "{shown}");
     }
 }

@@ -25,13 +25,13 @@ pub struct Account {
 }
 
 #[derive(Deserialize)]
-struct AccountRow {
-    account_id: String,
-    plan: String,
-    created_at: String,
-    monthly_credits: u32,
-    email_class: String,
-    signup_ip: IpAddr,
+pub struct AccountRow {
+    pub account_id: String,
+    pub plan: String,
+    pub created_at: String,
+    pub monthly_credits: u32,
+    pub email_class: String,
+    pub signup_ip: IpAddr,
 }
 
 #[derive(Deserialize)]

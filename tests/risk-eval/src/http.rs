@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Store;
 
-use crate::abuse::{Set, millis, rows};
+use crate::abuse::{AccountRow, Set, millis, rows};
 use crate::timed::{Scores, Spent, Summary, summarise};
 
 /// Signals that the process has said when it looks again; a running one looks twice a second.
@@ -46,16 +46,6 @@ pub struct Outcome {
     signal_p50_micros: f64,
     signal_p99_micros: f64,
     quality: Summary,
-}
-
-#[derive(Deserialize)]
-struct AccountRow {
-    account_id: String,
-    plan: String,
-    created_at: String,
-    monthly_credits: u32,
-    email_class: String,
-    signup_ip: String,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@
 mod abuse;
 mod anomaly;
 mod cpu;
+mod disguise;
 mod http;
 mod metrics;
 mod npz;
@@ -15,10 +16,11 @@ mod timed;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(about = "Replays labelled sets through the risk scores and says how good they were")]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// A folder with accounts.csv, payments.csv, events.jsonl.gz and labels.csv, or one with .npz files.
     folder: Option<PathBuf>,
@@ -34,15 +36,21 @@ struct Arguments {
     /// Take from an abuse set's sign-ups only what a running installation learns from one: neither plan nor network.
     #[arg(long)]
     as_live: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a copy of an abuse set in which the abusers are harder to see.
+    Disguise(disguise::Order),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match (&arguments.folder, arguments.service, arguments.http) {
-        (folder, Some(signals), _) => served(folder.as_deref(), signals, arguments.as_live),
-        (folder, None, Some(signals)) => called(folder.as_deref(), signals),
-        (Some(folder), None, None) => one(folder, arguments.scores.as_deref(), arguments.as_live),
-        (None, None, None) => both(arguments.scores.as_deref()),
+    let done = match &arguments.command {
+        Some(Command::Disguise(order)) => disguise::run(order),
+        None => evaluate(&arguments),
     };
     match done {
         Ok(last) => {
@@ -53,6 +61,15 @@ fn main() -> ExitCode {
             eprintln!("risk-eval: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn evaluate(arguments: &Arguments) -> Result<String, String> {
+    match (&arguments.folder, arguments.service, arguments.http) {
+        (folder, Some(signals), _) => served(folder.as_deref(), signals, arguments.as_live),
+        (folder, None, Some(signals)) => called(folder.as_deref(), signals),
+        (Some(folder), None, None) => one(folder, arguments.scores.as_deref(), arguments.as_live),
+        (None, None, None) => both(arguments.scores.as_deref()),
     }
 }
 

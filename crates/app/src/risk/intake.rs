@@ -173,13 +173,14 @@ fn consider(
     pace: Option<act::Pace>,
 ) {
     let desk = &app.inner.risk;
-    let before = desk.standings.get(wallet);
-    let seen = judged(&desk.policy.get(), wallet, (&assessment, pace), before);
+    let (before, policy) = (desk.standings.get(wallet), desk.policy.get());
+    let seen = judged(&policy, wallet, (&assessment, pace), before);
     let Seen { score, verdict, .. } = seen;
     if let Some(listener) = desk.listener.get() {
         listener(wallet, signal.at, score);
     }
-    if verdict == Verdict::Allow {
+    // Who is never acted on has no standing either, so that whoever is taken off the list is news again.
+    if verdict == Verdict::Allow || policy.is_allowed(wallet) {
         if before.is_some() {
             desk.standings.forget(wallet);
         }

@@ -22,7 +22,7 @@ use crate::{App, AppError};
 /// How long another process's change may go unnoticed.
 pub const STALE_SECONDS: i64 = 5;
 /// Snoozes and allowed customers that are kept in memory.
-const EXCEPTIONS_MAX: u64 = 10_000;
+pub(super) const EXCEPTIONS_MAX: u64 = 10_000;
 
 /// What counts: the named patterns, limits of speed, and what reviewers taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use kernel::{CaseId, Timestamp};
+use kernel::{CaseId, CustomerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::DatabaseTransaction;
 use store::cold::risk::cases::{self as rows, CONFIRMED, Closing, DISMISSED};
@@ -14,7 +14,7 @@ use super::restrict;
 use super::settings::can_be_snoozed;
 use crate::about::from_json;
 use crate::accounts::Session;
-use crate::audit::{self, Act, Asked};
+use crate::audit::{self, Act, Asked, Noted};
 use crate::cold::{Route, once};
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Principal, Scope};
@@ -23,6 +23,8 @@ const DECIDE: Route = Route("POST /v1/risk/cases/{id}/verdict");
 /// What a person found to be in order does not come up again for so long.
 pub const SNOOZED_AFTER_DISMISSAL_DAYS: i64 = 7;
 const DAY_SECONDS: i64 = 86_400;
+/// In the audit log.
+const DECIDED: &str = "case.decide";
 
 /// What a person found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +45,25 @@ pub struct Ruling {
     pub release: Option<bool>,
 }
 
-/// A person's decision through the API.
+/// Who decides.
+#[derive(Clone)]
+enum Author {
+    /// Whoever has this key; what they do is written down here.
+    Key(Principal),
+    /// In the console, where it is written down already.
+    Operator(String),
+}
+
+impl Author {
+    fn name(&self) -> &str {
+        match self {
+            Author::Key(key) => &key.owner,
+            Author::Operator(email) => email,
+        }
+    }
+}
+
+/// A person's decision through the API, with a row in the audit log.
 pub async fn decide(
     app: &App,
     by: &Principal,
@@ -53,7 +73,7 @@ pub async fn decide(
 ) -> Result<Done<Case>, AppError> {
     by.require(Scope::Admin)?;
     check(&ruling)?;
-    decided(app, by, id, (ruling, by.owner.clone()), keyed).await
+    decided(app, by, id, (ruling, Author::Key(by.clone())), keyed).await
 }
 
 /// A person's decision in the console, with a reason and a row in the audit log.
@@ -67,7 +87,7 @@ pub async fn review(
     check(&ruling)?;
     let principal = by.user.principal();
     let customer = get(app, &principal, id).await?.customer;
-    let (action, subject) = ("case.decide", id.to_string());
+    let (action, subject) = (DECIDED, id.to_string());
     let input = ruling.clone();
     let asked = Asked { by, act, action, subject, customer: Some(customer), input };
     let state = || async {
@@ -75,7 +95,7 @@ pub async fn review(
         crate::about::to_json(&(case.is_open, case.decision, case.is_restricted))
     };
     let work = async |keyed: Keyed| {
-        let author = by.user.email.clone();
+        let author = Author::Operator(by.user.email.clone());
         Ok(decided(app, &principal, id, (ruling, author), Some(&keyed)).await?.value)
     };
     audit::audited(app, asked, state, work).await
@@ -85,13 +105,13 @@ async fn decided(
     app: &App,
     by: &Principal,
     id: CaseId,
-    (ruling, author): (Ruling, String),
+    (ruling, author): (Ruling, Author),
     keyed: Option<&Keyed>,
 ) -> Result<Done<Case>, AppError> {
     let now = app.now();
     let done = once(app, by, DECIDE, keyed, |txn| {
         let (ruling, author) = (ruling.clone(), author.clone());
-        Box::pin(async move { close(txn, id, ruling, author, now).await })
+        Box::pin(async move { close(txn, id, (ruling, author), now).await })
     })
     .await?;
     if !done.replayed {
@@ -107,8 +127,7 @@ async fn decided(
 async fn close(
     txn: &DatabaseTransaction,
     id: CaseId,
-    ruling: Ruling,
-    author: String,
+    (ruling, author): (Ruling, Author),
     now: Timestamp,
 ) -> Result<Case, AppError> {
     let row = rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?;
@@ -119,13 +138,26 @@ async fn close(
         restrict::for_good(txn, &row, now).await?;
     }
     let decision = ruling.decision.to_string();
-    let closing = Closing { decision, note: ruling.note, decided_by: author.clone(), at: now.micros() };
+    if let Author::Key(by) = &author {
+        let noted = Noted {
+            by,
+            action: DECIDED,
+            subject: id.to_string(),
+            customer: Some(CustomerId::from_uuid(row.customer)),
+            reason: ruling.note.as_deref().unwrap_or_default(),
+            before: &row.state,
+            after: &decision,
+        };
+        audit::note(txn, noted, now).await?;
+    }
+    let decided_by = author.name().to_owned();
+    let closing = Closing { decision, note: ruling.note, decided_by, at: now.micros() };
     if !rows::close(txn, id.uuid(), closing).await? {
         let detail = "the case is closed; a decision is not changed, what follows from it can be".to_owned();
         return Err(AppError::Conflict { code: "case_closed", detail });
     }
     if ruling.decision == Decision::Dismissed {
-        snooze_all(txn, &row, &author, now).await?;
+        snooze_all(txn, &row, author.name(), now).await?;
     }
     case(rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?, now)
 }

@@ -8,11 +8,14 @@ use store::cold::risk::settings as rows;
 use super::settings::Settings;
 use crate::about::{from_json, to_json};
 use crate::accounts::Session;
-use crate::audit::{Act, Asked, audited};
+use crate::audit::{self, Act, Asked, Noted, audited};
 use crate::cold::{Route, once};
 use crate::text::{Checks, SENTENCE_MAX_CHARS};
 use crate::{App, AppError, Done, Keyed, Page, PageRequest, Principal, Scope};
 
+/// In the audit log.
+const CHANGED: &str = "risk.settings";
+const SUBJECT: &str = "risk settings";
 const CREATE: Route = Route("POST /v1/risk/settings");
 
 /// A version; 0 is what holds before anybody made one.
@@ -57,20 +60,21 @@ pub async fn history(app: &App, by: &Principal, page: &PageRequest) -> Result<Pa
     Ok(Page { data, next_cursor: page.next_cursor })
 }
 
-/// Puts another version in force; every process follows within [`super::policy::STALE_SECONDS`].
+/// Puts another version in force, with a row in the audit log; every process follows within
+/// [`super::policy::STALE_SECONDS`].
 pub async fn change(
     app: &App,
     by: &Principal,
     (settings, reason): (Settings, String),
     keyed: Option<&Keyed>,
 ) -> Result<Done<Version>, AppError> {
-    change_by(app, by, (settings, reason, by.owner.clone()), keyed).await
+    change_by(app, by, (settings, reason, None), keyed).await
 }
 
 async fn change_by(
     app: &App,
     by: &Principal,
-    (settings, reason, author): (Settings, String, String),
+    (settings, reason, operator): (Settings, String, Option<String>),
     keyed: Option<&Keyed>,
 ) -> Result<Done<Version>, AppError> {
     by.require(Scope::Admin)?;
@@ -81,13 +85,14 @@ async fn change_by(
     let row = rows::Model {
         version: 0,
         settings: to_json(&settings)?,
-        author,
+        author: operator.clone().unwrap_or_else(|| by.owner.clone()),
         reason,
         created_at: app.now().micros(),
     };
     let done = once(app, by, CREATE, keyed, move |txn| {
-        let row = row.clone();
-        Box::pin(async move { append(txn, row).await })
+        // What an operator does in the console is written down already.
+        let (row, key) = (row.clone(), operator.is_none().then(|| by.clone()));
+        Box::pin(async move { append(txn, row, key).await })
     })
     .await?;
     app.inner.risk.policy.expire();
@@ -102,21 +107,37 @@ pub async fn change_as_operator(
     settings: Settings,
 ) -> Result<Version, AppError> {
     let principal = by.user.principal();
-    let (action, subject) = ("risk.settings", "risk settings".to_owned());
+    let (action, subject) = (CHANGED, SUBJECT.to_owned());
     let asked = Asked { by, act, action, subject, customer: None, input: settings.clone() };
     let state = || async { to_json(&newest(app).await?.settings) };
     let reason = act.reason.trim().to_owned();
     let work = async |keyed: Keyed| {
-        let author = by.user.email.clone();
+        let author = Some(by.user.email.clone());
         Ok(change_by(app, &principal, (settings, reason, author), Some(&keyed)).await?.value)
     };
     audited(app, asked, state, work).await
 }
 
-async fn append(txn: &DatabaseTransaction, row: rows::Model) -> Result<Version, AppError> {
+async fn append(
+    txn: &DatabaseTransaction,
+    row: rows::Model,
+    key: Option<Principal>,
+) -> Result<Version, AppError> {
     let last = rows::last(txn).await?.map_or(0, |row| row.version);
     let row = rows::Model { version: last + 1, ..row };
     rows::insert(txn, row.clone()).await?;
+    if let Some(by) = &key {
+        let noted = Noted {
+            by,
+            action: CHANGED,
+            subject: SUBJECT.to_owned(),
+            customer: None,
+            reason: &row.reason,
+            before: &format!("version {last}"),
+            after: &format!("version {}", row.version),
+        };
+        audit::note(txn, noted, Timestamp::from_micros_saturating(row.created_at)).await?;
+    }
     version(row)
 }
 

@@ -68,6 +68,17 @@ pub async fn wallets_of(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec
     Ok(found)
 }
 
+/// Names of customers; of more than a statement takes, with several.
+pub async fn names_of(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(IDS_AT_ONCE) {
+        let query = Entity::find().select_only().columns([Column::Id, Column::Name]);
+        let query = query.filter(Column::Id.is_in(some.iter().copied()));
+        found.extend(query.into_tuple::<(Uuid, String)>().all(db).await?);
+    }
+    Ok(found)
+}
+
 pub async fn by_wallet(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find().filter(Column::Wallet.eq(wallet)).one(db).await?)
 }

@@ -118,19 +118,24 @@ async fn a_walk_sees_every_entry_of_its_time_once_and_in_order_sealed_or_not() {
 const TOLD: &[EntryKind] =
     &[EntryKind::Grant, EntryKind::Hold, EntryKind::Debit, EntryKind::Restrict, EntryKind::Release];
 
+#[allow(clippy::unnecessary_wraps, reason = "a tap asks what is kept")]
+fn whole(wallet: WalletId, entry: &Entry) -> Option<(WalletId, Entry)> {
+    Some((wallet, entry.clone()))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tap_tells_every_committed_command_of_its_kinds_once_and_no_repeat() {
     let mut random = SplitMix64::announced("the tap");
     for kinds in [TOLD, USES] {
         for bench in benches_with(EngineConfig { batch: 5, ..EngineConfig::default() }).await {
-            let tap = bench.engine.follow(kinds, 100_000);
+            let tap = bench.engine.follow(kinds, 100_000, whole);
             let wallets = history(&bench, &mut random).await;
             let again =
                 bench.engine.submit(command(wallets[0], "fund", grant(1_000))).await.expect("a repeat");
             assert!(again.replayed);
             let mut by_wallet: BTreeMap<WalletId, Vec<Entry>> = BTreeMap::new();
-            for committed in tap.take() {
-                by_wallet.entry(committed.wallet).or_default().push(Entry::clone(&committed.entry));
+            for (wallet, entry) in tap.take() {
+                by_wallet.entry(wallet).or_default().push(entry);
             }
             for wallet in wallets {
                 let head =
@@ -148,13 +153,13 @@ async fn the_tap_tells_every_committed_command_of_its_kinds_once_and_no_repeat()
 #[tokio::test]
 async fn what_a_caller_left_behind_is_told_as_well() {
     for bench in benches().await {
-        let tap = bench.engine.follow(USES, 10);
+        let tap = bench.engine.follow(USES, 10, whole);
         let wallet = bench.funded_wallet(10).await;
         let mut call = Box::pin(bench.engine.submit(command(wallet, "left", debit(1))));
         assert!(futures::future::poll_immediate(&mut call).await.is_none(), "{}", bench.name);
         drop(call);
         bench.engine.stop().await;
-        let told: Vec<_> = tap.take().into_iter().map(|told| (told.wallet, told.entry.kind)).collect();
+        let told: Vec<_> = tap.take().into_iter().map(|(wallet, entry)| (wallet, entry.kind)).collect();
         assert_eq!(told, [(wallet, EntryKind::Debit)], "{}", bench.name);
     }
 }
@@ -164,7 +169,7 @@ async fn a_tap_that_nobody_empties_drops_and_counts_and_the_walk_catches_up() {
     let mut random = SplitMix64::announced("a full tap");
     for bench in benches().await {
         let engine = bench.another_engine(EngineConfig::default()).await;
-        let tap = engine.follow(USES, 3);
+        let tap = engine.follow(USES, 3, whole);
         let wallet = bench.funded_wallet(1_000).await;
         let spent = random.below(20) + 10;
         for n in 0..spent {
@@ -172,7 +177,7 @@ async fn a_tap_that_nobody_empties_drops_and_counts_and_the_walk_catches_up() {
         }
         let told = tap.take();
         assert_eq!((told.len(), tap.dropped()), (3, spent as u64 - 3));
-        let seen: BTreeSet<i64> = told.iter().map(|committed| committed.entry.seq).collect();
+        let seen: BTreeSet<i64> = told.iter().map(|(_, entry)| entry.seq).collect();
         let walked = walk(&bench, Timestamp::EPOCH, Timestamp::MAX, 1_000).await;
         let missed = walked.iter().filter(|(of, entry)| *of == wallet && !seen.contains(&entry.seq)).count();
         assert_eq!(missed, spent - 3);

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use kernel::{Bucket, Clock, WalletId, bucket_of};
 use ledger::EntryKind;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::config::EngineConfig;
 use crate::queue::{Queue, queue};
 use crate::request::{Answer, EngineError, KeyedInput, Request};
-use crate::tap::Tap;
+use crate::tap::{Followers, Keeps, Tap};
 use crate::thread;
 use crate::writer::{Outcome, Pending, Writer};
 
@@ -28,7 +28,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     config: EngineConfig,
-    tap: Arc<OnceLock<Arc<Tap>>>,
+    followers: Followers,
     routes: RwLock<Routes>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     is_stopping: AtomicBool,
@@ -60,7 +60,7 @@ impl Engine {
             store,
             clock,
             config,
-            tap: Arc::default(),
+            followers: Followers::default(),
             routes: RwLock::default(),
             writers: Mutex::default(),
             is_stopping: AtomicBool::new(false),
@@ -165,12 +165,17 @@ impl Engine {
         Ok(Some(Answer { entry: Arc::new(entry), replayed: true }))
     }
 
-    /// From now on the writers leave what they commit at a tap with so many places: entries of these kinds, those
-    /// of one wallet in their order. What time did (lapses, expiries) is not among them. After a broken connection
-    /// an entry may be there twice: wallet and seq tell. Other processes' entries, and dropped ones, only the
-    /// journal tells. An engine has one tap: who asks again shares it.
-    pub fn follow(&self, kinds: &'static [EntryKind], places: usize) -> Arc<Tap> {
-        self.inner.tap.get_or_init(|| Arc::new(Tap::new(kinds, places))).clone()
+    /// From now on the writers leave what is kept of what they commit at a tap with so many places: of entries of
+    /// these kinds, those of one wallet in their order. What time did (lapses, expiries) is not among them. After a
+    /// broken connection an entry may be there twice: wallet and seq tell. Other processes' entries, and dropped
+    /// ones, only the journal tells.
+    pub fn follow<T: Send + 'static>(
+        &self,
+        kinds: &'static [EntryKind],
+        places: usize,
+        keeps: Keeps<T>,
+    ) -> Arc<Tap<T>> {
+        self.inner.followers.add(kinds, places, keeps)
     }
 
     /// Takes no more commands, finishes those that wait and ends the writers.
@@ -218,7 +223,7 @@ impl Engine {
                 self.inner.store.clone(),
                 self.inner.clock.clone(),
                 self.inner.config.clone(),
-                self.inner.tap.clone(),
+                self.inner.followers.clone(),
             );
             writers.push(thread::spawn(writer.run(waiting)).map_err(EngineError::NoThread)?);
             queues.insert(lane, queue);

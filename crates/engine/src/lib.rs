@@ -17,4 +17,4 @@ mod writer;
 pub use config::{EngineConfig, Faults, Place};
 pub use engine::Engine;
 pub use request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
-pub use tap::{Committed, Tap};
+pub use tap::{Keeps, Tap};

@@ -1,7 +1,7 @@
 //! One lane's writer: drain, attempt, retry, answer.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -15,7 +15,7 @@ use crate::config::EngineConfig;
 use crate::memory::{Behind, Memory, WALLETS_PER_PROJECTION};
 use crate::queue::Waiting;
 use crate::request::{Answer, EngineError, Request};
-use crate::tap::Tap;
+use crate::tap::Followers;
 
 /// Tries of a whole batch after a stale fence, a serialization failure or a lost connection.
 const BATCH_TRIES: u32 = 6;
@@ -44,7 +44,7 @@ pub(crate) struct Writer {
     pub store: Store,
     pub clock: Clock,
     pub config: EngineConfig,
-    tap: Arc<OnceLock<Arc<Tap>>>,
+    followers: Followers,
     pub memory: Memory,
     pub connection: LaneConnection,
     /// The batch at hand was tried before, and its rows may have been committed then.
@@ -52,19 +52,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub fn new(
-        lane: Lane,
-        store: Store,
-        clock: Clock,
-        config: EngineConfig,
-        tap: Arc<OnceLock<Arc<Tap>>>,
-    ) -> Writer {
+    pub fn new(lane: Lane, store: Store, clock: Clock, config: EngineConfig, followers: Followers) -> Writer {
         Writer {
             lane,
             store,
             clock,
             config,
-            tap,
+            followers,
             memory: Memory::default(),
             connection: LaneConnection::default(),
             is_unsure: false,
@@ -165,9 +159,7 @@ impl Writer {
         callers: Vec<oneshot::Sender<Outcome>>,
         answers: Vec<Result<Answer, EngineError>>,
     ) {
-        if let Some(tap) = self.tap.get() {
-            tap.offer(requests.iter().map(|request| request.wallet).zip(&answers), self.is_unsure);
-        }
+        self.followers.tell(requests.iter().map(|request| request.wallet).zip(&answers), self.is_unsure);
         for (caller, answer) in callers.into_iter().zip(answers) {
             // A caller that went away has its answer kept under its key.
             let _ = caller.send(Outcome::Done(answer));

@@ -180,7 +180,7 @@ fn a_receipt() -> Receipt {
             credits: Credits::whole(5),
             grant: Some(GrantId { wallet: id.wallet, seq: 1 }),
         }],
-        priced: Some(priced()),
+        priced: Some(priced().into()),
         hold: Some(HoldId { wallet: id.wallet, seq: 2 }),
         quote: None,
         job: Some(hostile()),

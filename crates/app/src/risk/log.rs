@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{Committed, Engine, Tap};
+use engine::{Engine, Tap};
 use kernel::new_uuid;
 use risk::record::Record;
 use risk::stored::{LoadError, records_from_bytes, records_to_bytes};
@@ -16,26 +16,22 @@ use crate::{App, AppError};
 /// Records that wait at most; about a minute of a busy process. Beyond it they are dropped and counted, and the
 /// next rebuild from the journal has them again.
 const WAITING_MAX: usize = 200_000;
-/// Committed entries that wait at most, until they are such records.
-const COMMITTED_MAX: usize = 100_000;
 /// Records of one page.
 const PAGE_MAX: usize = 20_000;
-/// Entries that are read before others have their turn.
-const ENTRIES_AT_ONCE: usize = 1_000;
 
 pub(super) struct Log {
     /// What this process's engine committed since the last page.
-    tap: Arc<Tap>,
+    tap: Arc<Tap<Record>>,
     /// What else it saw.
     waiting: Mutex<Vec<Record>>,
-    /// Entries that did not fit into the tap and were told of.
+    /// Signals that did not fit into the tap and were told of.
     dropped: AtomicU64,
 }
 
 impl Log {
     pub fn of(engine: &Engine) -> Log {
         Log {
-            tap: engine.follow(&signals::KINDS, COMMITTED_MAX),
+            tap: engine.follow(&signals::KINDS, WAITING_MAX, signals::of_entry),
             waiting: Mutex::default(),
             dropped: AtomicU64::new(0),
         }
@@ -55,18 +51,17 @@ impl Log {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What was committed becomes signals here and not where it was committed: nobody waits for it. Answers how many
-    /// entries and signals there was no room for.
-    async fn read_tap(&self) -> u64 {
-        let mut lost = 0;
-        for entries in self.tap.take().chunks(ENTRIES_AT_ONCE) {
-            let of_entry = |committed: &Committed| signals::of_entry(committed.wallet, &committed.entry);
-            lost += entries.iter().filter_map(of_entry).filter(|record| !self.push(*record)).count() as u64;
-            tokio::task::yield_now().await;
-        }
+    /// Answers how many signals of what was committed there was no room for.
+    fn read_tap(&self) -> u64 {
+        let committed = self.tap.take();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = WAITING_MAX.saturating_sub(waiting.len());
+        let lost = committed.len().saturating_sub(room);
+        waiting.extend(committed.into_iter().take(room));
+        drop(waiting);
         let dropped = self.tap.dropped();
         let before = self.dropped.swap(dropped, Ordering::Relaxed);
-        lost + dropped.saturating_sub(before)
+        lost as u64 + dropped.saturating_sub(before)
     }
 
     fn give_back(&self, records: Vec<Record>) {
@@ -93,7 +88,7 @@ fn lost(app: &App, signals: u64) {
 /// database does not answer.
 pub async fn flush(app: &App) -> Result<usize, AppError> {
     let log = &app.inner.risk.log;
-    let dropped = log.read_tap().await;
+    let dropped = log.read_tap();
     if dropped > 0 {
         lost(app, dropped);
         tracing::warn!(

@@ -224,8 +224,11 @@ impl Report {
              *Naive* is what a founder writes by hand: one transaction per debit, with a row lock, a lot update and an \
              entry with a unique key, by PostgreSQL's pgbench (prepared statements, 64 connections at most) or behind a \
              small HTTP server with 16 connections. Scrip is the shipped executable over its real API, with limits, \
-             idempotency and receipts, and logs at `warn`; projections that a \
-             case leaves behind are written during the next ones, no more than 2,000 wallets a second. SQLite is `synchronous=FULL` on both sides. After each case \
+             idempotency and receipts, and logs at `warn`; projections of wallets \
+             whose amounts alone changed are written little by little, and what is left of them after a case of \
+             Scrip's beside the next one; a round's peers are measured before Scrip starts. The cluster has used \
+             its buffers and has log segments to write on again, as one that runs for a while: both cost most \
+             whoever writes most. SQLite is `synchronous=FULL` on both sides. After each case \
              the journal had grown by exactly what was acknowledged, and after each round `scrip verify` agreed:\n\n{}\n\n\
              ## Goals\n\n{goals}\n## What the machine allows\n\n\
              The peer is bound by row locks and round trips, Scrip by processor time: that of the database, of the \

@@ -9,7 +9,8 @@ use sea_orm_migration::sea_orm::DbBackend;
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-const INDEXES: [(&str, &str); 2] = [("postings", "postings_by_key"), ("sealed_postings", "sealed_by_key")];
+pub(crate) const INDEXES: [(&str, &str); 2] =
+    [("postings", "postings_by_key"), ("sealed_postings", "sealed_by_key")];
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {

@@ -24,8 +24,8 @@ async fn compress(manager: &SchemaManager<'_>, method: &str) -> Result<(), DbErr
     }
     for table in ["risk_pages", "risk_snapshots"] {
         let sql = format!(
-            "DO $$ BEGIN ALTER TABLE {table} ALTER COLUMN bytes SET COMPRESSION {method}; \
-             EXCEPTION WHEN feature_not_supported THEN NULL; END $$"
+            "DO $$ BEGIN EXECUTE 'ALTER TABLE {table} ALTER COLUMN bytes SET COMPRESSION {method}'; \
+             EXCEPTION WHEN feature_not_supported OR syntax_error OR invalid_parameter_value THEN NULL; END $$"
         );
         manager.get_connection().execute_unprepared(&sql).await?;
     }

@@ -370,6 +370,12 @@ async fn a_stop_ends_though_projections_panic_each_time_and_readers_fold_the_jou
         let stopped = tokio::time::timeout(Duration::from_secs(60), bench.engine.stop()).await;
         assert!(stopped.is_ok(), "{}: it stops", bench.name);
         assert_eq!(bench.balances(wallet).await.0, Credits::whole(9), "{}", bench.name);
+
+        let next = bench.another_engine(EngineConfig::default()).await;
+        assert_eq!(next.bring_up().await.expect("it looks"), 1, "{}", bench.name);
+        next.stop().await;
+        let left = store::due::behind(&bench.store, None, 10).await.expect("it looks");
+        assert_eq!(left, [], "{}", bench.name);
     }
 }
 

@@ -119,8 +119,8 @@ const TOLD: &[EntryKind] =
     &[EntryKind::Grant, EntryKind::Hold, EntryKind::Debit, EntryKind::Restrict, EntryKind::Release];
 
 #[allow(clippy::unnecessary_wraps, reason = "a tap asks what is kept")]
-fn whole(wallet: WalletId, entry: &Entry) -> Option<(WalletId, Entry)> {
-    Some((wallet, entry.clone()))
+fn whole(wallet: WalletId, entry: &Arc<Entry>) -> Option<(WalletId, Entry)> {
+    Some((wallet, Entry::clone(entry)))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -193,7 +193,7 @@ pub fn signal_of(wallet: WalletId, entry: &Entry) -> Option<Signal> {
     if !matches!(entry.kind, EntryKind::Hold | EntryKind::Debit | EntryKind::Unbilled) {
         return None;
     }
-    let print = entry.about.as_deref().and_then(print_in).unwrap_or_default();
+    let print = print_in(entry).unwrap_or_default();
     #[allow(clippy::cast_precision_loss, reason = "a number for statistics")]
     let credits = sum(entry, is_use).micros() as f32 / 1e6;
     let address = match (print.network, print.host) {
@@ -215,9 +215,13 @@ pub fn signal_of(wallet: WalletId, entry: &Entry) -> Option<Signal> {
     Some(Signal { wallet: wallet.uuid().as_u128(), at, what: What::Used(used) })
 }
 
-/// Most calls tell nothing of their context: their facts are not read for that.
-fn print_in(about: &str) -> Option<CallPrint> {
-    about.contains("\"print\":").then(|| from_json::<Said>(about).ok()?.print)?
+/// Whether facts have to be read for what they tell of a call's context; most calls tell nothing.
+pub fn has_context(entry: &Entry) -> bool {
+    entry.about.as_deref().is_some_and(|about| about.contains("\"print\":"))
+}
+
+fn print_in(entry: &Entry) -> Option<CallPrint> {
+    from_json::<Said>(entry.about.as_deref().filter(|_| has_context(entry))?).ok()?.print
 }
 
 /// How a later delivery names what a hold or a debit made.

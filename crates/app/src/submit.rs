@@ -55,13 +55,13 @@ pub(crate) fn question(wallet: WalletId, keyed: &Keyed) -> Request {
     }
 }
 
-/// With an `error` it is the answer to a [`question`]: a refusal means that there was no first answer.
+/// With an `error` it is the answer to a [`question`]: a refusal means that there was no first answer, as does a wallet that is not there.
 pub(crate) fn answer_or(
     answer: Result<Answer, EngineError>,
     error: Option<AppError>,
 ) -> Result<Answer, AppError> {
     match (answer, error) {
-        (Err(EngineError::Refused(_)), Some(error)) => Err(error),
+        (Err(EngineError::Refused(_) | EngineError::UnknownWallet), Some(error)) => Err(error),
         (answer, _) => Ok(answer?),
     }
 }

@@ -180,7 +180,7 @@ pub(crate) async fn rehearse(
 /// Writes projections of so many wallets that are behind, in one transaction; claims the lane where the memory
 /// was lost. True when there may be more.
 pub(crate) async fn project(writer: &mut Writer, which: Behind, at_most: usize) -> Result<bool, StoreError> {
-    let ids = writer.memory.to_project(which, at_most);
+    let ids = writer.memory.next_to_project(which, at_most);
     if ids.is_empty() {
         return Ok(false);
     }
@@ -467,7 +467,7 @@ impl EngineCommand {
         }
     }
 
-    /// The lot or hold that the command names.
+    /// The lot or hold that the command names; seqs begin with 1.
     fn names(&self) -> Option<Seq> {
         match self {
             EngineCommand::Ledger(
@@ -476,7 +476,7 @@ impl EngineCommand {
                 | Command::Extend { hold: seq, .. }
                 | Command::Capture { hold: seq, .. }
                 | Command::VoidHold { hold: seq },
-            ) => Some(*seq),
+            ) => Some(*seq).filter(|seq| *seq > 0),
             _ => None,
         }
     }

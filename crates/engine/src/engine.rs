@@ -4,19 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::{Bucket, Clock, WalletId, bucket_of};
 use ledger::EntryKind;
-use store::{Lane, Store, journal, lanes};
+use store::{Lane, Store, due, journal, lanes};
 use tokio::sync::{Mutex, RwLock, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::EngineConfig;
 use crate::queue::{Queue, queue};
-use crate::request::{Answer, EngineError, KeyedInput, Request};
+use crate::request::{Answer, EngineCommand, EngineError, KeyedInput, Request};
 use crate::tap::{Followers, Keeps, Tap};
 use crate::thread;
 use crate::writer::{Outcome, Pending, Writer};
 
 /// How often a command follows a lane map that changes under it.
 const MAX_MOVES: u32 = 4;
+const BROUGHT_UP_AT_ONCE: u64 = 500;
 
 /// A handle on the writers of all lanes.
 #[derive(Clone)]
@@ -176,6 +177,31 @@ impl Engine {
         keeps: Keeps<T>,
     ) -> Arc<Tap<T>> {
         self.inner.followers.add(kinds, places, keeps)
+    }
+
+    /// Finds projections that a process which ended badly left behind, and has them brought up; answers how many.
+    /// Looks at every wallet's row, so it is for a start.
+    pub async fn bring_up(&self) -> Result<usize, EngineError> {
+        let (mut after, mut found) = (None, 0);
+        loop {
+            let behind = due::behind(&self.inner.store, after, BROUGHT_UP_AT_ONCE).await;
+            let behind = behind.map_err(|error| EngineError::Unavailable(Arc::new(error)))?;
+            let Some(last) = behind.last() else { return Ok(found) };
+            (after, found) = (Some(*last), found + behind.len());
+            // Whoever reads a wallet notes that it is behind.
+            let settle = |wallet| Request {
+                wallet,
+                key: KeyedInput::Time,
+                command: EngineCommand::Settle,
+                about: None,
+                vendor_transaction: None,
+            };
+            for answer in self.submit_all(behind.into_iter().map(settle).collect()).await {
+                if let Err(error @ (EngineError::Stopping | EngineError::Unavailable(_))) = answer {
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Takes no more commands, finishes those that wait and ends the writers.

@@ -17,19 +17,42 @@ pub(crate) const WALLETS_PER_PROJECTION: usize = 1_000;
 /// Keys of one of the two generations that [`Recent`] has.
 const RECENT_KEYS: usize = 65_536;
 
+#[derive(Default)]
 pub(crate) struct Memory {
     pub gsn: Option<i64>,
     /// Rows of this lane were sealed: the journal's unique key no longer tells every repeat.
     pub has_sealed: bool,
     pub wallets: HashMap<WalletId, Known>,
     /// Wallets whose projections are behind their journals.
-    behind: BTreeSet<WalletId>,
+    behind: Ring,
     /// Those of them that wait for no more than idleness.
-    due: BTreeSet<WalletId>,
+    due: Ring,
     /// Those of them that a reader has to fold too much onto.
-    far_behind: BTreeSet<WalletId>,
+    far_behind: Ring,
     pub recent: Recent,
-    projected_up_to: WalletId,
+}
+
+/// Wallets that are taken in turn.
+struct Ring {
+    wallets: BTreeSet<WalletId>,
+    taken_up_to: WalletId,
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        Ring { wallets: BTreeSet::new(), taken_up_to: WalletId::from_uuid(Uuid::nil()) }
+    }
+}
+
+impl Ring {
+    /// On from where the last turn ended, so that everybody's comes; they stay.
+    fn turn(&mut self, at_most: usize) -> Vec<WalletId> {
+        let after = (Bound::Excluded(self.taken_up_to), Bound::Unbounded);
+        let upcoming = self.wallets.range(after).chain(self.wallets.range(..=self.taken_up_to));
+        let taken: Vec<WalletId> = upcoming.take(at_most).copied().collect();
+        self.taken_up_to = taken.last().copied().unwrap_or(self.taken_up_to);
+        taken
+    }
 }
 
 /// Keys that were used lately, as hashes: a key that is among them is looked up before it is decided.
@@ -45,7 +68,7 @@ pub(crate) struct Recent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Behind {
     Any,
-    /// In lots, holds or a restriction, which others search for, or by [`ROWS_BEFORE_PROJECTING_IDLY`] or more.
+    /// In lots, holds or a restriction, which others act on, or by [`ROWS_BEFORE_PROJECTING_IDLY`] or more.
     Due,
     /// By [`ROWS_BEFORE_PROJECTING`] or more.
     Far,
@@ -70,21 +93,6 @@ impl Lag {
     }
 }
 
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory {
-            gsn: None,
-            has_sealed: false,
-            wallets: HashMap::new(),
-            behind: BTreeSet::new(),
-            due: BTreeSet::new(),
-            far_behind: BTreeSet::new(),
-            recent: Recent::default(),
-            projected_up_to: WalletId::from_uuid(Uuid::nil()),
-        }
-    }
-}
-
 impl Memory {
     /// The keys stay: what was used remains used. So do the names of wallets whose projections are owed.
     pub fn forget(&mut self) {
@@ -98,7 +106,7 @@ impl Memory {
         let behind = &self.behind;
         self.wallets.retain(|id, _| {
             room = room.saturating_sub(1);
-            room > 0 || behind.contains(id)
+            room > 0 || behind.wallets.contains(id)
         });
     }
 
@@ -122,41 +130,37 @@ impl Memory {
 
     /// That the wallet lags behind like this now, and how it did before.
     fn note(&mut self, id: WalletId, before: Lag, now: Lag) {
-        for (was, is, wallets) in [
+        for (was, is, ring) in [
             (before.is_behind, now.is_behind, &mut self.behind),
             (before.is_due, now.is_due, &mut self.due),
             (before.is_far, now.is_far, &mut self.far_behind),
         ] {
             if is && !was {
-                wallets.insert(id);
+                ring.wallets.insert(id);
             }
         }
     }
 
     pub fn is_behind(&self) -> bool {
-        !self.behind.is_empty()
+        !self.behind.wallets.is_empty()
     }
 
-    pub fn to_project(&self, which: Behind, at_most: usize) -> Vec<WalletId> {
-        let wallets = match which {
-            Behind::Any => &self.behind,
-            Behind::Due => &self.due,
-            Behind::Far => &self.far_behind,
+    pub fn next_to_project(&mut self, which: Behind, at_most: usize) -> Vec<WalletId> {
+        let ring = match which {
+            Behind::Any => &mut self.behind,
+            Behind::Due => &mut self.due,
+            Behind::Far => &mut self.far_behind,
         };
-        // On from where the last projection ended, so that everybody's turn comes.
-        let after = (Bound::Excluded(self.projected_up_to), Bound::Unbounded);
-        let upcoming = wallets.range(after).chain(wallets.range(..=self.projected_up_to));
-        upcoming.take(at_most).copied().collect()
+        ring.turn(at_most)
     }
 
     /// The projections of these wallets were written.
     pub fn projected(&mut self, gsn: i64, ids: &[WalletId]) {
         self.gsn = Some(gsn);
-        self.projected_up_to = ids.last().copied().unwrap_or(self.projected_up_to);
         for id in ids {
-            self.behind.remove(id);
-            self.due.remove(id);
-            self.far_behind.remove(id);
+            for ring in [&mut self.behind, &mut self.due, &mut self.far_behind] {
+                ring.wallets.remove(id);
+            }
             if let Some(known) = self.wallets.get_mut(id) {
                 known.was_projected();
             }

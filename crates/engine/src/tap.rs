@@ -11,7 +11,7 @@ use ledger::{Entry, EntryKind};
 use crate::request::{Answer, EngineError};
 
 /// What a follower keeps of a committed entry, if anything. A writer calls it, so it takes no time worth speaking of.
-pub type Keeps<T> = fn(WalletId, &Entry) -> Option<T>;
+pub type Keeps<T> = fn(WalletId, &Arc<Entry>) -> Option<T>;
 
 /// Where writers leave what is kept of what they committed until it is taken; see [`crate::Engine::follow`]. A
 /// writer locks it once a batch.

@@ -27,6 +27,10 @@ const BUSY_BEFORE_PROJECTING: Duration = Duration::from_secs(1);
 /// it was idle for so long again: a wallet that is debited often is then written once for many debits.
 const IDLE_BEFORE_PROJECTING: Duration = Duration::from_millis(50);
 const WALLETS_PER_IDLENESS: usize = 50;
+/// Half of what they write makes room for other wallets in a full memory.
+const PROJECTIONS_PER_SHRINKING: usize = 10;
+/// How long a lane that ends writes projections: what comes after it must not wait for ever.
+const LAST_PROJECTIONS: Duration = Duration::from_secs(2);
 
 pub(crate) struct Pending {
     pub request: Request,
@@ -65,7 +69,8 @@ impl Writer {
         }
     }
 
-    /// Ends when the queue is closed and empty, with every projection at its head. After a panic it goes on
+    /// Ends when the queue is closed and empty, with every projection at its head if that takes no longer than
+    /// [`LAST_PROJECTIONS`]: [`crate::Engine::bring_up`] finds the others. After a panic it goes on
     /// with nothing remembered, unless that was the end: the callers of that batch do not hear what became of it,
     /// their keys tell.
     pub async fn run(mut self, mut waiting: Waiting) {
@@ -75,7 +80,7 @@ impl Writer {
             self.memory.forget();
             self.connection = LaneConnection::default();
             if waiting.is_over() {
-                // Of the projections at the end: readers fold the journal, and the next start writes them.
+                // Of the projections at the end: readers fold the journal, and the next start brings them up.
                 return;
             }
             tokio::time::sleep(FIRST_PAUSE).await;
@@ -90,11 +95,12 @@ impl Writer {
                 match tokio::time::timeout(IDLE_BEFORE_PROJECTING, drained).await {
                     Ok(batch) => batch,
                     Err(_) => {
-                        while self.project(Behind::Due, WALLETS_PER_PROJECTION).await && waiting.is_empty() {}
+                        // Taking a lane from another process costs that one its memory: then all at once.
+                        let which = if self.memory.gsn.is_none() { Behind::Any } else { Behind::Due };
+                        while self.project(which, WALLETS_PER_PROJECTION).await && waiting.is_empty() {}
                         if waiting.is_empty() {
                             self.project(Behind::Any, WALLETS_PER_IDLENESS).await;
                         }
-                        projected = Instant::now();
                         continue;
                     }
                 }
@@ -102,7 +108,10 @@ impl Writer {
                 drained.await
             };
             if batch.is_empty() {
-                while self.memory.is_behind() && self.project(Behind::Any, WALLETS_PER_PROJECTION).await {}
+                let began = Instant::now();
+                while began.elapsed() < LAST_PROJECTIONS
+                    && self.project(Behind::Any, WALLETS_PER_PROJECTION).await
+                {}
                 return;
             }
             metrics::histogram!("scrip_engine_batch_commands").record(f64::from(small(batch.len())));
@@ -114,7 +123,9 @@ impl Writer {
                 projected = Instant::now();
             }
             while self.memory.wallets.len() > self.config.remembered_wallets {
-                self.project(Behind::Any, WALLETS_PER_PROJECTION).await;
+                for _ in 0..PROJECTIONS_PER_SHRINKING {
+                    self.project(Behind::Any, WALLETS_PER_PROJECTION).await;
+                }
                 self.memory.shrink(self.config.remembered_wallets);
             }
         }

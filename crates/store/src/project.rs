@@ -135,7 +135,7 @@ pub(crate) async fn project_fenced(
         .await;
     let failed = |error: sqlx::Error| DbErr::Exec(RuntimeErr::SqlxError(error.into()));
     let moved = done.map_err(failed)?.rows_affected();
-    // While the fence is ours every row is where it was left.
+    // While the fence is ours every row is where it was left; what moved is true in any case.
     if moved != 0 && moved != wallets.len() as u64 {
         let what = format!("{} rows of wallets should have changed, {moved} did", wallets.len());
         return Err(StoreError::Corrupt(what));

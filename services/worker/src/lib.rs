@@ -90,11 +90,25 @@ pub async fn run(app: App, mails: Transport, stop: impl Future<Output = ()>) {
     });
     tokio::join!(
         asked,
+        bring_up(&app, stops()),
         repeat("inbox", &bells.inbox, stops(), || work::inbox_round(&app)),
         repeat("outbox", &bells.outbox, stops(), || work::outbox_round(&app)),
         repeat("mails", &bells.mails, stops(), || mails_round(&app, &mails)),
         join_all(schedules),
     );
+}
+
+/// Once: what a process that was killed left behind.
+async fn bring_up(app: &App, mut stop: watch::Receiver<bool>) {
+    let stopped = stop.wait_for(|is_stopping| *is_stopping);
+    tokio::select! {
+        found = app.engine().bring_up() => match found {
+            Ok(0) => {}
+            Ok(wallets) => tracing::info!(wallets, "projections that were left behind are brought up"),
+            Err(error) => tracing::warn!(%error, "projections may be behind until their wallets are used"),
+        },
+        _ = stopped => {}
+    }
 }
 
 /// Everything that is due now and what follows from it; answers how many pieces that were. For tests,

@@ -4,34 +4,50 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, Tap};
-use kernel::new_uuid;
+use kernel::{WalletId, new_uuid};
+use ledger::Entry;
 use risk::record::Record;
 use risk::stored::{LoadError, records_from_bytes, records_to_bytes};
 use store::StoreError;
 use store::cold::risk::pages;
 
 use super::signals;
-use crate::{App, AppError};
+use crate::{App, AppError, prints};
 
 /// Records that wait at most; about a minute of a busy process. Beyond it they are dropped and counted, and the
 /// next rebuild from the journal has them again.
 const WAITING_MAX: usize = 200_000;
+/// Entries that are read before others have their turn.
+const ENTRIES_AT_ONCE: usize = 1_000;
 /// Records of one page.
 const PAGE_MAX: usize = 20_000;
 
 pub(super) struct Log {
     /// What this process's engine committed since the last page.
-    tap: Arc<Tap<Record>>,
+    tap: Arc<Tap<Committed>>,
     /// What else it saw.
     waiting: Mutex<Vec<Record>>,
     /// Signals that did not fit into the tap and were told of.
     dropped: AtomicU64,
 }
 
+/// What a writer leaves here of an entry. Facts are read later, when no caller waits for it.
+enum Committed {
+    Signal(Record),
+    Unread(WalletId, Arc<Entry>),
+}
+
+fn keep(wallet: WalletId, entry: &Arc<Entry>) -> Option<Committed> {
+    if prints::has_context(entry) {
+        return Some(Committed::Unread(wallet, entry.clone()));
+    }
+    signals::of_entry(wallet, entry).map(Committed::Signal)
+}
+
 impl Log {
     pub fn of(engine: &Engine) -> Log {
         Log {
-            tap: engine.follow(&signals::KINDS, WAITING_MAX, signals::of_entry),
+            tap: engine.follow(&signals::KINDS, WAITING_MAX, keep),
             waiting: Mutex::default(),
             dropped: AtomicU64::new(0),
         }
@@ -52,8 +68,17 @@ impl Log {
     }
 
     /// Answers how many signals of what was committed there was no room for.
-    fn read_tap(&self) -> u64 {
-        let committed = self.tap.take();
+    async fn read_tap(&self) -> u64 {
+        let mut committed = Vec::new();
+        for (n, kept) in self.tap.take().into_iter().enumerate() {
+            committed.extend(match kept {
+                Committed::Signal(record) => Some(record),
+                Committed::Unread(wallet, entry) => signals::of_entry(wallet, &entry),
+            });
+            if n % ENTRIES_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let room = WAITING_MAX.saturating_sub(waiting.len());
         let lost = committed.len().saturating_sub(room);
@@ -88,7 +113,7 @@ fn lost(app: &App, signals: u64) {
 /// database does not answer.
 pub async fn flush(app: &App) -> Result<usize, AppError> {
     let log = &app.inner.risk.log;
-    let dropped = log.read_tap();
+    let dropped = log.read_tap().await;
     if dropped > 0 {
         lost(app, dropped);
         tracing::warn!(

@@ -1,6 +1,7 @@
 //! Following what is committed: by the tap of this process, and by the journal in one order for all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ::engine::EngineConfig;
 use futures::future::join_all;

@@ -179,6 +179,9 @@ impl<'a> Stage<'a> {
 
     fn scrip(&mut self, case: Case, chooser: Chooser, measured: Duration, tag: &str) -> Sample {
         let (bed, name) = (self.bed, self.copy_of("http"));
+        if let Some(side) = &self.engine {
+            bed.runtime.block_on(side.engine.stop());
+        }
         let side = self.scrip.get_or_insert_with(|| ScripSide::start(bed, &bed.copy(Schema::Scrip, &name)));
         let (store, target) = (side.store.clone(), side.target.clone());
         let commands = || bed.runtime.block_on(database::commands(&store));

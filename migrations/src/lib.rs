@@ -32,6 +32,7 @@ mod m0051_finds;
 mod m0060_risk_origins;
 mod m0061_keys_first;
 mod m0062_quick_compression;
+mod m0070_risk_days_and_holds;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0038_index_of_keys::Migration),
             Box::new(m0061_keys_first::Migration),
             Box::new(m0062_quick_compression::Migration),
+            Box::new(m0070_risk_days_and_holds::Migration),
         ]
     }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 use tests::shop::{Shop, in_each_shop};
 
 use crate::portal::{Browser, between};
+use crate::risk::{DISPUTE, ids, operator, say, tick, used};
 use crate::risk_pages::{OPERATOR, acts, desk, may_work, path_in, share};
 
 const WORDS: &str = "It was <i>our own</i> script.";
@@ -265,6 +266,53 @@ async fn operators_hear_of_small_holds_once_a_day() {
             "credits at stake",
         ] {
             assert!(text.contains(fact), "{}: {fact} in {text}", shop.name);
+        }
+    })
+    .await;
+}
+
+/// The case was opened the day before, when nothing was held.
+#[tokio::test]
+async fn a_hold_is_told_on_its_day_also_of_a_case_that_waited() {
+    in_each_shop(async |shop| {
+        operator(&shop.app).await;
+        let settings = json!({"settings": {"review": 0.5, "restrict": 0.995, "block": 1.0, "release": 0.6,
+            "velocity": {"credits_per_hour": "100", "least_credits": "0"}, "restrict_minutes": 60,
+            "step_up": "verify_mail", "mail_above": "5000"}, "reason": "a small shop"});
+        assert_eq!(shop.post("/v1/risk/settings", &settings).await.status, 201);
+        shop.customer("c").await;
+        let grant = json!({"customer": "c", "credits": "1000", "kind": "promo"});
+        assert_eq!(shop.post("/v1/grants", &grant).await.status, 201);
+        let (_, wallet) = ids(&shop.get("/v1/customers/c").await.document());
+        tick(&shop.app).await;
+        say(&shop.app, wallet, 1, DISPUTE);
+        shop.clock.advance_seconds(app::risk::LAG_SECONDS + 1);
+        tick(&shop.app).await;
+        let digest = async || {
+            app::work::schedules_round(&shop.app).await.expect("schedules run");
+            shop.settle().await;
+        };
+        digest().await;
+        shop.wait_and_settle(86_000).await;
+        digest().await;
+        for number in 2..5_u32 {
+            say(&shop.app, wallet, number.into(), used(number, 40.0, "a castle by the sea"));
+            shop.clock.advance_seconds(60);
+            tick(&shop.app).await;
+        }
+        shop.wait_and_settle(86_000).await;
+        digest().await;
+        let found = mails(shop, "olga@example.com");
+        let told: Vec<&str> = found
+            .iter()
+            .filter(|(subject, _)| subject.contains("What looked like abuse"))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        assert_eq!(told.len(), 2, "{}: {found:?}", shop.name);
+        for (text, opened, held) in [(told[0], 1, 0), (told[1], 0, 1)] {
+            assert!(text.contains(&format!("Opened in this time: {opened}")), "{}: {text}", shop.name);
+            assert!(text.contains(&format!("Put on hold by themselves: {held}")), "{}: {text}", shop.name);
+            assert_eq!(text.contains("C was put on hold. "), held == 1, "{}: {text}", shop.name);
         }
     })
     .await;

@@ -5,9 +5,12 @@ use app::risk::{exceptions, shadow};
 use app::{Principal, work};
 use kernel::new_uuid;
 use serde_json::{Value, json};
+use store::cold::risk::{allowed, snoozes};
 use tests::test_app::{TestApp, on_each_database, text};
 
-use crate::risk::{DAY_SECONDS, disputed, ids, may_work, open_case, operator, say, tick, used};
+use crate::risk::{
+    DAY_SECONDS, case_of_a_dispute, disputed, ids, may_work, open_case, operator, say, tick, used,
+};
 
 #[tokio::test]
 async fn a_customer_on_the_list_and_a_rule_in_shadow_are_scored_and_not_acted_on() {
@@ -122,6 +125,8 @@ async fn what_a_program_decides_and_sets_is_written_down() {
         app.post_with(&path, "d", &json!({"verdict": "dismissed", "note": "they called"})).await.success(200);
         app.post_with(&path, "d", &json!({"verdict": "dismissed", "note": "they called"})).await.success(200);
         app.post(&path, &json!({"verdict": "confirmed"})).await.problem(400, "wrong_state");
+        let other = format!("/v1/risk/cases/{}/verdict", case_of_a_dispute(app).await);
+        app.post(&other, &json!({"verdict": "dismissed"})).await.success(200);
         let settings = json!({"settings": {"review": 0.5, "restrict": 0.9, "block": 1.0, "release": 0.6,
             "restrict_minutes": 60, "step_up": "wait", "mail_above": "0"}, "reason": "shorter holds"});
         app.post("/v1/risk/settings", &settings).await.success(201);
@@ -130,10 +135,62 @@ async fn what_a_program_decides_and_sets_is_written_down() {
         let told: Vec<_> = of_key.iter().map(|(action, _, why)| (action.as_str(), why.as_str())).collect();
         assert_eq!(
             told,
-            [("case.decide", "they called"), ("risk.settings", "shorter holds")],
+            [
+                ("case.decide", "they called"),
+                ("case.decide", "no reason given"),
+                ("risk.settings", "shorter holds")
+            ],
             "{}",
             app.name
         );
+    })
+    .await;
+}
+
+/// Others on the allow-list, and rules that are silent about others for an hour.
+async fn others(app: &TestApp, count: usize) {
+    let now = app.app.now().micros();
+    let txn = app.app.store().write().await.unwrap();
+    for _ in 0..count {
+        let (customer, author, reason) = (new_uuid(), "olga".to_owned(), "r".to_owned());
+        let row =
+            allowed::Model { customer, author: author.clone(), reason: reason.clone(), created_at: now };
+        allowed::put(&txn, row).await.unwrap();
+        let (rule, until) = ("scraper".to_owned(), now + 3_600_000_000);
+        let row = snoozes::Model { customer, rule, until, author, reason, created_at: now };
+        snoozes::set(&txn, row).await.unwrap();
+    }
+    txn.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_list_takes_nobody_and_says_what_to_do() {
+    on_each_database(async |app| {
+        let (_, first) = ids(&app.funded("c", "100").await);
+        app.customer("d").await;
+        others(app, 9_999).await;
+        let allow = |customer: &str, is: bool, why: &str| json!({"customer": customer, "is_allowed": is, "reason": why});
+        let post = async |body: Value| app.post("/v1/risk/allowances", &body).await;
+        post(allow("c", true, "our load test")).await.success(200);
+        let refused = post(allow("d", true, "one more")).await.names("customer");
+        assert!(refused.to_string().contains("10000 customers are on the list"), "{refused}");
+        assert!(refused.to_string().contains("take one off it first"), "{refused}");
+        // Who is on it can be put there for another reason, and is not acted on.
+        let set = post(allow("c", true, "their audit")).await.success(200);
+        assert_eq!(set["allowance"]["reason"], "their audit", "{}: {set}", app.name);
+        disputed(app, first, 1).await;
+        assert_eq!(may_work(app, "c").await, 201, "{}", app.name);
+
+        let snooze = |customer: &str| json!({"customer": customer, "rule": "scraper", "days": 1, "reason": "r"});
+        app.post("/v1/risk/snoozes", &snooze("c")).await.success(200);
+        let refused = app.post("/v1/risk/snoozes", &snooze("d")).await.names("rule");
+        assert!(refused.to_string().contains("turn the rule off"), "{refused}");
+        app.post("/v1/risk/snoozes", &snooze("c")).await.success(200);
+
+        post(allow("c", false, "it is over")).await.success(200);
+        post(allow("d", true, "one more")).await.success(200);
+        app.clock.advance_seconds(3_600);
+        app.post("/v1/risk/snoozes", &snooze("d")).await.success(200);
     })
     .await;
 }

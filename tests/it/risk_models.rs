@@ -110,8 +110,10 @@ pub async fn replace_days(app: &App, rows: impl IntoIterator<Item = Row>) {
         wallet: new_uuid(),
         score: 0.0,
         features: row.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        used_at: app.now().micros(),
+        draw: 0,
     };
-    days::insert(app.store(), rows.into_iter().map(day).collect()).await.unwrap();
+    days::put(app.store(), rows.into_iter().map(day).collect()).await.unwrap();
 }
 
 pub fn vectors(count: usize, of: impl Fn(usize) -> Features) -> Vec<Row> {

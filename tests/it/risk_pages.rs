@@ -268,6 +268,17 @@ async fn thresholds_and_rules_are_versions_with_a_reason() {
             2,
             "the refused one, too"
         );
+        // The form has no field for what reviewers taught; who saves it changes nothing about that.
+        let quiet = json!({"settings": {"review": 0.5, "restrict": 0.9, "block": 1.0, "release": 0.6,
+            "rules": {"reviewers": "off"}, "restrict_minutes": 60, "step_up": "wait", "mail_above": "0"},
+            "reason": "rules only"});
+        assert_eq!(shop.post("/v1/risk/settings", &quiet).await.status, 201);
+        fields[0] = ("review", "0.3");
+        assert_eq!(desk.send("/console/risk", "/console/risk", &fields).await.status, 303);
+        let by_api: Value = shop.get("/v1/risk/settings").await.document();
+        assert_eq!((&by_api["version"], &by_api["review"]), (&json!(3), &json!(0.3)), "{by_api}");
+        let states = (&by_api["rules"]["reviewers"], &by_api["rules"]["scraper"]);
+        assert_eq!(states, (&json!("off"), &json!("shadow")), "{}", shop.name);
     })
     .await;
 }

@@ -30,6 +30,14 @@ async fn spending_faster_than_the_limit_trips_a_hold() {
         assert_eq!(refused["step_up"], "wait");
         let case = open_case(app).await;
         assert_eq!(case["reasons"][0]["name"], "velocity", "{case}");
+        let score = app.post("/v1/risk/score", &json!({"customer": "c"})).await.success(200);
+        assert_eq!(
+            (&score["verdict"], &score["reasons"][0]["name"]),
+            (&json!("restrict"), &json!("velocity"))
+        );
+        app.customer("calm").await;
+        let score = app.post("/v1/risk/score", &json!({"customer": "calm"})).await.success(200);
+        assert_eq!((&score["verdict"], &score["reasons"]), (&json!("allow"), &json!([])), "{}", app.name);
         let wrong = json!({"settings": {"review": 0.95, "restrict": 0.9, "block": 1.0, "release": 0.6,
             "rules": {"tall": "on"}, "restrict_minutes": 60, "step_up": "wait", "mail_above": "0"},
             "reason": "r"});
@@ -145,6 +153,37 @@ async fn who_races_again_is_held_again_and_who_was_released_rests_for_a_week() {
         tick(&app.app).await;
         races(app, wallet, 30).await;
         assert_eq!(may_work(app, "c").await, 403, "{}: a week later", app.name);
+    })
+    .await;
+}
+
+/// Dismissed is the case of a dispute; what comes next is speed, which nobody has silenced.
+#[tokio::test]
+async fn who_was_dismissed_is_looked_at_for_something_else_and_held_only_after_a_week() {
+    on_each_database(async |app| {
+        limit_of_a_hundred(app).await;
+        let (_, wallet) = ids(&app.funded("c", "1000").await);
+        disputed(app, wallet, 1).await;
+        assert_eq!(may_work(app, "c").await, 403, "{}", app.name);
+        let first = open_case(app).await;
+        let path = format!("/v1/risk/cases/{}/verdict", text(&first, "/id"));
+        app.post(&path, &json!({"verdict": "dismissed"})).await.success(200);
+        app.clock.advance_seconds(10);
+        tick(&app.app).await;
+
+        races(app, wallet, 10).await;
+        assert_eq!(may_work(app, "c").await, 201, "{}: a person has just let them go on", app.name);
+        let second = open_case(app).await;
+        assert_ne!(second["id"], first["id"], "{}", app.name);
+        assert_eq!((&second["verdict"], &second["is_restricted"]), (&json!("restrict"), &json!(false)));
+        assert_eq!(second["reasons"][0]["name"], "velocity", "{second}");
+
+        app.clock.advance_seconds(7 * DAY_SECONDS);
+        tick(&app.app).await;
+        races(app, wallet, 20).await;
+        assert_eq!(may_work(app, "c").await, 403, "{}: the week is over", app.name);
+        let held = open_case(app).await;
+        assert_eq!((&held["id"], &held["is_restricted"]), (&second["id"], &json!(true)), "{held}");
     })
     .await;
 }

@@ -161,10 +161,11 @@ impl Detector {
                 f.same_parameters * 100.0
             ),
             Detector::NeverFetched => {
-                let (strength, better, number) = in_words(f.unfetched);
+                let (strength, better) = in_words(f.unfetched);
                 format!(
-                    "Outputs are generated and not fetched, {:.0} credits this week: that fits abuse {better} than honest use ({strength}, {number}).",
-                    credits(f.credits_week)
+                    "Outputs are generated and not fetched, {:.0} credits this week: that fits abuse {better} than honest use ({strength}, ln odds {:.0}).",
+                    credits(f.credits_week),
+                    f.unfetched
                 )
             }
             Detector::SuddenSpike => format!(
@@ -204,9 +205,10 @@ impl Detector {
                     signs.into_iter().filter(|(is_there, _)| *is_there).map(|(_, sign)| sign).collect();
                 let what = if shown.is_empty() { "is one of them".to_owned() } else { shown.join(", ") };
                 // Against a usual network, not against honest use: whoever signs up there may be honest.
-                let (strength, _, number) = in_words(f.trial_surprise);
+                let (strength, _) = in_words(f.trial_surprise);
                 format!(
-                    "More trials on one network than elsewhere, with {strength} evidence that it is no chance ({number}); this one {what}."
+                    "More trials on one network than elsewhere, with {strength} evidence that it is no chance (a surprise of {:.0} nats); this one {what}.",
+                    f.trial_surprise
                 )
             }
             Detector::StolenCard => format!(
@@ -235,13 +237,13 @@ const HALF: f64 = -0.7;
 const STEPS: [(f64, &str, &str); 3] =
     [(11.0, "very strong", "far better"), (6.0, "strong", "much better"), (3.0, "clear", "better")];
 
-/// How strong evidence is, how much better it fits abuse than honest use, and its number: `nats` is the natural
-/// logarithm of the odds.
-fn in_words(nats: f64) -> (&'static str, &'static str, String) {
+/// How strong evidence is, and how much better it fits abuse than honest use. `nats` is the natural logarithm of odds, or
+/// of one by a probability.
+fn in_words(nats: f64) -> (&'static str, &'static str) {
     let nats = nats.round();
     let step = STEPS.into_iter().find(|(from, ..)| nats >= *from);
     let (_, strength, better) = step.unwrap_or((0.0, "weak", "hardly better"));
-    (strength, better, format!("ln odds {nats:.0}"))
+    (strength, better)
 }
 
 /// One or the other, or both.
@@ -254,19 +256,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn evidence_is_told_in_four_steps_with_its_number() {
+    fn evidence_is_told_in_four_steps() {
         // 10 to 1, 30, a thousand and a billion; then on both sides of an edge, as the number is shown.
         for (nats, told) in [
-            (10_f64.ln(), ("weak", "hardly better", "ln odds 2")),
-            (30_f64.ln(), ("clear", "better", "ln odds 3")),
-            (1_000_f64.ln(), ("strong", "much better", "ln odds 7")),
-            (1e9_f64.ln(), ("very strong", "far better", "ln odds 21")),
-            (10.4, ("strong", "much better", "ln odds 10")),
-            (10.6, ("very strong", "far better", "ln odds 11")),
-            (0.0, ("weak", "hardly better", "ln odds 0")),
+            (10_f64.ln(), ("weak", "hardly better")),
+            (30_f64.ln(), ("clear", "better")),
+            (1_000_f64.ln(), ("strong", "much better")),
+            (1e9_f64.ln(), ("very strong", "far better")),
+            (10.4, ("strong", "much better")),
+            (10.6, ("very strong", "far better")),
+            (0.0, ("weak", "hardly better")),
         ] {
-            let (strength, better, number) = in_words(nats);
-            assert_eq!((strength, better, number.as_str()), told, "{nats}");
+            assert_eq!(in_words(nats), told, "{nats}");
         }
         let features = Features { credits_week: 101_f64.ln(), unfetched: 24.0, ..Features::default() };
         assert_eq!(
@@ -276,7 +277,7 @@ mod tests {
         let trial = Features { trial_surprise: 8.0, ..Features::default() };
         assert_eq!(
             Detector::TrialFarm.sentence(&trial),
-            "More trials on one network than elsewhere, with strong evidence that it is no chance (ln odds 8); this one is one of them."
+            "More trials on one network than elsewhere, with strong evidence that it is no chance (a surprise of 8 nats); this one is one of them."
         );
     }
 }

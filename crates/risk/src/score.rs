@@ -36,6 +36,8 @@ const MOST_BY_UNUSUAL: f64 = 0.04;
 const UNUSUAL: f64 = 0.98;
 /// Weaker contributions are no reasons.
 const LEAST_REASON: f64 = 0.05;
+/// How unusual a wallet is has little weight and is worth a sentence all the same.
+const LEAST_UNUSUAL: f64 = 0.01;
 const MOST_REASONS: usize = 4;
 
 impl Assessment {
@@ -71,7 +73,8 @@ impl Assessment {
         let mut found: Vec<(f64, Option<Detector>)> =
             strengths.map(|(s, detector)| (*s, Some(detector))).collect();
         found.push((by_unusual(self.unusual), None));
-        found.retain(|(strength, _)| *strength >= LEAST_REASON);
+        let least = |pattern: Option<Detector>| if pattern.is_some() { LEAST_REASON } else { LEAST_UNUSUAL };
+        found.retain(|(strength, pattern)| *strength >= least(*pattern));
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
         found.truncate(MOST_REASONS);
         found.into_iter().map(|(strength, detector)| self.reason(strength, detector)).collect()
@@ -191,3 +194,26 @@ impl Thresholds {
 pub const FEWEST_FOR_BUDGET: usize = 200;
 /// Below this no pattern is there, however free the reviewers are.
 const LOWEST_REVIEW: f64 = 0.2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_unusual_and_nothing_else_reads_why() {
+        // Above 98 % of the wallet-days each tenth of the rest is worth 0.004: a quarter of it is the least.
+        for (unusual, sentences) in [
+            (None, vec![]),
+            (Some(0.98), vec![]),
+            (Some(0.984), vec![]),
+            (Some(0.986), vec!["More unusual than 98.6 % of all wallet-days the model has seen."]),
+            (Some(1.0), vec!["More unusual than 100.0 % of all wallet-days the model has seen."]),
+        ] {
+            let nothing = Assessment::of(Features::default(), None);
+            let seen = Assessment { unusual, ..nothing };
+            let told: Vec<String> = seen.reasons().into_iter().map(|reason| reason.sentence).collect();
+            assert_eq!(told, sentences, "{unusual:?}");
+            assert!(seen.score_by(Counted::ALL) <= nothing.score + MOST_BY_UNUSUAL, "{unusual:?}");
+        }
+    }
+}

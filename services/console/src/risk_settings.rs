@@ -1,7 +1,7 @@
 //! `/console/risk`: thresholds and rules as versions, what each rule would have done last month, models.
 
 use app::risk::models::{self, Model};
-use app::risk::settings::{self, RuleState, Version};
+use app::risk::settings::{self, REVIEWERS, RuleState, Settings, Version};
 use app::risk::shadow::{self, Report, Suggested};
 use app::{App, PageRequest};
 use askama::Template;
@@ -67,7 +67,11 @@ pub async fn change(
     let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let act = ReasonFields { act: text("act"), reason: text("reason") }.act()?;
     let done = match parsed(&fields) {
-        Ok(settings) => settings::change_as_operator(app, &member.session, &act, settings).await,
+        Ok(mut settings) => {
+            let current = settings::current(app, &by(&member)).await?.settings;
+            settings.rules.extend(of_reviewers(&current));
+            settings::change_as_operator(app, &member.session, &act, settings).await
+        }
         Err(error) => Err(error),
     };
     match done {
@@ -99,6 +103,13 @@ pub async fn use_model(
             Ok(member.visitor.refused_page(render(&page)?))
         }
     }
+}
+
+/// The form has no field for what reviewers taught: it stays as it is. In shadow, as versions before could say, it was off.
+fn of_reviewers(current: &Settings) -> Option<(String, RuleState)> {
+    let name = REVIEWERS.to_owned();
+    let state = *current.rules.get(&name)?;
+    Some((name, if state == RuleState::On { state } else { RuleState::Off }))
 }
 
 async fn load(app: &App, member: &Member) -> Result<RiskPage, Failure> {

@@ -21,7 +21,7 @@ use crate::abuse::millis;
 pub struct Order {
     /// The set that is copied: accounts.csv, payments.csv, events.jsonl.gz and labels.csv.
     from: PathBuf,
-    /// The folder for the copy; it is made.
+    /// The folder for the copy; it is made, or empty.
     into: PathBuf,
     /// How much the abusers hide: 1 is mild, 2 is strong, up to 4.
     #[arg(long, default_value_t = 1.0)]
@@ -57,7 +57,7 @@ pub fn run(order: &Order) -> Result<String, String> {
     if !(0.0..=STRENGTH_MAX).contains(&order.strength) {
         return Err(format!("--strength is between 0 and {STRENGTH_MAX}"));
     }
-    std::fs::create_dir_all(&order.into).map_err(|e| format!("{}: {e}", order.into.display()))?;
+    make_room(&order.into)?;
     let labels = Labels::kept(order)?;
     let events = read_events(&order.from, &labels.kept)?;
     let told = disguised(events, &labels.begins, order)?;
@@ -73,6 +73,16 @@ pub fn run(order: &Order) -> Result<String, String> {
     let (strength, seed) = (order.strength, order.seed);
     let made = json!({"accounts": accounts, "abusive": abusive, "events": told.len(), "strength": strength, "seed": seed});
     Ok(made.to_string())
+}
+
+/// A folder that is there and empty: no set is written over, the copied one least of all.
+fn make_room(into: &Path) -> Result<(), String> {
+    let at = |e: std::io::Error| format!("{}: {e}", into.display());
+    std::fs::create_dir_all(into).map_err(at)?;
+    match std::fs::read_dir(into).map_err(at)?.next() {
+        None => Ok(()),
+        Some(_) => Err(format!("{}: holds files; name a folder that is empty or not there", into.display())),
+    }
 }
 
 /// The labels of the accounts that are in the copy.
@@ -346,6 +356,21 @@ mod tests {
         }
         assert!(strong.keys().all(|id| mild.contains_key(id)) && strong.len() < mild.len());
         assert!(mild.contains_key("abuser0") && strong.contains_key("abuser0"), "the first is made");
+    }
+
+    #[test]
+    fn a_folder_that_holds_files_is_not_written_to() {
+        let folder = std::env::temp_dir().join(format!("risk-eval-disguise-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let labels = folder.join("labels.csv");
+        std::fs::write(&labels, "account_id\n").unwrap();
+        let order = Order { from: folder.clone(), into: folder.clone(), strength: 1.0, seed: 1 };
+        let refused = run(&order).unwrap_err();
+        assert!(refused.contains("name a folder that is empty or not there"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&labels).unwrap(), "account_id\n");
+        std::fs::remove_file(&labels).unwrap();
+        assert_eq!(make_room(&folder), Ok(()), "an empty one is free");
+        std::fs::remove_dir(&folder).unwrap();
     }
 
     #[test]

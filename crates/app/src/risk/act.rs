@@ -111,7 +111,7 @@ fn rest_of_confirmed(case: &cases::Model, now: Timestamp) -> Option<Rest> {
 async fn hold(app: &App, policy: &Policy, case: &cases::Model, is_too_fast: bool) -> Result<(), AppError> {
     restrict::by_itself(app, &policy.settings, case, is_too_fast).await?;
     let now = cases::by_id(app.store().reader(), case.id).await?;
-    let rest = restrict::rest_of(now.as_ref().unwrap_or(case));
+    let rest = restrict::rest_after_all(app, now.as_ref().unwrap_or(case)).await?;
     app.inner.risk.standings.rest(WalletId::from_uuid(case.wallet), rest);
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Mails about abuse: to operators what happened, to the customer what is on hold and what to do. Each leaves
 //! once, by its key.
 
-use std::cmp::Reverse;
-
 use kernel::{CaseId, Credits, Seq, Timestamp};
 use mail::{Answered, Appeal, CaseAlert, Digest, Fact, Held, Letter, MailError, Released};
 use store::cold::risk::{appeals, cases};
@@ -174,14 +172,12 @@ pub(crate) async fn daily(app: &App, due_at: Timestamp) -> Result<String, AppErr
     let since = app.now().plus_seconds(-DAY_SECONDS);
     let db = app.store().reader();
     let opened = cases::opened_since(db, since.micros(), DIGEST_MAX).await?;
+    let held = cases::held_since(db, since.micros(), DIGEST_MAX).await?;
     let closed = cases::closed_since(db, since.micros(), DIGEST_MAX).await?;
     let waiting = cases::count(db, cases::OPEN).await?;
     if opened.is_empty() && closed.is_empty() && waiting == 0 {
         return Ok("nothing to tell".to_owned());
     }
-    let mut held: Vec<&cases::Model> =
-        opened.iter().filter(|case| case.holds > 0 || case.is_restricted).collect();
-    held.sort_by_key(|case| Reverse(case.at_risk));
     let confirmed = closed.iter().filter(|case| case.decision.as_deref() == Some(cases::CONFIRMED)).count();
     let appeals = cases::appeals(db).await?;
     let mut facts = vec![

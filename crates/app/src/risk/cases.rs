@@ -72,7 +72,7 @@ pub struct Case {
 /// One day of a wallet, for charts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Day {
-    /// Its first instant, UTC.
+    /// Midnight (UTC) of its date. It ends with the night's work after it.
     pub day: Timestamp,
     pub score: f64,
     /// By their names, at the last use of the day.

@@ -8,7 +8,7 @@ use serde_json::json;
 use store::cold::risk::{allowed, snoozes};
 use store::{DatabaseTransaction, StoreError};
 
-use super::policy::EXCEPTIONS_MAX;
+use super::policy::{EXCEPTIONS_MAX, EXCEPTIONS_READ};
 use super::settings::{VELOCITY, can_be_snoozed};
 use crate::about::to_json;
 use crate::accounts::Session;
@@ -125,7 +125,7 @@ pub async fn allow(
         Ok(txn.commit().await.map_err(StoreError::from)?)
     };
     let state =
-        || async { to_json(&allow_list(app).await?.iter().any(|allowed| allowed.customer == customer)) };
+        || async { to_json(&allowed::by_customer(app.store().reader(), customer.uuid()).await?.is_some()) };
     audited(app, asked, state, work).await?;
     app.inner.risk.policy.expire();
     Ok(())
@@ -208,8 +208,7 @@ async fn read(
     now: Timestamp,
 ) -> Result<Exceptions, AppError> {
     let silent = snoozes::of_customer(db, customer.uuid(), now.micros()).await?;
-    let all = allowed::all(db, EXCEPTIONS_MAX).await?;
-    let allowed = all.into_iter().find(|row| row.customer == customer.uuid()).map(shown);
+    let allowed = allowed::by_customer(db, customer.uuid()).await?.map(shown);
     Ok(Exceptions { customer, allowed, snoozes: silent.into_iter().map(snooze).collect() })
 }
 
@@ -235,13 +234,19 @@ fn check_snooze(rule: &str, days: i64) -> Result<(), AppError> {
 }
 
 /// One that ends as it begins is none.
-async fn set_snooze(txn: &DatabaseTransaction, row: snoozes::Model) -> Result<(), AppError> {
+pub(super) async fn set_snooze(txn: &DatabaseTransaction, row: snoozes::Model) -> Result<(), AppError> {
     if row.until <= row.created_at {
         snoozes::remove(txn, row.customer, &row.rule).await?;
-    } else {
-        snoozes::set(txn, row).await?;
+        return Ok(());
     }
-    Ok(())
+    let others = snoozes::count_besides(txn, row.created_at, (row.customer, &row.rule)).await?;
+    if others >= EXCEPTIONS_MAX {
+        let full = format!(
+            "{others} rules are silent about single customers, the most there can be; end one first, or turn the rule off in the settings"
+        );
+        return Err(AppError::invalid("rule", full));
+    }
+    Ok(snoozes::set(txn, row).await?)
 }
 
 async fn set_allowed(
@@ -249,12 +254,17 @@ async fn set_allowed(
     row: allowed::Model,
     is_allowed: bool,
 ) -> Result<(), AppError> {
-    if is_allowed {
-        allowed::add(txn, row).await?;
-    } else {
+    if !is_allowed {
         allowed::remove(txn, row.customer).await?;
+        return Ok(());
     }
-    Ok(())
+    let others = allowed::count_besides(txn, row.customer).await?;
+    if others >= EXCEPTIONS_MAX {
+        let full =
+            format!("{others} customers are on the list, the most there can be; take one off it first");
+        return Err(AppError::invalid("customer", full));
+    }
+    Ok(allowed::put(txn, row).await?)
 }
 
 /// Who is never acted on, the newest first.
@@ -272,7 +282,7 @@ pub async fn snoozes_of(app: &App, by: &Principal, customer: CustomerId) -> Resu
 }
 
 async fn allow_list(app: &App) -> Result<Vec<Allowed>, AppError> {
-    let rows = allowed::all(app.store().reader(), EXCEPTIONS_MAX).await?;
+    let rows = allowed::all(app.store().reader(), EXCEPTIONS_READ).await?;
     Ok(rows.into_iter().map(shown).collect())
 }
 

@@ -133,10 +133,10 @@ pub(super) fn standing_now(app: &App, wallet: WalletId) -> Option<Standing> {
 }
 
 /// What follows from an assessment.
-struct Seen {
-    score: f64,
-    verdict: Verdict,
-    too_fast: Option<Reason>,
+pub(super) struct Seen {
+    pub score: f64,
+    pub verdict: Verdict,
+    pub too_fast: Option<Reason>,
 }
 
 impl Seen {
@@ -150,7 +150,7 @@ impl Seen {
     }
 }
 
-fn judged(
+pub(super) fn judged(
     policy: &Policy,
     wallet: WalletId,
     (assessment, pace): (&Assessment, Option<act::Pace>),

@@ -21,8 +21,10 @@ use crate::{App, AppError};
 
 /// How long another process's change may go unnoticed.
 pub const STALE_SECONDS: i64 = 5;
-/// Snoozes and allowed customers that are kept in memory.
+/// Snoozes that run, and customers on the allow-list: so many of each there can be.
 pub(super) const EXCEPTIONS_MAX: u64 = 10_000;
+/// So many of each are read: changes at one moment do not see each other and may pass the limit together.
+pub(super) const EXCEPTIONS_READ: u64 = EXCEPTIONS_MAX + 100;
 
 /// What counts: the named patterns, limits of speed, and what reviewers taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,8 +163,8 @@ pub(super) async fn refresh(app: &App) -> Result<(), AppError> {
         ..Policy::default()
     };
     let db = app.store().reader();
-    let snoozed = snoozes::running(db, now.micros(), EXCEPTIONS_MAX).await?;
-    let allowed = allowed::all(db, EXCEPTIONS_MAX).await?;
+    let snoozed = snoozes::running(db, now.micros(), EXCEPTIONS_READ).await?;
+    let allowed = allowed::all(db, EXCEPTIONS_READ).await?;
     let customers = snoozed.iter().map(|row| row.customer).chain(allowed.iter().map(|row| row.customer));
     let wallets = wallets_of(app, customers.collect()).await?;
     for row in snoozed {

@@ -55,15 +55,14 @@ enum Step {
 pub(super) const LIFTED_REST_SECONDS: i64 = 7 * 86_400;
 /// After a hold that ended by its time the rules leave the wallet so long to work in order, or to do what was asked.
 const EXPIRED_REST_SECONDS: i64 = 3_600;
+/// Earlier cases of a wallet that are looked at; each takes a person's decision.
+const EARLIER_MAX: u64 = 20;
 /// Cases in one round of [`learn_holds`].
 const LEARNT_AT_ONCE: u64 = 1_000;
 
 /// When the watch may hold the wallet of a case (again).
 pub(super) fn rest_of(case: &cases::Model) -> Rest {
-    let lifted = case.lifted_at.map(|at| at + LIFTED_REST_SECONDS * 1_000_000);
-    let closed = case.closed_at.filter(|_| case.decision.as_deref() == Some(CONFIRMED));
-    let decided = closed.map(|at| at + LIFTED_REST_SECONDS * 1_000_000);
-    if let Some(until) = lifted.max(decided).filter(|_| !case.is_restricted) {
+    if let Some(until) = lifted_rest(case) {
         return Rest { speed: until, rules: until };
     }
     let was_held = case.is_restricted || case.holds > 0;
@@ -74,8 +73,23 @@ pub(super) fn rest_of(case: &cases::Model) -> Rest {
     }
 }
 
+/// Until when the wallet rests because somebody ended the case's hold, or has confirmed the case and let the wallet go on.
+fn lifted_rest(case: &cases::Model) -> Option<i64> {
+    let confirmed = case.closed_at.filter(|_| case.decision.as_deref() == Some(CONFIRMED));
+    let since = case.lifted_at.max(confirmed).filter(|_| !case.is_restricted)?;
+    Some(since + LIFTED_REST_SECONDS * 1_000_000)
+}
+
+/// As [`rest_of`]; and who was let go on in an earlier case rests as long, whatever was decided about it.
+pub(super) async fn rest_after_all(app: &App, case: &cases::Model) -> Result<Rest, AppError> {
+    let known = cases::of_wallet(app.store().reader(), case.wallet, EARLIER_MAX).await?;
+    let earlier = known.iter().filter(|other| other.id != case.id).filter_map(lifted_rest).max();
+    let (own, until) = (rest_of(case), earlier.unwrap_or_default());
+    Ok(Rest { speed: own.speed.max(until), rules: own.rules.max(until) })
+}
+
 /// Puts the wallet of a case on hold: for the time that the settings say, or, when the verdict is to block, until
-/// somebody has looked. Not while it rests ([`rest_of`]); a block also takes the place of a hold that ends by itself.
+/// somebody has looked. Not while it rests ([`rest_after_all`]); a block also takes the place of a hold that ends by itself.
 pub(super) async fn by_itself(
     app: &App,
     settings: &Settings,
@@ -85,7 +99,7 @@ pub(super) async fn by_itself(
     let now = app.now();
     let blocks = verdict_named(&case.verdict) == Verdict::Block;
     let escalates = blocks && case.is_restricted && case.restricted_until.is_some();
-    if rest_of(case).is_on(now, is_too_fast) && !escalates {
+    if rest_after_all(app, case).await?.is_on(now, is_too_fast) && !escalates {
         return Ok(());
     }
     let until = (!blocks).then(|| now.plus_seconds(settings.restrict_minutes * 60));
@@ -93,7 +107,7 @@ pub(super) async fn by_itself(
     let txn = app.store().write().await?;
     let number = case.holds + 1;
     if order(&txn, case, (Step::Hold, None), (&hold_key(case.id, number), now)).await? {
-        cases::hold(&txn, case, (until.map(Timestamp::micros), step_up.as_str())).await?;
+        cases::hold(&txn, case, (until.map(Timestamp::micros), step_up.as_str()), now.micros()).await?;
         let held = cases::Model {
             holds: number,
             restricted_until: until.map(Timestamp::micros),

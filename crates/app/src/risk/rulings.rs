@@ -10,6 +10,7 @@ use store::cold::risk::cases::{self as rows, CONFIRMED, Closing, DISMISSED};
 use store::cold::risk::snoozes;
 
 use super::cases::{Case, Reason, case, get};
+use super::exceptions::set_snooze;
 use super::restrict;
 use super::settings::can_be_snoozed;
 use crate::about::from_json;
@@ -25,6 +26,8 @@ pub const SNOOZED_AFTER_DISMISSAL_DAYS: i64 = 7;
 const DAY_SECONDS: i64 = 86_400;
 /// In the audit log.
 const DECIDED: &str = "case.decide";
+/// Why, in the audit log, when whoever decided did not say.
+const NO_NOTE: &str = "no reason given";
 
 /// What a person found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +147,7 @@ async fn close(
             action: DECIDED,
             subject: id.to_string(),
             customer: Some(CustomerId::from_uuid(row.customer)),
-            reason: ruling.note.as_deref().unwrap_or_default(),
+            reason: ruling.note.as_deref().unwrap_or(NO_NOTE),
             before: &row.state,
             after: &decision,
         };
@@ -179,7 +182,7 @@ async fn snooze_all(
             reason: format!("case {} was dismissed", CaseId::from_uuid(row.id)),
             created_at: now.micros(),
         };
-        snoozes::set(txn, snooze).await?;
+        set_snooze(txn, snooze).await?;
     }
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use kernel::{CustomerId, Timestamp};
 use risk::features::{Features, NAMES};
-use risk::score::Assessment;
 use serde::{Deserialize, Serialize};
 
+use super::act::pace;
 use super::cases::Reason;
-use super::verdict_name;
+use super::intake::judged;
+use super::{Verdict, verdict_name};
 use crate::{App, AppError, CustomerRef, Principal, Scope, customers};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ pub struct Scored {
     pub score: f64,
     /// `allow`, `review`, `restrict` or `block`.
     pub verdict: String,
-    /// The strongest first; those of rules that count.
+    /// Too much speed, then the strongest first; those of rules that count.
     pub reasons: Vec<Reason>,
     /// By their names.
     pub features: BTreeMap<String, f64>,
@@ -39,26 +40,29 @@ pub async fn score(app: &App, by: &Principal, customer: &CustomerRef) -> Result<
     let as_of = super::follow::caught_up(app).await?;
     let desk = &app.inner.risk;
     let policy = desk.policy.get();
-    let assessed = desk.watch().assess(known.wallet.uuid().as_u128(), as_of.micros() / 1_000);
-    let assessment = assessed.unwrap_or_else(|| Assessment::of(Features::default(), None));
-    let is_known = assessed.is_some();
-    let score = if is_known { policy.score(known.wallet, &assessment) } else { 0.0 };
-    let standing = desk.standings.get(known.wallet);
-    let before = standing.map_or(super::Verdict::Allow, |standing| standing.verdict);
-    let verdict = policy.settings.thresholds().verdict(score, before);
-    let reasons = if is_known { policy.reasons(known.wallet, &assessment) } else { Vec::new() };
-    let features = NAMES.map(str::to_owned).into_iter().zip(assessment.features.vector());
-    Ok(Scored {
+    let (id, at) = (known.wallet.uuid().as_u128(), as_of.micros() / 1_000);
+    let (assessed, pace) = {
+        let watch = desk.watch();
+        (watch.assess(id, at), watch.book().wallet(id).map(|of| pace(of, at)))
+    };
+    let mut scored = Scored {
         customer: known.id,
-        score,
-        verdict: verdict_name(verdict).to_owned(),
-        reasons,
-        features: if is_known { features.collect() } else { BTreeMap::new() },
+        score: 0.0,
+        verdict: verdict_name(Verdict::Allow).to_owned(),
+        reasons: Vec::new(),
+        features: BTreeMap::new(),
         model: policy.models(),
         settings: policy.version,
         is_allowed: policy.is_allowed(known.wallet),
         as_of,
-    })
+    };
+    if let Some(assessment) = assessed {
+        let seen = judged(&policy, known.wallet, (&assessment, pace), desk.standings.get(known.wallet));
+        (scored.score, scored.verdict) = (seen.score, verdict_name(seen.verdict).to_owned());
+        scored.reasons = seen.too_fast.into_iter().chain(policy.reasons(known.wallet, &assessment)).collect();
+        scored.features = NAMES.map(str::to_owned).into_iter().zip(assessment.features.vector()).collect();
+    }
+    Ok(scored)
 }
 
 /// The features of a wallet at a moment, by their names.

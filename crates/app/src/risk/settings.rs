@@ -6,7 +6,7 @@ use kernel::Credits;
 pub use ledger::StepUp;
 use risk::detectors::Detector;
 use risk::score::{Counted, Thresholds};
-use risk::training::REVIEWERS;
+pub use risk::training::REVIEWERS;
 use serde::{Deserialize, Serialize};
 
 use super::policy::Heard;
@@ -135,6 +135,12 @@ impl Settings {
         for name in self.rules.keys() {
             checks.ensure(is_rule(name), &format!("rules.{name}"), "is not a rule");
         }
+        let is_shadow = self.rules.get(REVIEWERS) == Some(&RuleState::Shadow);
+        checks.ensure(
+            !is_shadow,
+            "rules.reviewers",
+            "must be on or off; each model is watched for a day first",
+        );
         let minutes = (1..=MINUTES_MAX).contains(&self.restrict_minutes);
         checks.ensure(minutes, "restrict_minutes", "must be 1 to 43200");
         let is_limit =
@@ -188,6 +194,8 @@ mod tests {
             }),
             ["rules.tall"]
         );
+        let watched = |s: &mut Settings| drop(s.rules.insert(REVIEWERS.to_owned(), RuleState::Shadow));
+        assert_eq!(wrong(watched), ["rules.reviewers"]);
         assert_eq!(wrong(|s| s.restrict_minutes = 0), ["restrict_minutes"]);
         let fast = |s: &mut Settings| s.velocity.credits_per_hour = Some(Credits::ZERO);
         assert_eq!(wrong(fast), ["velocity.credits_per_hour"]);

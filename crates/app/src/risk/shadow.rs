@@ -18,7 +18,7 @@ use crate::{App, AppError, Principal, Scope};
 /// How far back the report looks.
 pub const DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 86_400;
-/// Wallet-days and cases that are read.
+/// Wallet-days that are read, of more an even share of each day; and cases.
 const ROWS_MAX: u64 = 20_000;
 /// Reviewers can look at this share of the wallets of a week, and this share may be held (risk.md).
 const REVIEW_SHARE: f64 = 0.01;
@@ -27,6 +27,7 @@ const WEEK: i64 = 7;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
+    /// The begin of the first day that is in it, and not before the time that it looks at.
     pub from: Timestamp,
     pub until: Timestamp,
     /// Wallets with use, and their days.
@@ -96,9 +97,10 @@ pub async fn report(app: &App, by: &Principal) -> Result<Report, AppError> {
             flagged: flagged.len(),
         }
     };
+    let first = assessed.last().map_or(since, |(day, ..)| training::begin_of(*day));
     let wallets: BTreeSet<Uuid> = assessed.iter().map(|(_, wallet, _)| *wallet).collect();
     Ok(Report {
-        from: since,
+        from: first.max(since),
         until: now,
         wallets: wallets.len(),
         days: assessed.len(),

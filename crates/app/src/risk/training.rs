@@ -25,6 +25,9 @@ use crate::{App, AppError};
 /// Name of the schedule, whose row tells how far a run has come.
 pub(crate) const SCHEDULE: &str = "risk_train";
 const DAY_SECONDS: i64 = 86_400;
+/// When the night's work begins, after midnight UTC. A day of a wallet ends there and not at midnight, so that a use
+/// between the two does not take the place of the day before it.
+const NIGHT_SECONDS: i64 = (2 * 60 + 23) * 60;
 /// A night's run may be late by an hour and misses nobody.
 const COLLECTED_SECONDS: i64 = 25 * 3_600;
 /// Days that a model is fitted on, and for which wallet-days are kept.
@@ -103,8 +106,7 @@ async fn progress(app: &App, step: &str) -> Result<(), AppError> {
     Ok(schedules::progress(app.store(), SCHEDULE, &format!("running: {step}")).await?)
 }
 
-/// Stores the features of every wallet that was used since the day before, at its last use. Of more than
-/// [`MAX_ROWS`] an even part, the same in every process.
+/// Stores the features of every wallet that was used since the night before, at its last use. Of more than [`MAX_ROWS`] an even part, the same in every process.
 async fn collect(app: &App) -> Result<usize, AppError> {
     follow::caught_up(app).await?;
     let now = app.now();
@@ -116,17 +118,20 @@ async fn collect(app: &App) -> Result<usize, AppError> {
         active.truncate(MAX_ROWS);
         let row = |(wallet, at): (u128, i64)| {
             let features = watch.features(wallet, at)?;
+            let day = day_of(at);
             Some(days::Model {
-                day: at.div_euclid(DAY_SECONDS * 1_000),
+                day,
                 wallet: store::Uuid::from_u128(wallet),
                 score: Assessment::of(features, None).score,
                 features: bytes_of(&features.vector()),
+                used_at: at.saturating_mul(1_000),
+                draw: sampled(wallet, day).cast_signed(),
             })
         };
         active.into_iter().filter_map(row).collect()
     };
     let count = found.len();
-    days::insert(app.store(), found).await?;
+    days::put(app.store(), found).await?;
     Ok(count)
 }
 
@@ -269,11 +274,21 @@ async fn load(app: &App, state: &str) -> Result<Option<Loaded>, AppError> {
     Ok(model_from_bytes(&row.bytes).ok().map(|model| Loaded { row, model }))
 }
 
-/// Stored wallet-days since a day, the newest first.
+/// Stored wallet-days since a day, the newest first; of more than fit an even share of each day.
 async fn stored(app: &App, since: i64) -> Result<Vec<Row>, AppError> {
     let limit = u64::try_from(MAX_ROWS).unwrap_or(u64::MAX);
     let found = days::since(app.store().reader(), since, limit).await?;
     Ok(found.iter().filter_map(|row| row_of(&row.features)).collect())
+}
+
+/// The day of a wallet that this moment (milliseconds) belongs to.
+fn day_of(at: i64) -> i64 {
+    (at - NIGHT_SECONDS * 1_000).div_euclid(DAY_SECONDS * 1_000)
+}
+
+/// When a day of a wallet begins.
+pub(super) fn begin_of(day: i64) -> Timestamp {
+    Timestamp::EPOCH.plus_seconds(day * DAY_SECONDS + NIGHT_SECONDS)
 }
 
 pub(super) fn today(now: Timestamp) -> i64 {
@@ -297,4 +312,19 @@ pub(super) fn row_of(bytes: &[u8]) -> Option<Row> {
 
 pub(super) fn unreadable(error: &LoadError) -> StoreError {
     StoreError::Corrupt(format!("risk model: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::SCHEDULES;
+
+    #[test]
+    fn a_wallets_day_ends_when_the_nights_work_begins() {
+        let schedule = SCHEDULES.into_iter().find(|schedule| schedule.name == SCHEDULE).expect("a schedule");
+        let night = schedule.next(Timestamp::EPOCH).expect("a time");
+        assert_eq!(night, begin_of(0));
+        let millis = night.micros() / 1_000;
+        assert_eq!((day_of(millis - 1), day_of(millis)), (-1, 0));
+    }
 }

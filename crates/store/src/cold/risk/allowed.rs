@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
+use sea_orm::{DatabaseTransaction, PaginatorTrait, QueryOrder, QuerySelect};
 
 use crate::StoreError;
 
@@ -21,13 +21,21 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// One that is there stays as it is.
-pub async fn add(txn: &DatabaseTransaction, allowed: Model) -> Result<(), StoreError> {
-    let once = OnConflict::column(Column::Customer).do_nothing().to_owned();
-    match Entity::insert(ActiveModel::from(allowed)).on_conflict(once).exec_without_returning(txn).await {
-        Ok(_) | Err(DbErr::RecordNotInserted) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+/// A later one takes the place of the one before.
+pub async fn put(txn: &DatabaseTransaction, allowed: Model) -> Result<(), StoreError> {
+    let others = [Column::Author, Column::Reason, Column::CreatedAt];
+    let again = OnConflict::column(Column::Customer).update_columns(others).to_owned();
+    Entity::insert(ActiveModel::from(allowed)).on_conflict(again).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+pub async fn by_customer(db: &impl ConnectionTrait, customer: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(customer).one(db).await?)
+}
+
+/// How many others are on the list.
+pub async fn count_besides(db: &impl ConnectionTrait, customer: Uuid) -> Result<u64, StoreError> {
+    Ok(Entity::find().filter(Column::Customer.ne(customer)).count(db).await?)
 }
 
 /// False when the customer is not on the list.

@@ -40,6 +40,8 @@ pub struct Model {
     pub restriction: Option<i64>,
     /// How often the watch put the wallet on hold because of this case.
     pub holds: i32,
+    /// When the watch put the wallet on hold last because of this case.
+    pub held_at: Option<i64>,
     /// When a person or the customer ended the last hold; none when nobody did.
     pub lifted_at: Option<i64>,
     pub step_up: String,
@@ -75,6 +77,7 @@ impl Model {
             restricted_until: None,
             restriction: None,
             holds: 0,
+            held_at: None,
             lifted_at: None,
             step_up: "review".to_owned(),
             opened_at: at,
@@ -194,6 +197,12 @@ pub async fn opened_since(
     Ok(query.limit(limit).all(db).await?)
 }
 
+/// Held by the watch since, those with most at stake first.
+pub async fn held_since(db: &impl ConnectionTrait, since: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find().filter(Column::HeldAt.gte(since)).order_by_desc(Column::AtRisk);
+    Ok(query.limit(limit).all(db).await?)
+}
+
 pub async fn count(db: &impl ConnectionTrait, state: &str) -> Result<u64, StoreError> {
     Ok(Entity::find().filter(Column::State.eq(state)).count(db).await?)
 }
@@ -225,11 +234,12 @@ pub async fn sharpen(txn: &DatabaseTransaction, open: &Model, sharper: Sharper) 
     Ok(done.rows_affected == 1)
 }
 
-/// The watch's next hold, whose entry is not written yet.
+/// The watch's next hold, at this moment; its entry is not written yet.
 pub async fn hold(
     txn: &DatabaseTransaction,
     case: &Model,
     (until, step_up): (Option<i64>, &str),
+    at: i64,
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::IsRestricted, Expr::value(true))
@@ -237,6 +247,7 @@ pub async fn hold(
         .col_expr(Column::Restriction, Expr::value(None::<i64>))
         .col_expr(Column::StepUp, Expr::value(step_up))
         .col_expr(Column::Holds, Expr::value(case.holds + 1))
+        .col_expr(Column::HeldAt, Expr::value(at))
         .col_expr(Column::LiftedAt, Expr::value(None::<i64>))
         .filter(Column::Id.eq(case.id))
         .exec(txn)

@@ -1,8 +1,8 @@
 //! Rules that do not count for one customer for a while.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseTransaction, QuerySelect};
+use sea_orm::sea_query::{ExprTrait as _, OnConflict};
+use sea_orm::{DatabaseTransaction, PaginatorTrait, QuerySelect};
 
 use crate::StoreError;
 
@@ -41,6 +41,16 @@ pub async fn remove(txn: &DatabaseTransaction, customer: Uuid, rule: &str) -> Re
 
 pub async fn running(db: &impl ConnectionTrait, now: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
     Ok(Entity::find().filter(Column::Until.gt(now)).limit(limit).all(db).await?)
+}
+
+/// How many run at `now` besides this one.
+pub async fn count_besides(
+    db: &impl ConnectionTrait,
+    now: i64,
+    (customer, rule): (Uuid, &str),
+) -> Result<u64, StoreError> {
+    let is_other = Column::Customer.ne(customer).or(Column::Rule.ne(rule));
+    Ok(Entity::find().filter(Column::Until.gt(now)).filter(is_other).count(db).await?)
 }
 
 pub async fn of_customer(

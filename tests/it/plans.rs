@@ -292,6 +292,10 @@ async fn plan(store: &Store, statement: &Statement) -> Vec<String> {
         Dialect::Postgres => ("EXPLAIN", 0),
     };
     let values = statement.values.clone().map(|values| values.0).unwrap_or_default();
+    if values.is_empty() && placeholders(&statement.sql) > 0 {
+        // A short way, which is told of by its text alone.
+        return plan_made_once(store.reader(), statement).await;
+    }
     let sql = format!("{explain} {}", statement.sql);
     let asked = Statement::from_sql_and_values(statement.db_backend, sql, values);
     let rows = store.reader().query_all_raw(asked).await.expect("a plan");
@@ -310,9 +314,15 @@ async fn assert_reached_by_keys(pool: &DatabaseConnection, statements: &[Stateme
     assert!(looked_at > 10, "{looked_at} conditions");
 }
 
+/// The highest number of PostgreSQL's placeholders.
+fn placeholders(sql: &str) -> usize {
+    let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    sql.split('$').skip(1).filter_map(number).max().unwrap_or(0)
+}
+
 /// The plan for whatever values, on PostgreSQL.
 async fn plan_made_once(pool: &DatabaseConnection, statement: &Statement) -> Vec<String> {
-    let nulls = statement.values.iter().flat_map(|values| &values.0).map(|_| "NULL").collect::<Vec<_>>();
+    let nulls = vec!["NULL"; placeholders(&statement.sql)];
     let values = if nulls.is_empty() { String::new() } else { format!("({})", nulls.join(", ")) };
     let txn = pool.begin().await.expect("a transaction");
     txn.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await.expect("a setting");

@@ -194,8 +194,12 @@ mod tests {
             }),
             ["rules.tall"]
         );
-        let watched = |s: &mut Settings| drop(s.rules.insert(REVIEWERS.to_owned(), RuleState::Shadow));
-        assert_eq!(wrong(watched), ["rules.reviewers"]);
+        assert_eq!(
+            wrong(|s| {
+                let _ = s.rules.insert(REVIEWERS.to_owned(), RuleState::Shadow);
+            }),
+            ["rules.reviewers"]
+        );
         assert_eq!(wrong(|s| s.restrict_minutes = 0), ["restrict_minutes"]);
         let fast = |s: &mut Settings| s.velocity.credits_per_hour = Some(Credits::ZERO);
         assert_eq!(wrong(fast), ["velocity.credits_per_hour"]);

@@ -111,7 +111,8 @@ pub async fn is_found(app: &TestApp, who: &str, pattern: &str) {
     let reasons = case["reasons"].as_array().expect("a list");
     let reason = reasons.iter().find(|reason| reason["name"] == pattern);
     let reason = reason.unwrap_or_else(|| panic!("{}: {who} is no {pattern}: {reasons:?}", app.name));
-    assert!(reason["strength"].as_f64() > Some(0.5), "{}: {reason}", app.name);
+    // A case opens at .5; how unusual a wallet is gives .04 of that at most, and weak signs a little.
+    assert!(reason["strength"].as_f64() > Some(0.45), "{}: {reason}", app.name);
     let sentence = text(reason, "/sentence");
     assert!(sentence.chars().any(|c| c.is_ascii_digit()) && sentence.ends_with('.'), "{sentence}");
 }

@@ -182,6 +182,11 @@ pub(crate) async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
     Ok(connected.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?)
 }
 
+/// As the pool's connections tell it.
+pub(crate) fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}
+
 /// Moves the lane's fence from `gsn` to the next and inserts the entries; false when another process moved
 /// the fence first: then nothing is written.
 pub(crate) async fn insert_fenced(
@@ -217,7 +222,6 @@ pub(crate) async fn insert_fenced(
         .bind(columns.digest)
         .execute(connection)
         .await;
-    let failed = |error: sqlx::Error| DbErr::Exec(RuntimeErr::SqlxError(error.into()));
     Ok(done.map_err(failed)?.rows_affected() > 0)
 }
 

@@ -3,13 +3,13 @@
 
 use ledger::Wallet;
 use sea_orm::sqlx::{self, PgConnection};
-use sea_orm::{DbErr, RuntimeErr};
 
 use kernel::bucket_of;
 
 use crate::append::ROWS_PER_SNAPSHOT;
 use crate::known::Known;
 use crate::lanes::Lane;
+use crate::postings::failed;
 use crate::{StoreError, rows};
 
 /// Fence, snapshots and wallets in one statement, which is its own transaction and costs one round trip. Nothing is
@@ -133,7 +133,6 @@ pub(crate) async fn project_fenced(
         .bind(snapshots.state)
         .execute(connection)
         .await;
-    let failed = |error: sqlx::Error| DbErr::Exec(RuntimeErr::SqlxError(error.into()));
     let moved = done.map_err(failed)?.rows_affected();
     // While the fence is ours every row is where it was left; what moved is true in any case.
     if moved != 0 && moved != wallets.len() as u64 {

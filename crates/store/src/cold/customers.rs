@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Func, LikeExpr};
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect};
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, TryGetable};
 
 use crate::StoreError;
 use crate::cold::newest_of;
@@ -59,22 +59,24 @@ pub async fn by_external_id(
 
 /// Wallets of customers; of more than a statement takes, with several.
 pub async fn wallets_of(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
-    let mut found = Vec::with_capacity(ids.len());
-    for some in ids.chunks(IDS_AT_ONCE) {
-        let query = Entity::find().select_only().columns([Column::Id, Column::Wallet]);
-        let query = query.filter(Column::Id.is_in(some.iter().copied()));
-        found.extend(query.into_tuple::<(Uuid, Uuid)>().all(db).await?);
-    }
-    Ok(found)
+    each(db, ids, Column::Wallet).await
 }
 
-/// Names of customers; of more than a statement takes, with several.
+/// Names of customers, likewise.
 pub async fn names_of(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<(Uuid, String)>, StoreError> {
+    each(db, ids, Column::Name).await
+}
+
+async fn each<T: TryGetable>(
+    db: &impl ConnectionTrait,
+    ids: Vec<Uuid>,
+    column: Column,
+) -> Result<Vec<(Uuid, T)>, StoreError> {
     let mut found = Vec::with_capacity(ids.len());
     for some in ids.chunks(IDS_AT_ONCE) {
-        let query = Entity::find().select_only().columns([Column::Id, Column::Name]);
+        let query = Entity::find().select_only().columns([Column::Id, column]);
         let query = query.filter(Column::Id.is_in(some.iter().copied()));
-        found.extend(query.into_tuple::<(Uuid, String)>().all(db).await?);
+        found.extend(query.into_tuple::<(Uuid, T)>().all(db).await?);
     }
     Ok(found)
 }

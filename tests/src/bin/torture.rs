@@ -16,6 +16,9 @@ struct Options {
     minutes: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Rounds at once, each with servers and databases of its own.
+    #[arg(long, default_value_t = 1)]
+    at_once: usize,
     /// One line for each round that was done; beside the executable when absent.
     #[arg(long)]
     state: Option<PathBuf>,
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         commit: commit(),
         seed: options.seed,
         time: Duration::from_secs(options.minutes * 60),
+        rounds_at_once: options.at_once,
     };
     if run(&torture) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -133,6 +133,14 @@ impl Stage {
         }
     }
 
+    /// What one round adds, in the unit in which the aim is counted.
+    pub fn size(&self) -> usize {
+        match self.counts {
+            Counts::Strikes => self.round.0,
+            Counts::OperationsOfAll => self.round.1,
+        }
+    }
+
     fn round_of(&self, fault: &mut dyn Fault, servers: Vec<ServerOptions>, random: SplitMix64) -> Outcome {
         let (strikes, operations) = self.round;
         bank::run(Plan { servers, fault, random, strikes, operations, repeats: true })

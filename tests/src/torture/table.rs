@@ -28,12 +28,12 @@ What could not run says \"not run\".
 ";
 
 /// Replaces the page by one that tells what was done so far.
-pub fn write(path: &Path, torture: &Torture, state: &State, missing: &[(&str, String)]) {
+pub fn write(path: &Path, torture: &Torture, state: &State, missing: &[(&str, &str)]) {
     let mut page = HEAD.to_owned();
     let seconds: u64 = state.rounds.iter().map(|round| round.seconds).sum();
     let _ = writeln!(
         page,
-        "Commit `{}`, seed {}, {} rounds in {} minutes, {} operations acknowledged.\n",
+        "Commit `{}`, seed {}, {} rounds of {} minutes in sum, {} operations acknowledged.\n",
         torture.commit,
         torture.seed,
         state.rounds.len(),
@@ -53,7 +53,7 @@ pub fn write(path: &Path, torture: &Torture, state: &State, missing: &[(&str, St
     std::fs::write(path, page).expect("the page can be written");
 }
 
-fn row(stage: &Stage, state: &State, missing: &[(&str, String)]) -> String {
+fn row(stage: &Stage, state: &State, missing: &[(&str, &str)]) -> String {
     let Stage { name, wanted, counts, .. } = stage;
     if let Some((_, needs)) = missing.iter().find(|(missing, _)| missing == name) {
         return format!("| {name} | {wanted} | not run: needs {needs} | | | | | | |\n");

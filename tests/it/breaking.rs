@@ -1,5 +1,7 @@
 //! What is broken around a working server: its database, the way to it, its disk, its power, its twin.
 
+use std::path::Path;
+
 use sea_orm::ConnectionTrait;
 use store::Store;
 use tests::bank::{FlawKind, Kills};
@@ -8,7 +10,9 @@ use tests::cluster::{Cluster, postgres};
 use tests::databases::{benches, command, grant};
 use tests::is_ci;
 use tests::process::ServerOptions;
+use tests::random::SplitMix64;
 use tests::scratch::ScratchDir;
+use tests::torture::{STAGES, Stage};
 
 use crate::kill::{EXECUTABLE, FAULT_VARIABLE, assert_noticed_on, at, beside, check, on_postgres};
 
@@ -170,4 +174,15 @@ fn two_servers_that_ignore_the_fence_are_noticed() {
 fn on_disk(folder: &ScratchDir, database: String) -> ServerOptions {
     let server = ServerOptions::serve(EXECUTABLE, folder.path());
     server.env("SCRIP_DATABASE_URL", database)
+}
+
+/// `just torture` is started by hand, and seldom.
+#[test]
+fn each_stage_of_the_long_run_runs() {
+    for stage in STAGES.iter().map(Stage::briefly) {
+        let random = SplitMix64::announced(stage.name);
+        let Some(outcome) = stage.run(Path::new(EXECUTABLE), random) else { continue };
+        let report = outcome.unwrap_or_else(|flaws| panic!("{}: {flaws:?}", stage.name));
+        assert!(report.acknowledged > 0, "{}: {report}", stage.name);
+    }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::bank::{Flaw, Report};
 use crate::random::SplitMix64;
 use crate::say;
-use stage::{STAGES, Stage};
+pub use stage::{STAGES, Stage};
 use state::{Round, State};
 
 pub struct Torture {
@@ -37,13 +37,14 @@ struct Progress {
     /// Stages that the machine lacks something for, with what that is.
     missing: Vec<(&'static str, &'static str)>,
     running: Vec<&'static Stage>,
+    is_broken: bool,
 }
 
-/// Whether all rounds so far found nothing wrong.
+/// Whether all rounds so far found nothing wrong. The first round that does is the last to begin.
 pub fn run(torture: &Torture) -> bool {
     let begin = Instant::now();
     let state = State::read(&torture.state, &torture.commit);
-    let progress = Mutex::new(Progress { state, missing: Vec::new(), running: Vec::new() });
+    let progress = Mutex::new(Progress { state, missing: Vec::new(), running: Vec::new(), is_broken: false });
     thread::scope(|scope| {
         for _ in 0..torture.rounds_at_once {
             scope.spawn(|| while begin.elapsed() < torture.time && round(torture, &progress) {});
@@ -58,7 +59,7 @@ pub fn run(torture: &Torture) -> bool {
 fn round(torture: &Torture, progress: &Mutex<Progress>) -> bool {
     let lock = || -> MutexGuard<'_, Progress> { progress.lock().unwrap_or_else(PoisonError::into_inner) };
     let mut now = lock();
-    let Some(stage) = now.next() else { return false };
+    let Some(stage) = now.next().filter(|_| !now.is_broken) else { return false };
     let begun = now.state.rounds.len() + now.running.len();
     let number = now.state.rounds_of(stage.name).count() + now.running_of(stage) + 1;
     now.running.push(stage);
@@ -73,7 +74,10 @@ fn round(torture: &Torture, progress: &Mutex<Progress>) -> bool {
     now.running.swap_remove(own);
     match done {
         None => now.missing.push((stage.name, stage.needs)),
-        Some(result) => now.state.add(as_round(stage, seed, result, since.elapsed(), &torture.commit)),
+        Some(result) => {
+            now.is_broken |= result.is_err();
+            now.state.add(as_round(stage, seed, result, since.elapsed(), &torture.commit));
+        }
     }
     table::write(&torture.report, torture, &now.state, &now.missing);
     true

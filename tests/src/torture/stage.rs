@@ -11,6 +11,7 @@ use crate::scratch::ScratchDir;
 const SMALL_SQLITE_MB: u32 = 64;
 const SMALL_POSTGRES_MB: u32 = 256;
 
+#[derive(Clone, Copy, Debug)]
 pub struct Stage {
     pub name: &'static str,
     pub wanted: usize,
@@ -78,19 +79,19 @@ const fn stage(
 }
 
 impl Stage {
+    /// With rounds of one strike or a hundred operations.
+    #[must_use]
+    pub fn briefly(&self) -> Stage {
+        Stage { round: (self.round.0.min(1), self.round.1.min(100)), ..*self }
+    }
+
     /// One round on a new database; `None` where the machine lacks what it needs.
     pub fn run(&self, server: &Path, random: SplitMix64) -> Option<Outcome> {
         let folder = ScratchDir::new("torture");
         let embedded = || ServerOptions::serve(server, folder.path());
-        let at = |url: String| {
-            let mut options = embedded().env("SCRIP_DATABASE_URL", url);
-            options.arguments.push("--demo".to_owned());
-            options
-        };
+        let at = |url: String| embedded().env("SCRIP_DATABASE_URL", url);
         let on_postgres = || Some(at(postgres()?.fresh_database()));
-        let on_file = |folder: &Path| {
-            embedded().env("SCRIP_DATABASE_URL", format!("sqlite://{}/scrip.db", folder.display()))
-        };
+        let on_file = |folder: &Path| at(format!("sqlite://{}/scrip.db", folder.display()));
         let run = |fault: &mut dyn Fault, servers| Some(self.round_of(fault, servers, random));
         match self.broken {
             Broken::Nothing => run(&mut NoFault, vec![embedded()]),
@@ -116,7 +117,7 @@ impl Stage {
             }
             Broken::Power => {
                 let mut disk = ForgetfulDisk::mount()?;
-                let server = embedded().env("SCRIP_DATABASE_URL", disk.database());
+                let server = at(disk.database());
                 run(&mut PowerCuts { disk: &mut disk, canary: None }, vec![server])
             }
             Broken::SmallSqlite => {

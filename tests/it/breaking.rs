@@ -25,9 +25,6 @@ const POWER_CUTS_IN_CI: usize = 10;
 const SHORTAGES: usize = 2;
 const TWIN_KILLS: usize = 4;
 const TWIN_KILLS_IN_CI: usize = 15;
-/// A SQLite database of the bank; PostgreSQL begins with 40 MB of its own and writes ahead by 16 MB.
-const DISK_OF_SQLITE_MB: u32 = 64;
-const DISK_OF_POSTGRES_MB: u32 = 256;
 
 fn count(here: usize, in_ci: usize) -> usize {
     if is_ci() { in_ci } else { here }
@@ -102,7 +99,7 @@ fn a_sqlite_that_does_not_wait_for_the_disk_is_noticed_in_a_power_cut() {
 
 #[test]
 fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_sqlite() {
-    let Some(disk) = SmallDisk::mount(DISK_OF_SQLITE_MB) else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
     let folder = ScratchDir::new("full-sqlite");
     let server = on_disk(&folder, format!("sqlite://{}/scrip.db", disk.path().display()));
     let mut fault = DiskFull { disk: &disk, cluster: None, refuses: true };
@@ -112,7 +109,7 @@ fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_sql
 
 #[test]
 fn a_full_disk_refuses_cleanly_and_the_server_goes_on_when_there_is_space_on_postgres() {
-    let Some(disk) = SmallDisk::mount(DISK_OF_POSTGRES_MB) else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
     let Some(cluster) = Cluster::start_in(disk.path()) else { return };
     let folder = ScratchDir::new("full-postgres");
     let mut fault = DiskFull { disk: &disk, cluster: Some(&cluster), refuses: true };
@@ -142,7 +139,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_takes_nothing_with_it() {
 /// What was acknowledged early finds no space.
 #[test]
 fn a_server_that_answers_early_is_noticed_on_a_full_disk() {
-    let Some(disk) = SmallDisk::mount(DISK_OF_SQLITE_MB) else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
     let mut fault = DiskFull { disk: &disk, cluster: None, refuses: false };
     assert_noticed_on("answers_early on a full disk", &mut fault, FlawKind::Lost, |folder| {
         let name = kernel::new_uuid().simple();

@@ -17,6 +17,9 @@ const TURNS_AWAY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 const SHORTAGE_MS: u64 = 800;
 const BLOCK: [u8; 4096] = [1; 4096];
+/// Room for the bank of a few strikes beside what an engine keeps for itself: SQLite writes ahead by 80 MB,
+/// PostgreSQL begins with 40 MB and writes ahead by 16 MB at once.
+const SMALL_DISK_MB: u32 = 256;
 
 /// A file system in memory that can be filled up. Unmounted with the value, and however the tests end.
 pub struct SmallDisk {
@@ -35,9 +38,9 @@ pub struct DiskFull<'a> {
 
 impl SmallDisk {
     /// `None`, and a line that says so, where this user may not mount.
-    pub fn mount(megabytes: u32) -> Option<SmallDisk> {
+    pub fn mount() -> Option<SmallDisk> {
         let dir = ScratchDir::new("small-disk");
-        let size = format!("size={megabytes}m,mode=0755");
+        let size = format!("size={SMALL_DISK_MB}m,mode=0755");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
         match mounted {

@@ -8,9 +8,6 @@ use crate::process::ServerOptions;
 use crate::random::SplitMix64;
 use crate::scratch::ScratchDir;
 
-const SMALL_SQLITE_MB: u32 = 64;
-const SMALL_POSTGRES_MB: u32 = 256;
-
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {
     pub name: &'static str,
@@ -121,12 +118,12 @@ impl Stage {
                 run(&mut PowerCuts { disk: &mut disk, canary: None }, vec![server])
             }
             Broken::SmallSqlite => {
-                let disk = SmallDisk::mount(SMALL_SQLITE_MB)?;
+                let disk = SmallDisk::mount()?;
                 let server = on_file(disk.path());
                 run(&mut DiskFull { disk: &disk, cluster: None, refuses: true }, vec![server])
             }
             Broken::SmallPostgres => {
-                let disk = SmallDisk::mount(SMALL_POSTGRES_MB)?;
+                let disk = SmallDisk::mount()?;
                 let cluster = Cluster::start_in(disk.path())?;
                 let server = at(cluster.fresh_database());
                 run(&mut DiskFull { disk: &disk, cluster: Some(&cluster), refuses: true }, vec![server])

@@ -23,12 +23,13 @@ const MAX_WALLETS: u64 = 100_000;
 const READS: usize = 2_000;
 const LINES_PER_PAGE: u64 = 100;
 
+/// A journal of so many rows, and what was measured on it.
 struct Size {
     rows: u64,
     is_sealed: bool,
-    bed: Bed,
-    rates: Vec<f64>,
-    database_us: Vec<f64>,
+    per_second: f64,
+    database_us: f64,
+    reads: Reads,
 }
 
 /// PostgreSQL's CPU in microseconds for one read of each kind.
@@ -38,35 +39,37 @@ struct Reads {
     receipt: f64,
 }
 
+/// One size after the other, so that the disk holds one at a time.
 pub fn run(seed: u64, rows: &[u64], rounds: usize, measured: Duration) {
-    let begin = Instant::now();
-    let mut sizes: Vec<Size> =
-        rows.iter().flat_map(|rows| [false, true].map(|is_sealed| prepare(*rows, is_sealed))).collect();
-    say(&format!("loaded after {:.0} s; commit {}", begin.elapsed().as_secs_f64(), machine::commit()));
-    let case = Case::postgres(Peer::Engine, Spread::Uniform, CROWD);
-    for round in 1..=rounds {
-        for size in &mut sizes {
-            let mut stage = Stage::new(&size.bed, &format!("g{round}"), seed + round as u64);
-            // Opens the copy, so that the checkpoint covers it.
-            stage.run(case, measured / 4);
-            size.bed.cluster().sql("postgres", "CHECKPOINT");
-            let sample = stage.run(case, measured);
-            say(&format!(
-                "{} rows{}: {:.0}/s, {:.1} µs",
-                size.rows,
-                if size.is_sealed { ", sealed" } else { "" },
-                sample.pace.per_second,
-                sample.database_us
-            ));
-            size.rates.push(sample.pace.per_second);
-            size.database_us.push(sample.database_us);
-            stage.prove().iter().for_each(|proof| say(proof));
-        }
-    }
-    print(&sizes, seed);
+    say(&format!("commit {}", machine::commit()));
+    let sizes = rows.iter().flat_map(|rows| [(*rows, false), (*rows, true)]);
+    let sizes: Vec<Size> = sizes.map(|size| measure(seed, size, rounds, measured)).collect();
+    print(&sizes);
 }
 
-fn prepare(rows: u64, is_sealed: bool) -> Size {
+fn measure(seed: u64, (rows, is_sealed): (u64, bool), rounds: usize, measured: Duration) -> Size {
+    let begin = Instant::now();
+    let (bed, rows) = prepare(rows, is_sealed);
+    let name = format!("{rows} rows{}", if is_sealed { ", sealed" } else { "" });
+    say(&format!("{name}: loaded after {:.0} s", begin.elapsed().as_secs_f64()));
+    let case = Case::postgres(Peer::Engine, Spread::Uniform, CROWD);
+    let (mut rates, mut database_us) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let mut stage = Stage::new(&bed, &format!("g{round}"), seed + round as u64);
+        // Opens the copy, so that the checkpoint covers it.
+        stage.run(case, measured / 4);
+        bed.cluster().sql("postgres", "CHECKPOINT");
+        let sample = stage.run(case, measured);
+        say(&format!("{name}: {:.0}/s, {:.1} µs", sample.pace.per_second, sample.database_us));
+        rates.push(sample.pace.per_second);
+        database_us.push(sample.database_us);
+        stage.prove().iter().for_each(|proof| say(proof));
+    }
+    let reads = reads(&bed, rows, seed);
+    Size { rows, is_sealed, per_second: median(&rates), database_us: median(&database_us), reads }
+}
+
+fn prepare(rows: u64, is_sealed: bool) -> (Bed, u64) {
     let wallets = (rows / 2).clamp(1, MAX_WALLETS);
     let debits = (rows / wallets).saturating_sub(1).min(MAX_DEBITS);
     let bed = Bed::postgres(usize::try_from(wallets).expect("a count"));
@@ -76,15 +79,15 @@ fn prepare(rows: u64, is_sealed: bool) -> Size {
         database::grow(&store, debits, table).await;
         store.close().await.expect("it closes");
     });
-    Size { rows: wallets * (debits + 1), is_sealed, bed, rates: Vec::new(), database_us: Vec::new() }
+    (bed, wallets * (debits + 1))
 }
 
 /// Of wallets by chance, on the database as it was loaded.
-fn reads(size: &Size, seed: u64) -> Reads {
-    let (bed, mut random) = (&size.bed, SplitMix64::seeded(seed));
+fn reads(bed: &Bed, rows: u64, seed: u64) -> Reads {
+    let mut random = SplitMix64::seeded(seed);
     let server = postmaster(bed);
     let store = bed.runtime.block_on(Store::connect(&bed.url(Schema::Scrip, "loaded"))).expect("it opens");
-    let entries = usize::try_from(size.rows).expect("a count") / bed.wallets.len();
+    let entries = usize::try_from(rows).expect("a count") / bed.wallets.len();
     let mut each = |kind: usize| {
         let mut micros = 0;
         // The first round opens connections and fills caches.
@@ -115,20 +118,18 @@ fn reads(size: &Size, seed: u64) -> Reads {
     reads
 }
 
-fn print(sizes: &[Size], seed: u64) {
+fn print(sizes: &[Size]) {
     println!(
         "| journal rows | older rows | debits per second, 512 callers | PostgreSQL's CPU µs per debit | to the first | per wallet read | per statement page of {LINES_PER_PAGE} | per receipt |"
     );
     println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    let first = sizes.first().map_or(0.0, |size| median(&size.database_us));
-    for size in sizes {
-        let Reads { wallet, page, receipt } = reads(size, seed);
-        let Size { rows, is_sealed, rates, database_us, .. } = size;
-        let (cpu, place) = (median(database_us), if *is_sealed { "sealed" } else { "beside" });
+    let first = sizes.first().map_or(0.0, |size| size.database_us);
+    for Size { rows, is_sealed, per_second, database_us, reads } in sizes {
+        let Reads { wallet, page, receipt } = reads;
+        let place = if *is_sealed { "sealed" } else { "beside" };
         println!(
-            "| {rows} | {place} | {:.0} | {cpu:.1} | {:.2} | {wallet:.0} | {page:.0} | {receipt:.0} |",
-            median(rates),
-            cpu / first
+            "| {rows} | {place} | {per_second:.0} | {database_us:.1} | {:.2} | {wallet:.0} | {page:.0} | {receipt:.0} |",
+            database_us / first
         );
     }
 }

@@ -93,7 +93,7 @@ struct Full {
 
 #[derive(clap::Args)]
 struct Growth {
-    /// Journal rows, comma-separated; 10000000 needs about 15 GB of disk
+    /// Journal rows, comma-separated; 10000000 needs about 40 GB of disk
     #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
     rows: Vec<u64>,
     #[arg(long, default_value_t = 3)]

@@ -19,6 +19,9 @@ use crate::{cpu, database, machine};
 const WALLETS: usize = 1_000;
 /// Closed-loop callers that find out what can be done.
 const CALLERS: usize = 256;
+/// The same with as many as the server works for at once: none of them waits for a place or is refused, but each
+/// connection costs memory that is not in a cache.
+const ALL_PLACES: usize = 2_048;
 const LOADS: [f64; 3] = [1.0, 2.0, 10.0];
 /// Customers who share the server fairly, and what they take of it together.
 const OTHERS: std::ops::Range<usize> = 1..101;
@@ -43,28 +46,31 @@ pub fn run(seed: u64, lasting: Duration) {
     if is_pinned {
         pin(1);
     }
-    let chooser = Chooser::new(Spread::Uniform, WALLETS, seed);
-    let case = Case::postgres(Peer::Scrip, Spread::Uniform, CALLERS);
-    let (mut tally, window) = http::run(&target, case, chooser, lasting, "capacity");
-    acknowledged += tally.acknowledged;
-    let peak = tally.pace(window).per_second;
+    let mut capacity = |callers: usize| {
+        let chooser = Chooser::new(Spread::Uniform, WALLETS, seed);
+        let case = Case::postgres(Peer::Scrip, Spread::Uniform, callers);
+        let (mut tally, window) = http::run(&target, case, chooser, lasting, &format!("capacity{callers}-"));
+        acknowledged += tally.acknowledged;
+        tally.pace(window).per_second
+    };
+    let (peak, crowded) = (capacity(CALLERS), capacity(ALL_PLACES));
     let quiet = quiet_ms(&target, "quiet", &mut acknowledged);
     let pinned =
         if is_pinned { "server and PostgreSQL on one core, the load on another" } else { "not pinned" };
     println!(
-        "Peak: {peak:.0} debits per second with {CALLERS} callers ({pinned}); commit {}.\n",
+        "Peak: {peak:.0} debits per second with {CALLERS} callers, {crowded:.0} with {ALL_PLACES} ({pinned}); commit {}.\n",
         machine::commit()
     );
     println!(
-        "| offered | done per second | of peak | p99 ms | refused per second | p99 ms | wrong | broken | not sent | /livez p99 ms, failed | memory MiB | calm again after s |"
+        "| offered | done per second | of peak | of peak with {ALL_PLACES} | p99 ms | refused per second | p99 ms | wrong | broken | not sent | /livez p99 ms, failed | memory MiB | calm again after s |"
     );
-    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for load in LOADS {
         let stream = Stream { customers: 0..WALLETS, per_second: load * peak };
         let phase = open_loop::run(&target, &format!("x{load}"), &[stream], seed, lasting);
         let back = recovered_after(&target, &format!("y{load}"), &phase, quiet, &mut acknowledged);
         acknowledged += phase.outcomes[0].acknowledged;
-        print_load(load, peak, &phase, back);
+        print_load(load, (peak, crowded), &phase, back);
     }
     println!(
         "\n| one customer sends | others' p99 ms | others refused | its own done per second | refused |"
@@ -86,14 +92,15 @@ pub fn run(seed: u64, lasting: Duration) {
     say("the journal grew by exactly what was acknowledged");
 }
 
-fn print_load(load: f64, peak: f64, phase: &Phase, back: Option<Duration>) {
+fn print_load(load: f64, (peak, crowded): (f64, f64), phase: &Phase, back: Option<Duration>) {
     let outcome = &phase.outcomes[0];
     let Outcome { wrong, broken, unsent, .. } = outcome;
     let back = back.map_or("not".to_owned(), |after| format!("{:.1}", after.as_secs_f64()));
     println!(
-        "| {load:.0}x | {:.0} | {:.2} | {:.0} | {:.0} | {:.0} | {wrong} | {broken} | {unsent} | {:.0}, {} | {} | {back} |",
+        "| {load:.0}x | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {wrong} | {broken} | {unsent} | {:.0}, {} | {} | {back} |",
         outcome.per_second(),
         outcome.per_second() / peak,
+        outcome.per_second() / crowded,
         outcome.good_ms(99),
         outcome.refused as f64 / outcome.seconds,
         outcome.refused_ms(99),

@@ -14,6 +14,7 @@ use crate::client::Connection;
 use crate::http::{self, Target, request_of};
 use crate::open_loop::{self, Outcome, Phase, Stream, sorted_ms};
 use crate::spread::{Chooser, Spread};
+use crate::stats::median;
 use crate::{cpu, database, machine};
 
 const WALLETS: usize = 1_000;
@@ -32,6 +33,24 @@ const LOUD: [f64; 3] = [0.0, 50.0, 500.0];
 const CALM_ANSWERS: usize = 20;
 const GIVES_UP_AFTER: Duration = Duration::from_secs(30);
 
+/// Rounds of everything, so that a machine that is slower for a while is so for both sides of a ratio.
+const ROUNDS: usize = 3;
+
+/// How the rounds' numbers become one.
+#[derive(Clone, Copy)]
+enum Of {
+    Median,
+    /// What must not happen in any round.
+    Sum,
+}
+
+/// A table whose cells are numbers of one round each.
+struct Table {
+    columns: Vec<(String, Of)>,
+    /// In the order in which they were first added: a row's name, and for each column what the rounds had.
+    rows: Vec<(String, Vec<Vec<f64>>)>,
+}
+
 pub fn run(seed: u64, lasting: Duration) {
     let is_pinned = pin(0);
     let bed = Bed::postgres(WALLETS);
@@ -46,45 +65,50 @@ pub fn run(seed: u64, lasting: Duration) {
     if is_pinned {
         pin(1);
     }
-    let mut capacity = |callers: usize| {
-        let chooser = Chooser::new(Spread::Uniform, WALLETS, seed);
-        let case = Case::postgres(Peer::Scrip, Spread::Uniform, callers);
-        let (mut tally, window) = http::run(&target, case, chooser, lasting, &format!("capacity{callers}-"));
-        acknowledged += tally.acknowledged;
-        tally.pace(window).per_second
-    };
-    let (peak, crowded) = (capacity(CALLERS), capacity(ALL_PLACES));
-    let quiet = quiet_ms(&target, "quiet", &mut acknowledged);
+    let (mut loads, mut shares) = (table_of_loads(), table_of_shares());
+    let (mut peaks, mut crowded_peaks) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let mut capacity = |callers: usize| {
+            let chooser = Chooser::new(Spread::Uniform, WALLETS, seed);
+            let case = Case::postgres(Peer::Scrip, Spread::Uniform, callers);
+            let (mut tally, window) =
+                http::run(&target, case, chooser, lasting, &format!("capacity{round}-{callers}-"));
+            acknowledged += tally.acknowledged;
+            tally.pace(window).per_second
+        };
+        let (peak, crowded) = (capacity(CALLERS), capacity(ALL_PLACES));
+        peaks.push(peak);
+        crowded_peaks.push(crowded);
+        let quiet = quiet_ms(&target, &format!("quiet{round}-"), &mut acknowledged);
+        let mut alone_ms = None;
+        for share in LOUD {
+            let mut streams = vec![Stream { customers: OTHERS, per_second: OTHERS_TAKE * peak }];
+            if share > 0.0 {
+                streams.push(Stream { customers: 0..1, per_second: share / 100.0 * peak });
+            }
+            let phase = open_loop::run(&target, &format!("l{round}-{share}"), &streams, seed, lasting);
+            acknowledged += phase.outcomes.iter().map(|outcome| outcome.acknowledged).sum::<u64>();
+            let others = phase.outcomes[0].good_ms(99);
+            add_shares(&mut shares, share, &phase.outcomes, others / *alone_ms.get_or_insert(others));
+        }
+        for load in LOADS {
+            let stream = Stream { customers: 0..WALLETS, per_second: load * peak };
+            let phase = open_loop::run(&target, &format!("x{round}-{load}"), &[stream], seed, lasting);
+            let back =
+                recovered_after(&target, &format!("y{round}-{load}"), &phase, quiet, &mut acknowledged);
+            acknowledged += phase.outcomes[0].acknowledged;
+            add_load(&mut loads, load, (peak, crowded), &phase, back);
+        }
+    }
     let pinned =
         if is_pinned { "server and PostgreSQL on one core, the load on another" } else { "not pinned" };
     println!(
-        "Peak: {peak:.0} debits per second with {CALLERS} callers, {crowded:.0} with {ALL_PLACES} ({pinned}); commit {}.\n",
+        "Peak: {:.0} debits per second with {CALLERS} callers, {:.0} with {ALL_PLACES} ({pinned}); medians of {ROUNDS} rounds; commit {}.\n",
+        median(&peaks),
+        median(&crowded_peaks),
         machine::commit()
     );
-    println!(
-        "| offered | done per second | of peak | of peak with {ALL_PLACES} | p99 ms | refused per second | p99 ms | wrong | broken | not sent | /livez p99 ms, failed | memory MiB | calm again after s |"
-    );
-    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for load in LOADS {
-        let stream = Stream { customers: 0..WALLETS, per_second: load * peak };
-        let phase = open_loop::run(&target, &format!("x{load}"), &[stream], seed, lasting);
-        let back = recovered_after(&target, &format!("y{load}"), &phase, quiet, &mut acknowledged);
-        acknowledged += phase.outcomes[0].acknowledged;
-        print_load(load, (peak, crowded), &phase, back);
-    }
-    println!(
-        "\n| one customer sends | others' p99 ms | others refused | its own done per second | refused |"
-    );
-    println!("| --- | ---: | ---: | ---: | ---: |");
-    for shares in LOUD {
-        let mut streams = vec![Stream { customers: OTHERS, per_second: OTHERS_TAKE * peak }];
-        if shares > 0.0 {
-            streams.push(Stream { customers: 0..1, per_second: shares / 100.0 * peak });
-        }
-        let phase = open_loop::run(&target, &format!("l{shares}"), &streams, seed, lasting);
-        acknowledged += phase.outcomes.iter().map(|outcome| outcome.acknowledged).sum::<u64>();
-        print_shares(shares, &phase.outcomes);
-    }
+    println!("{}\n\n{}", loads.text(), shares.text());
     bed.runtime.block_on(database::settle(&store));
     assert_eq!(commands() - was, acknowledged, "the journal did not grow by what was acknowledged");
     bed.runtime.block_on(store.close()).expect("it closes");
@@ -92,30 +116,117 @@ pub fn run(seed: u64, lasting: Duration) {
     say("the journal grew by exactly what was acknowledged");
 }
 
-fn print_load(load: f64, (peak, crowded): (f64, f64), phase: &Phase, back: Option<Duration>) {
+impl Table {
+    fn new(columns: &[(&str, Of)]) -> Table {
+        Table {
+            columns: columns.iter().map(|(name, of)| ((*name).to_owned(), *of)).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: String, cells: &[f64]) {
+        if !self.rows.iter().any(|(known, _)| *known == name) {
+            self.rows.push((name.clone(), vec![Vec::new(); cells.len()]));
+        }
+        let row = self.rows.iter_mut().find(|(known, _)| *known == name).expect("it is there");
+        row.1.iter_mut().zip(cells).for_each(|(rounds, cell)| rounds.push(*cell));
+    }
+
+    fn text(&self) -> String {
+        let (first, others) = self.columns.split_first().expect("a table has columns");
+        let heads: Vec<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
+        let mut text =
+            format!("| {} | {} |\n|{}", first.0, heads.join(" | "), " ---: |".repeat(heads.len() + 1));
+        for (name, cells) in &self.rows {
+            let cells = cells.iter().zip(others).map(|(rounds, (_, of))| match of {
+                Of::Median => short(median(rounds)),
+                Of::Sum => short(rounds.iter().sum()),
+            });
+            text += &format!("\n| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+        }
+        text
+    }
+}
+
+/// Ratios with two digits, counts with none.
+fn short(number: f64) -> String {
+    match number {
+        number if !number.is_finite() => "never".to_owned(),
+        number if number.abs() < 10.0 && number.fract() != 0.0 => format!("{number:.2}"),
+        number => format!("{number:.0}"),
+    }
+}
+
+fn table_of_loads() -> Table {
+    let of_crowded = format!("of peak with {ALL_PLACES}");
+    Table::new(&[
+        ("offered", Of::Median),
+        ("done per second", Of::Median),
+        (&format!("of peak with {CALLERS}"), Of::Median),
+        (&of_crowded, Of::Median),
+        ("p99 ms", Of::Median),
+        ("refused per second", Of::Median),
+        ("p99 ms", Of::Median),
+        ("wrong", Of::Sum),
+        ("broken", Of::Sum),
+        ("not sent per second", Of::Median),
+        ("/livez p99 ms", Of::Median),
+        ("/livez failed", Of::Sum),
+        ("memory MiB", Of::Median),
+        ("calm again after s", Of::Median),
+    ])
+}
+
+fn add_load(
+    table: &mut Table,
+    load: f64,
+    (peak, crowded): (f64, f64),
+    phase: &Phase,
+    back: Option<Duration>,
+) {
     let outcome = &phase.outcomes[0];
-    let Outcome { wrong, broken, unsent, .. } = outcome;
-    let back = back.map_or("not".to_owned(), |after| format!("{:.1}", after.as_secs_f64()));
-    println!(
-        "| {load:.0}x | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {wrong} | {broken} | {unsent} | {:.0}, {} | {} | {back} |",
+    let cells = [
         outcome.per_second(),
         outcome.per_second() / peak,
         outcome.per_second() / crowded,
         outcome.good_ms(99),
         outcome.refused as f64 / outcome.seconds,
         outcome.refused_ms(99),
+        outcome.wrong as f64,
+        outcome.broken as f64,
+        outcome.unsent as f64 / outcome.seconds,
         sorted_ms(&phase.livez_us, 99),
-        phase.livez_failed,
-        cpu::child_peak_mib("scrip"),
-    );
+        phase.livez_failed as f64,
+        cpu::child_peak_mib("scrip") as f64,
+        back.map_or(f64::INFINITY, |after| after.as_secs_f64()),
+    ];
+    table.add(format!("{load:.0}x"), &cells);
 }
 
-fn print_shares(shares: f64, outcomes: &[Outcome]) {
+fn table_of_shares() -> Table {
+    Table::new(&[
+        ("one customer sends", Of::Median),
+        ("others' p99 ms", Of::Median),
+        ("to that without it", Of::Median),
+        ("others refused per second", Of::Median),
+        ("its own done per second", Of::Median),
+        ("refused per second", Of::Median),
+    ])
+}
+
+fn add_shares(table: &mut Table, share: f64, outcomes: &[Outcome], to_alone: f64) {
     let others = &outcomes[0];
     let own = outcomes.get(1).cloned().unwrap_or_default();
-    let who = if shares > 0.0 { format!("{shares:.0} times its share") } else { "nothing".to_owned() };
-    let own_rate = if own.good > 0 { own.per_second() } else { 0.0 };
-    println!("| {who} | {:.1} | {} | {own_rate:.0} | {} |", others.good_ms(99), others.refused, own.refused);
+    let per_second = |calls: usize| if calls > 0 { calls as f64 / others.seconds } else { 0.0 };
+    let cells = [
+        others.good_ms(99),
+        to_alone,
+        per_second(others.refused),
+        per_second(own.good),
+        per_second(own.refused),
+    ];
+    let who = if share > 0.0 { format!("{share:.0} times its share") } else { "nothing".to_owned() };
+    table.add(who, &cells);
 }
 
 /// The p99 of one caller alone, in milliseconds.

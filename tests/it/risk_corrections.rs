@@ -282,7 +282,7 @@ async fn taught(app: &TestApp) -> Vec<u8> {
 
 /// The oracle fits the lessons as this test knows them.
 fn expected(lessons: &[(String, Judged)]) -> Vec<u8> {
-    let judged: Vec<Judged> = lessons.iter().map(|(_, judged)| judged.clone()).collect();
+    let judged: Vec<Judged> = lessons.iter().map(|(_, judged)| *judged).collect();
     taught_to_bytes(&teach(&judged).expect("a fit").expect("enough")).expect("bytes")
 }
 

@@ -33,6 +33,7 @@ mod m0060_risk_origins;
 mod m0061_keys_first;
 mod m0062_quick_compression;
 mod m0070_risk_days_and_holds;
+mod m0071_former_decisions;
 
 use sea_orm_migration::prelude::*;
 use store::{Store, StoreError};
@@ -75,6 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0061_keys_first::Migration),
             Box::new(m0062_quick_compression::Migration),
             Box::new(m0070_risk_days_and_holds::Migration),
+            Box::new(m0071_former_decisions::Migration),
         ]
     }
 }

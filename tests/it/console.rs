@@ -107,7 +107,7 @@ impl Browser {
         let form = html.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
         let form = form.unwrap_or_else(|| panic!("{page} has no form for {action}"));
         let mut sent: Vec<(String, String)> = Vec::new();
-        for name in ["form_token", "act"] {
+        for name in ["form_token", "act", "seen"] {
             let hidden = form.split_once(&format!("name=\"{name}\" value=\""));
             sent.extend(
                 hidden.map(|(_, rest)| (name.to_owned(), rest.split('"').next().unwrap().to_owned())),

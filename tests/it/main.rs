@@ -42,6 +42,7 @@ mod retention;
 mod risk;
 mod risk_appeals;
 mod risk_cards;
+mod risk_corrections;
 mod risk_days;
 mod risk_exceptions;
 mod risk_following;

@@ -80,7 +80,7 @@ pub async fn held_customer(shop: &Shop) -> (Session, WalletId) {
 
 async fn review(shop: &Shop, operator: &Session, id: CaseId) {
     let act = Act { id: new_uuid(), reason: "they explained it".to_owned() };
-    let ruling = Ruling { decision: Decision::Dismissed, note: None, release: None };
+    let ruling = Ruling { decision: Decision::Dismissed, note: None, release: None, seen: None };
     let case = cases::review(&shop.app, operator, id, &act, ruling.clone()).await.unwrap();
     assert_eq!(case.decided_by.as_deref(), Some("olga@example.com"));
     let again = cases::review(&shop.app, operator, id, &act, ruling).await.unwrap();

@@ -200,3 +200,32 @@ async fn one_account_for_many_is_found_and_a_travelling_customer_is_not() {
     })
     .await;
 }
+
+/// Both ask for the same pictures in the same way; one keeps every second of them, the other one in six.
+#[tokio::test]
+async fn batches_of_one_template_are_found_and_a_catalogue_that_is_kept_is_not() {
+    on_each_database(async |app| {
+        tick(&app.app).await;
+        let words: Vec<&str> = WORDS.split_whitespace().collect();
+        let batch = |who: &str, network: usize, kept_one_in: usize| {
+            let (who, words) = (who.to_owned(), words.clone());
+            (0..120).map(move |n| {
+                let mut random = SplitMix64::seeded(n as u64 + 1_000);
+                let [a, b, c, d] = [0; 4].map(|_: usize| words[random.below(words.len())]);
+                Call {
+                    prompt: format!("studio photo of a {a} {b} with {c} and {d}, soft light"),
+                    is_fetched: n % kept_one_in == 0,
+                    pause: about(30, n),
+                    ..call(&who, network, n)
+                }
+            })
+        };
+        for (network, who, kept_one_in) in [(24, "churns", 6), (25, "sells", 2)] {
+            customer(app, who, network).await;
+            told(app, batch(who, network, kept_one_in)).await;
+        }
+        is_found(app, "churns", "minimal_variation").await;
+        is_left_alone(app, "sells").await;
+    })
+    .await;
+}

@@ -113,10 +113,24 @@ struct RiskCase {
     decision: Option<&'static str>,
     note: Option<String>,
     decided_by: Option<String>,
+    /// When it was decided last.
     #[schema(value_type = Option<Instant>)]
     closed_at: Option<Timestamp>,
+    /// All decisions, the oldest first; the last one counts, those before it were corrected.
+    decisions: Vec<CaseDecision>,
     /// What the customer said last.
     appeal: Option<String>,
+}
+
+/// What was decided about a case once.
+#[derive(Serialize, ToSchema)]
+struct CaseDecision {
+    #[schema(schema_with = decision)]
+    decision: &'static str,
+    note: Option<String>,
+    decided_by: String,
+    #[schema(value_type = Instant)]
+    decided_at: Timestamp,
 }
 
 /// A person's decision about a case.
@@ -186,10 +200,19 @@ async fn get(
     ok(RiskCase::from(cases::get(&api.app, &caller.0, id).await?))
 }
 
-/// Decide a case
+/// Decide a case, or correct its decision
 ///
-/// A case is decided once. A dismissal silences for a week what spoke about this customer, limits of speed as well, and
-/// ends the case's hold, no later one; a confirmation keeps the customer on hold until somebody releases them.
+/// A dismissal silences for a week what spoke about this customer, limits of speed as well, and ends the case's hold, no
+/// later one; a confirmation keeps the customer on hold until somebody releases them.
+///
+/// The other verdict about a decided case corrects it: the same follows as from a first one, and a confirmation ends what
+/// the dismissal silenced. From then on only the new verdict counts, also in what the next night's training learns;
+/// `decisions` keeps the one before. A case is corrected at most 20 times, then it is `wrong_state`. The same verdict
+/// again changes nothing, neither the note nor the hold. Send an `Idempotency-Key`: a repeat without one that comes after
+/// somebody's correction is a correction of its own.
+///
+/// A case in which the customer wrote about the hold of a confirmed one stands for it: dismissing it also corrects that
+/// one.
 #[utoipa::path(post, path = "/v1/risk/cases/{id}/verdict", tag = "Risk", operation_id = "decide_case",
     params(("id" = text::CaseId, Path, description = "The case's `id`."), OptionalKey),
     request_body = CaseVerdict,
@@ -201,7 +224,7 @@ async fn decide(
     sent: Changing<CaseVerdict>,
 ) -> Answer {
     let CaseVerdict { verdict, note, release } = sent.body;
-    let ruling = Ruling { decision: verdict, note: note.map(|note| note.0), release };
+    let ruling = Ruling { decision: verdict, note: note.map(|note| note.0), release, seen: None };
     changed::<_, RiskCase>(cases::decide(&api.app, &caller.0, id, ruling, sent.key.as_ref()).await?)
 }
 
@@ -230,6 +253,17 @@ impl From<cases::Reason> for RiskReason {
     }
 }
 
+impl From<cases::Decided> for CaseDecision {
+    fn from(decided: cases::Decided) -> CaseDecision {
+        CaseDecision {
+            decision: decided.decision.as_str(),
+            note: decided.note,
+            decided_by: decided.by,
+            decided_at: decided.at,
+        }
+    }
+}
+
 impl From<cases::Case> for RiskCase {
     fn from(case: cases::Case) -> RiskCase {
         RiskCase {
@@ -252,6 +286,7 @@ impl From<cases::Case> for RiskCase {
             note: case.note,
             decided_by: case.decided_by,
             closed_at: case.closed_at,
+            decisions: case.decisions.into_iter().map(CaseDecision::from).collect(),
             appeal: case.appeal,
         }
     }

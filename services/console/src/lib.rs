@@ -4,6 +4,7 @@
 mod acts;
 mod audit;
 mod charts;
+mod correction;
 mod customer;
 mod customers;
 mod door;
@@ -64,6 +65,7 @@ fn pages(site: Site) -> Router {
         .route(review::PATH, get(review::list))
         .route("/console/review/{id}", get(review::show))
         .route("/console/review/{id}/decision", post(review::decide))
+        .route("/console/review/{id}/correction", post(correction::correct))
         .route("/console/review/{id}/answer", post(review::answer))
         .route("/console/review/{id}/snooze", post(review::snooze))
         .route(risk_settings::PATH, get(risk_settings::show).post(risk_settings::change))
@@ -168,6 +170,7 @@ fn flash(code: &str) -> Option<Flash> {
         "no-credits" => (Tone::Note, "Events of this kind move no credits: there is nothing to handle."),
         "answered" => (Tone::Good, "The answer is on its way to the customer, and on their page."),
         "decided" => (Tone::Good, "The case is decided."),
+        "corrected" => (Tone::Good, "The decision is corrected; what follows from it is done."),
         "snoozed" => (Tone::Good, "The rule is silent about this customer."),
         "held" => (Tone::Good, "New work of this customer waits. What runs already goes on."),
         "released" => (Tone::Good, "The customer may begin new work."),

@@ -15,6 +15,7 @@ use site::{Failure, Flash, Form, Member, Shell, Tone, credits, instant, render};
 
 use crate::acts::explain;
 use crate::charts::{Chart, day_charts};
+use crate::correction::{self, Correction, DecisionRow};
 use crate::risk_form::step_up_words;
 use crate::{Console, by, shell};
 
@@ -74,6 +75,10 @@ pub struct CasePage {
     /// An answer that was refused.
     pub text: String,
     pub text_max: usize,
+    pub decisions: Vec<DecisionRow>,
+    pub correction: Option<Correction>,
+    /// Confirmed cases that a dismissal corrects as well, with their pages.
+    pub appealed: Vec<(String, String)>,
     pub earlier: Vec<CaseRow>,
     pub snoozed: Vec<String>,
     pub act: String,
@@ -217,7 +222,7 @@ async fn refused(
     Ok(member.visitor.refused_page(render(&page)?))
 }
 
-async fn load(app: &App, member: &Member, id: CaseId) -> Result<CasePage, Failure> {
+pub async fn load(app: &App, member: &Member, id: CaseId) -> Result<CasePage, Failure> {
     let evidence = cases::evidence(app, &by(member), id).await?;
     let next = next(app, member, id).await?;
     Ok(view(shell("Case", PATH, member), &evidence, next))
@@ -242,11 +247,6 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
             (None, None) => "never held".to_owned(),
         },
     };
-    let decided = case.decision.map(|decision| {
-        let by = case.decided_by.as_deref().unwrap_or("somebody");
-        let at = case.closed_at.map(instant).unwrap_or_default();
-        format!("{decision} by {by} {at}{}", case.note.as_ref().map(|n| format!(": {n}")).unwrap_or_default())
-    });
     let reason = |reason: &cases::Reason| ReasonRow {
         name: reason.name.clone(),
         strength: format!("{:.2}", reason.strength),
@@ -270,7 +270,7 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
             ("Score was highest", instant(case.seen_at)),
             ("Model", case.model.clone().unwrap_or_else(|| "rules only".to_owned())),
             ("Settings", format!("version {}", case.settings)),
-            ("Decision", decided.unwrap_or_else(|| "open".to_owned())),
+            ("Decision", case.decision.map_or_else(|| "open".to_owned(), |decision| decision.to_string())),
         ],
         reasons: case.reasons.iter().map(reason).collect(),
         features: case.features.iter().map(|(name, value)| (name.clone(), format!("{value:.3}"))).collect(),
@@ -280,6 +280,9 @@ pub fn view(shell: Shell, evidence: &Evidence, next: Option<String>) -> CasePage
         answer_act: new_uuid().to_string(),
         text: String::new(),
         text_max: APPEAL_MAX_CHARS,
+        decisions: correction::rows(&case.decisions),
+        correction: correction::of(case),
+        appealed: evidence.appealed.iter().map(|id| (id.to_string(), format!("{PATH}/{id}"))).collect(),
         earlier: evidence.earlier.iter().map(row).collect(),
         snoozed: evidence.snoozed.iter().map(|s| format!("{} until {}", s.rule, instant(s.until))).collect(),
         act: new_uuid().to_string(),
@@ -341,20 +344,25 @@ pub fn precision(of: &Precision) -> PrecisionRow {
 impl DecideFields {
     fn parse(&self, case: &Case) -> Result<(Act, Ruling), Failure> {
         let decision: Decision = self.decision.parse().map_err(|()| Failure::UnreadableForm)?;
-        let release = match self.wallet.as_str() {
-            "" => None,
-            "hold" => Some(false),
-            "release" => Some(true),
-            _ => return Err(Failure::UnreadableForm),
-        };
+        let release = release(&self.wallet)?;
         let note = self.note.trim();
         let names: Vec<&str> = case.reasons.iter().map(|reason| reason.name.as_str()).collect();
         let why = if note.is_empty() { format!("{decision}: {}", names.join(", ")) } else { note.to_owned() };
         let note = (!note.is_empty()).then(|| note.to_owned());
-        Ok((act(&self.act, why)?, Ruling { decision, note, release }))
+        Ok((act(&self.act, why)?, Ruling { decision, note, release, seen: Some(0) }))
     }
 }
 
-fn act(id: &str, reason: String) -> Result<Act, Failure> {
+/// Whether the wallet is let go on, of a form.
+pub fn release(wallet: &str) -> Result<Option<bool>, Failure> {
+    match wallet {
+        "" => Ok(None),
+        "hold" => Ok(Some(false)),
+        "release" => Ok(Some(true)),
+        _ => Err(Failure::UnreadableForm),
+    }
+}
+
+pub fn act(id: &str, reason: String) -> Result<Act, Failure> {
     Ok(Act { id: id.parse().map_err(|_| Failure::UnreadableForm)?, reason })
 }

@@ -150,9 +150,15 @@ fn a_case(is_open: bool) -> cases::Case {
         note: Some(text()),
         decided_by: Some(text()),
         closed_at: Some(at()),
+        decisions: if is_open { Vec::new() } else { vec![a_decision("dismissed"), a_decision("confirmed")] },
         appeal: Some(text()),
         appealed_at: Some(at()),
     }
+}
+
+fn a_decision(decision: &str) -> cases::Decided {
+    let decision = decision.parse().expect("a decision");
+    cases::Decided { decision, note: Some(text()), by: text(), at: at() }
 }
 
 fn a_day() -> cases::Day {
@@ -379,6 +385,7 @@ fn a_case_is_decided_while_it_is_open_and_shows_its_evidence() {
         days: vec![a_day()],
         earlier: vec![a_case(false)],
         snoozed: vec![a_snooze()],
+        appealed: vec![kernel::CaseId::from_uuid(Uuid::from_u128(8))],
         appeals: vec![
             Written {
                 text: text(),
@@ -398,6 +405,10 @@ fn a_case_is_decided_while_it_is_open_and_shows_its_evidence() {
     assert_eq!(html.matches("/snooze\"").count(), 1, "what is no rule cannot be silenced");
     let closed = check("case", &review::view(shell(), &evidence(false), next));
     assert!(!closed.contains("/decision\"") && closed.contains("Next case"), "{closed}");
+    assert!(html.contains("also corrects") && !html.contains("/correction\""), "{html}");
+    for shown in ["Correct this decision", "/correction\"", "name=\"seen\" value=\"2\"", "corrected</span>"] {
+        assert!(closed.contains(shown), "{shown} in {closed}");
+    }
 }
 
 #[test]

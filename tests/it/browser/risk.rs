@@ -66,6 +66,7 @@ fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_k
     browser.access('n');
     browser.until_at("Case of Ada");
     browser.see("It was our own script.");
+    let case = browser.path();
     browser.access('a');
     browser.until("the answer has the focus", || has_focus(&visit, "Answer"));
     browser.strike("Thank you, we see it now.");
@@ -78,10 +79,24 @@ fn a_flagged_customer_proves_the_address_and_goes_on_and_a_reviewer_decides_by_k
     browser.access('d');
     browser.see("The case is decided.");
     browser.see("Nothing waits for a decision.");
-    visit.go("/console/audit");
-    browser.see("case.answer");
-    browser.see("case.decide");
+
+    visit.go(&case);
+    browser.until_at("Case of Ada");
+    browser.click_first("section[aria-labelledby=decisions] summary");
+    browser.see("It was dismissed. When it is confirmed instead:");
+    browser.fill("Reason", "they did it again");
+    browser.push("Confirm: it is abuse");
+    browser.see("The decision is corrected");
     browser.see("they explained it");
+    let hold = json!({"customer": customer, "credits": "1"}).to_string();
+    // The connection of before has been idle for as long as all that took; the server may have ended it.
+    let refused = visit.merchant().post("/v1/holds", &kernel::new_uuid().to_string(), &hold);
+    let refused = refused.expect("an answer");
+    assert_eq!(refused.text("code"), "restricted", "{refused:?}");
+    visit.go("/console/audit");
+    for told in ["case.answer", "case.decide", "case.correct", "they did it again"] {
+        browser.see(told);
+    }
 }
 
 #[test]

@@ -45,7 +45,9 @@ pub struct Outcome {
     /// Of a tick, over the signals it took in.
     signal_p50_micros: f64,
     signal_p99_micros: f64,
-    quality: Summary,
+    /// Nothing of the set was left out.
+    pub is_whole: bool,
+    pub quality: Summary,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +104,7 @@ pub fn run(folder: &Path, set: &Set, most: usize) -> Result<Outcome, String> {
 
 async fn through(folder: &Path, set: &Set, most: usize, scratch: &Path) -> Result<Outcome, String> {
     let mut steps = steps(folder, set)?;
+    let is_whole = steps.len() <= most;
     steps.truncate(most);
     let first = steps.first().ok_or("an empty set")?.0;
     let scores: Arc<Mutex<Vec<Scores>>> = Arc::new(Mutex::new(vec![Scores::new(); set.accounts.len()]));
@@ -137,6 +140,7 @@ async fn through(folder: &Path, set: &Set, most: usize, scratch: &Path) -> Resul
         call_p99_micros: at_share(&calls, 0.99),
         signal_p50_micros: at_share(&per_signal, 0.5),
         signal_p99_micros: at_share(&per_signal, 0.99),
+        is_whole,
         quality: summarise(set, &scores, &run.spent),
     })
 }

@@ -1,10 +1,12 @@
 //! How good are the risk scores? With a folder: that set alone, no peers. Without: both public sets, and PyOD and
-//! scikit-learn on the same rows and splits. The last line is one JSON object.
+//! scikit-learn on the same rows and splits. The last line is one JSON object. A run over a public set that misses a goal
+//! of the page about risk fails and says which.
 
 mod abuse;
 mod anomaly;
 mod cpu;
 mod disguise;
+mod goals;
 mod http;
 mod metrics;
 mod npz;
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 
 #[derive(Parser)]
 #[command(about = "Replays labelled sets through the risk scores and says how good they were")]
@@ -46,16 +49,33 @@ enum Command {
     Disguise(disguise::Order),
 }
 
+/// How a run ended.
+struct Report {
+    /// One JSON object.
+    last: String,
+    /// Goals that it missed, in sentences.
+    missed: Vec<String>,
+}
+
+impl Report {
+    fn of(outcome: &impl Serialize, missed: Vec<String>) -> Result<Report, String> {
+        Ok(Report { last: serde_json::to_string(outcome).map_err(|e| e.to_string())?, missed })
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
-        Some(Command::Disguise(order)) => disguise::run(order),
+        Some(Command::Disguise(order)) => {
+            disguise::run(order).map(|last| Report { last, missed: Vec::new() })
+        }
         None => evaluate(&arguments),
     };
     match done {
-        Ok(last) => {
-            println!("{last}");
-            ExitCode::SUCCESS
+        Ok(report) => {
+            println!("{}", report.last);
+            report.missed.iter().for_each(|goal| eprintln!("risk-eval: missed: {goal}"));
+            if report.missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("risk-eval: {error}");
@@ -64,7 +84,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn evaluate(arguments: &Arguments) -> Result<String, String> {
+fn evaluate(arguments: &Arguments) -> Result<Report, String> {
     match (&arguments.folder, arguments.service, arguments.http) {
         (folder, Some(signals), _) => served(folder.as_deref(), signals, arguments.as_live),
         (folder, None, Some(signals)) => called(folder.as_deref(), signals),
@@ -73,27 +93,34 @@ fn evaluate(arguments: &Arguments) -> Result<String, String> {
     }
 }
 
-fn one(folder: &Path, scores: Option<&Path>, as_live: bool) -> Result<String, String> {
+/// Goals are those of the public sets: on another one only what the service has to do anywhere is one.
+fn one(folder: &Path, scores: Option<&Path>, as_live: bool) -> Result<Report, String> {
     let sets = anomaly::sets(folder)?;
-    let last = if sets.is_empty() {
-        serde_json::to_string(&abusers(folder, scores, as_live)?)
+    if sets.is_empty() {
+        Report::of(&abusers(folder, scores, as_live)?, Vec::new())
     } else {
-        serde_json::to_string(&anomaly::summary(&anomalies(&sets)?))
-    };
-    last.map_err(|e| e.to_string())
+        Report::of(&anomaly::summary(&anomalies(&sets)?), Vec::new())
+    }
 }
 
 /// A set through the service; without a folder the public one.
-fn served(folder: Option<&Path>, signals: usize, as_live: bool) -> Result<String, String> {
+fn served(folder: Option<&Path>, signals: usize, as_live: bool) -> Result<Report, String> {
     let set = open(&folder.map_or_else(|| data().join("abuse"), Path::to_path_buf), as_live)?;
-    serde_json::to_string(&service::run(&set, signals)?).map_err(|e| e.to_string())
+    let outcome = service::run(&set, signals)?;
+    let mut missed = goals::missed_by_service(&outcome);
+    if folder.is_none() {
+        missed.extend(goals::missed_on_set_a(&outcome.quality));
+    }
+    Report::of(&outcome, missed)
 }
 
-/// A set through the service's HTTP API; without a folder the public one.
-fn called(folder: Option<&Path>, signals: usize) -> Result<String, String> {
-    let folder = folder.map_or_else(|| data().join("abuse"), Path::to_path_buf);
-    let set = open(&folder, false)?;
-    serde_json::to_string(&http::run(&folder, &set, signals)?).map_err(|e| e.to_string())
+/// A set through the service's HTTP API; without a folder the public one. Goals are those of the whole set.
+fn called(folder: Option<&Path>, signals: usize) -> Result<Report, String> {
+    let path = folder.map_or_else(|| data().join("abuse"), Path::to_path_buf);
+    let outcome = http::run(&path, &open(&path, false)?, signals)?;
+    let is_set_a = folder.is_none() && outcome.is_whole;
+    let missed = if is_set_a { goals::missed_on_set_a(&outcome.quality) } else { Vec::new() };
+    Report::of(&outcome, missed)
 }
 
 fn data() -> PathBuf {
@@ -101,7 +128,7 @@ fn data() -> PathBuf {
 }
 
 /// The public sets lie where the tests' other data lie.
-fn both(scores: Option<&Path>) -> Result<String, String> {
+fn both(scores: Option<&Path>) -> Result<Report, String> {
     let data = data();
     let folder = data.join("anomaly");
     let rows = anomalies(&anomaly::sets(&folder)?)?;
@@ -113,8 +140,10 @@ fn both(scores: Option<&Path>) -> Result<String, String> {
     if scores.is_none() {
         std::fs::remove_file(&written).map_err(|e| format!("{}: {e}", written.display()))?;
     }
-    let all = serde_json::json!({ "anomaly": anomaly::summary(&rows), "abuse": abuse });
-    Ok(all.to_string())
+    let anomaly = anomaly::summary(&rows);
+    let mut missed = goals::missed_on_public_sets(&anomaly);
+    missed.extend(goals::missed_on_set_a(&abuse));
+    Report::of(&serde_json::json!({ "anomaly": anomaly, "abuse": abuse }), missed)
 }
 
 fn open(folder: &Path, as_live: bool) -> Result<abuse::Set, String> {

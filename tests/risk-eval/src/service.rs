@@ -42,11 +42,11 @@ pub struct Outcome {
     signals_per_second: f64,
     cpu_seconds_per_night: f64,
     /// The state after the restart in the middle is that of somebody who never stopped.
-    is_identical_after_restart: bool,
+    pub is_identical_after_restart: bool,
     restart_seconds: f64,
     models: String,
     /// Of the first copy, by the scores that the service acted on.
-    quality: Summary,
+    pub quality: Summary,
 }
 
 struct Run {

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use kernel::{CaseId, Credits, CustomerId, Timestamp, WalletId};
 use serde::{Deserialize, Serialize};
-use store::StoreError;
 use store::cold;
 use store::cold::risk::cases::{self as rows, CLOSED, OPEN};
 use store::cold::risk::{days, snoozes};
 
 use super::appeals::{self, Written};
-use super::training;
+use super::decisions::{newest, shown, shown_one};
+use super::{rulings, training};
 use crate::about::from_json;
 use crate::{App, AppError, Page, PageRequest, Principal, Scope};
 
+pub use super::decisions::{Decided, Decision};
 pub use super::precision::{Precision, precision};
-pub use super::rulings::{Decision, Ruling, SNOOZED_AFTER_DISMISSAL_DAYS, decide, review};
+pub use super::rulings::{CORRECTIONS_MAX, Ruling, SNOOZED_AFTER_DISMISSAL_DAYS, decide, review};
 pub use ::risk::score::Reason;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -63,7 +64,11 @@ pub struct Case {
     pub decision: Option<Decision>,
     pub note: Option<String>,
     pub decided_by: Option<String>,
+    /// When it was decided last.
     pub closed_at: Option<Timestamp>,
+    /// All decisions, the oldest first; the last one counts.
+    #[serde(default)]
+    pub decisions: Vec<Decided>,
     /// What the customer said last.
     pub appeal: Option<String>,
     pub appealed_at: Option<Timestamp>,
@@ -92,6 +97,8 @@ pub struct Evidence {
     pub snoozed: Vec<super::exceptions::Snooze>,
     /// What the customer wrote, the newest first, and what was answered.
     pub appeals: Vec<Written>,
+    /// Confirmed cases whose hold the customer wrote about in this one: a dismissal corrects them.
+    pub appealed: Vec<CaseId>,
 }
 
 /// Newest first.
@@ -109,7 +116,7 @@ pub async fn list(
     let before = page.after(|cursor| cursor.parse::<CaseId>().ok())?;
     let found = rows::page(app.store().reader(), state, before.map(CaseId::uuid), limit + 1).await?;
     let page = Page::cut(found, limit, |row| CaseId::from_uuid(row.id).to_string());
-    let data = page.data.into_iter().map(|row| case(row, app.now())).collect::<Result<_, _>>()?;
+    let data = shown(app.store().reader(), page.data, app.now()).await?;
     Ok(Page { data, next_cursor: page.next_cursor })
 }
 
@@ -117,7 +124,7 @@ pub async fn list(
 pub async fn queue(app: &App, by: &Principal, limit: u64) -> Result<Vec<Case>, AppError> {
     by.require(Scope::Admin)?;
     let open = rows::queue(app.store().reader(), limit).await?;
-    open.into_iter().map(|row| case(row, app.now())).collect()
+    shown(app.store().reader(), open, app.now()).await
 }
 
 /// How many are open.
@@ -129,7 +136,7 @@ pub async fn open_count(app: &App, by: &Principal) -> Result<u64, AppError> {
 pub async fn get(app: &App, by: &Principal, id: CaseId) -> Result<Case, AppError> {
     by.require(Scope::Read)?;
     let row = rows::by_id(app.store().reader(), id.uuid()).await?;
-    case(row.ok_or(AppError::not_found("case"))?, app.now())
+    shown_one(app.store().reader(), row, app.now()).await
 }
 
 /// A case with everything that a reviewer looks at.
@@ -140,13 +147,14 @@ pub async fn evidence(app: &App, by: &Principal, id: CaseId) -> Result<Evidence,
     let customer = customer.ok_or(AppError::not_found("customer"))?;
     let days = days_of(app, case.wallet).await?;
     let earlier = rows::of_wallet(db, case.wallet.uuid(), EVIDENCE_DAYS).await?;
-    let earlier = earlier.into_iter().filter(|row| row.id != id.uuid()).map(|row| self::case(row, now));
+    let earlier = earlier.into_iter().filter(|row| row.id != id.uuid()).collect();
     let snoozed = snoozes::of_customer(db, case.customer.uuid(), now.micros()).await?;
     Ok(Evidence {
         customer_name: customer.name,
         customer_email: customer.email,
         days,
-        earlier: earlier.collect::<Result<_, _>>()?,
+        earlier: shown(db, earlier, now).await?,
+        appealed: rulings::appealed_by(db, id.uuid()).await?,
         snoozed: snoozed.into_iter().map(super::exceptions::snooze).collect(),
         appeals: appeals::of_case(app, id).await?,
         case,
@@ -162,7 +170,7 @@ pub async fn of_customer(
     by.require(Scope::Admin)?;
     let wallet = crate::customers::load(app, customer).await?.wallet;
     let found = rows::of_wallet(app.store().reader(), wallet.uuid(), EVIDENCE_DAYS).await?;
-    let found = found.into_iter().map(|row| case(row, app.now())).collect::<Result<_, _>>()?;
+    let found = shown(app.store().reader(), found, app.now()).await?;
     Ok((found, days_of(app, wallet).await?))
 }
 
@@ -180,15 +188,10 @@ async fn days_of(app: &App, wallet: WalletId) -> Result<Vec<Day>, AppError> {
 }
 
 /// As of `now`: a hold that ended by its time is none.
-pub(super) fn case(row: rows::Model, now: Timestamp) -> Result<Case, AppError> {
+pub(super) fn case(row: rows::Model, corrected: Vec<Decided>, now: Timestamp) -> Result<Case, AppError> {
     let at = Timestamp::from_micros_saturating;
     let is_over = row.restricted_until.is_some_and(|until| until <= now.micros());
-    let decision = match row.decision.as_deref() {
-        None => None,
-        Some(text) => {
-            Some(text.parse().map_err(|()| StoreError::Corrupt(format!("case {}: decision", row.id)))?)
-        }
-    };
+    let decided = newest(&row)?;
     Ok(Case {
         id: CaseId::from_uuid(row.id),
         customer: CustomerId::from_uuid(row.customer),
@@ -208,7 +211,8 @@ pub(super) fn case(row: rows::Model, now: Timestamp) -> Result<Case, AppError> {
         step_up: row.step_up,
         opened_at: at(row.opened_at),
         seen_at: at(row.seen_at),
-        decision,
+        decision: decided.as_ref().map(|decided| decided.decision),
+        decisions: corrected.into_iter().chain(decided).collect(),
         note: row.note,
         decided_by: row.decided_by,
         closed_at: row.closed_at.map(at),

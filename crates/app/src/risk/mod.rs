@@ -9,6 +9,7 @@ mod act;
 mod alerts;
 pub mod appeals;
 pub mod cases;
+mod decisions;
 pub mod exceptions;
 mod follow;
 mod intake;

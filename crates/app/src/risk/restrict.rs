@@ -50,6 +50,10 @@ enum Step {
     Release,
 }
 
+/// In the keys of what decisions order.
+const HOLD_FOR_GOOD: &str = "hold_for_good";
+const RELEASE: &str = "release";
+
 /// A hold that the customer or a person ended is not put up again for so long, and neither is there a new case after
 /// a person has confirmed one and let the wallet go on.
 pub(super) const LIFTED_REST_SECONDS: i64 = 7 * 86_400;
@@ -121,26 +125,27 @@ pub(super) async fn by_itself(
     Ok(())
 }
 
-/// Keeps the wallet on hold until a person releases it.
+/// Keeps the wallet on hold until a person releases it, by the decision of this number.
 pub(super) async fn for_good(
     txn: &DatabaseTransaction,
     case: &cases::Model,
-    now: Timestamp,
+    (decision, now): (usize, Timestamp),
 ) -> Result<(), AppError> {
     cases::hold_for_good(txn, case.id).await?;
-    order(txn, case, (Step::HoldForGood, None), (&key(case.id, "hold_for_good"), now)).await?;
+    order(txn, case, (Step::HoldForGood, None), (&decided_key(case.id, HOLD_FOR_GOOD, decision), now))
+        .await?;
     Ok(())
 }
 
-/// Lets the wallet work again, if it is this case's hold that keeps it.
+/// Lets the wallet work again, if it is this case's hold that keeps it, by the decision of this number.
 pub(super) async fn release(
     txn: &DatabaseTransaction,
     case: &cases::Model,
-    now: Timestamp,
+    (decision, now): (usize, Timestamp),
 ) -> Result<(), AppError> {
     if case.is_restricted {
         cases::ended(txn, case.id, Some(now.micros())).await?;
-        order(txn, case, (Step::Release, None), (&key(case.id, "release"), now)).await?;
+        order(txn, case, (Step::Release, None), (&decided_key(case.id, RELEASE, decision), now)).await?;
     }
     Ok(())
 }
@@ -190,14 +195,19 @@ fn hold_key(case: Uuid, number: i32) -> String {
     key(case, &format!("hold:{number}"))
 }
 
+/// Each decision about a case gives its own orders; the first one is 1.
+fn decided_key(case: Uuid, what: &str, decision: usize) -> String {
+    if decision == 1 { key(case, what) } else { key(case, &format!("{what}:decision:{decision}")) }
+}
+
 fn key(case: Uuid, what: &str) -> String {
     format!("risk:{}:{what}", CaseId::from_uuid(case))
 }
 
-/// Carries out at once what a person decided about a case; what fails now is tried again by the worker.
-pub(super) async fn hurry(app: &App, case: CaseId) {
-    for what in ["hold_for_good", "release"] {
-        attempt(app, &key(case.uuid(), what)).await;
+/// Carries out at once what the decision of this number orders; what fails now is tried again by the worker.
+pub(super) async fn hurry(app: &App, case: CaseId, decision: usize) {
+    for what in [HOLD_FOR_GOOD, RELEASE] {
+        attempt(app, &decided_key(case.uuid(), what, decision)).await;
     }
 }
 
@@ -267,6 +277,8 @@ async fn end(
             let by = Actor::Customer(CustomerId::from_uuid(case.customer));
             (by, Some(restriction), format!("{}: {reason}", reason_of(case)))
         }
+        // Whoever decided meanwhile that the wallet stays on hold is right.
+        None if case.is_restricted => return Ok(Outcome::Ignored),
         None => (Actor::Risk, hold_of(app, case).await?, reason_of(case)),
     };
     let Some(restriction) = restriction else { return Ok(Outcome::Ignored) };

@@ -1,15 +1,13 @@
-//! What a person decides about a case, and what follows from it.
-
-use std::fmt;
-use std::str::FromStr;
+//! What a person decides about a case, and what follows from it; and the same for a decision that was wrong.
 
 use kernel::{CaseId, CustomerId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::DatabaseTransaction;
-use store::cold::risk::cases::{self as rows, CONFIRMED, Closing, DISMISSED};
-use store::cold::risk::snoozes;
+use store::cold::risk::cases::{self as rows, Closing};
+use store::cold::risk::{appeals, former, snoozes};
+use store::{ConnectionTrait, DatabaseTransaction, Uuid};
 
-use super::cases::{Case, Reason, case, get};
+use super::cases::{Case, Reason, get};
+use super::decisions::{Decided, Decision, newest, shown_one};
 use super::exceptions::set_snooze;
 use super::restrict;
 use super::settings::can_be_snoozed;
@@ -23,21 +21,14 @@ use crate::{App, AppError, Done, Keyed, Principal, Scope};
 const DECIDE: Route = Route("POST /v1/risk/cases/{id}/verdict");
 /// What a person found to be in order does not come up again for so long.
 pub const SNOOZED_AFTER_DISMISSAL_DAYS: i64 = 7;
+/// How often one case is corrected.
+pub const CORRECTIONS_MAX: usize = 20;
 const DAY_SECONDS: i64 = 86_400;
 /// In the audit log.
 const DECIDED: &str = "case.decide";
+const CORRECTED: &str = "case.correct";
 /// Why, in the audit log, when whoever decided did not say.
 const NO_NOTE: &str = "no reason given";
-
-/// What a person found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// It is abuse.
-    Confirmed,
-    /// It is not.
-    Dismissed,
-}
 
 /// What a reviewer decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +37,9 @@ pub struct Ruling {
     pub note: Option<String>,
     /// Whether the wallet may work again. When absent: yes if dismissed, no if confirmed.
     pub release: Option<bool>,
+    /// Decisions about the case that they have seen: one that was made meanwhile is not corrected unseen. When absent:
+    /// all.
+    pub seen: Option<usize>,
 }
 
 /// Who decides.
@@ -66,7 +60,14 @@ impl Author {
     }
 }
 
-/// A person's decision through the API, with a row in the audit log.
+impl audit::Actor for Author {
+    fn audited(&self) -> &str {
+        self.name()
+    }
+}
+
+/// A person's decision through the API, the first one or a correction, with a row in the audit log. The same decision
+/// again changes nothing.
 pub async fn decide(
     app: &App,
     by: &Principal,
@@ -79,7 +80,7 @@ pub async fn decide(
     decided(app, by, id, (ruling, Author::Key(by.clone())), keyed).await
 }
 
-/// A person's decision in the console, with a reason and a row in the audit log.
+/// The same in the console, with a reason.
 pub async fn review(
     app: &App,
     by: &Session,
@@ -90,7 +91,7 @@ pub async fn review(
     check(&ruling)?;
     let principal = by.user.principal();
     let customer = get(app, &principal, id).await?.customer;
-    let (action, subject) = (DECIDED, id.to_string());
+    let (action, subject) = (action(ruling.seen.unwrap_or_default()), id.to_string());
     let input = ruling.clone();
     let asked = Asked { by, act, action, subject, customer: Some(customer), input };
     let state = || async {
@@ -114,7 +115,7 @@ async fn decided(
     let now = app.now();
     let done = once(app, by, DECIDE, keyed, |txn| {
         let (ruling, author) = (ruling.clone(), author.clone());
-        Box::pin(async move { close(txn, id, (ruling, author), now).await })
+        Box::pin(async move { rule(txn, id, (ruling, author), now).await })
     })
     .await?;
     if !done.replayed {
@@ -122,47 +123,154 @@ async fn decided(
             app.inner.risk.standings.forget(done.value.wallet);
         }
         app.inner.risk.policy.expire();
-        restrict::hurry(app, id).await;
+        restrict::hurry(app, id, done.value.decisions.len()).await;
     }
     Ok(done)
 }
 
-async fn close(
+async fn rule(
     txn: &DatabaseTransaction,
     id: CaseId,
     (ruling, author): (Ruling, Author),
     now: Timestamp,
 ) -> Result<Case, AppError> {
-    let row = rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?;
+    let row = rows::locked(txn, id.uuid()).await?;
+    let known = shown_one(txn, row.clone(), now).await?;
+    let Some(row) = row.filter(|_| known.decision != Some(ruling.decision)) else { return Ok(known) };
+    check_seen(&ruling, &known.decisions)?;
+    decide_anew(txn, &row, (&ruling, &author), now).await?;
     let is_released = ruling.release.unwrap_or(ruling.decision == Decision::Dismissed);
+    let nth = (known.decisions.len() + 1, now);
     if is_released {
-        restrict::release(txn, &row, now).await?;
+        restrict::release(txn, &row, nth).await?;
     } else if ruling.decision == Decision::Confirmed {
-        restrict::for_good(txn, &row, now).await?;
+        restrict::for_good(txn, &row, nth).await?;
     }
-    let decision = ruling.decision.to_string();
-    if let Author::Key(by) = &author {
-        let noted = Noted {
-            by,
-            action: DECIDED,
-            subject: id.to_string(),
-            customer: Some(CustomerId::from_uuid(row.customer)),
-            reason: ruling.note.as_deref().unwrap_or(NO_NOTE),
-            before: &row.state,
-            after: &decision,
-        };
-        audit::note(txn, noted, now).await?;
-    }
-    let decided_by = author.name().to_owned();
-    let closing = Closing { decision, note: ruling.note, decided_by, at: now.micros() };
-    if !rows::close(txn, id.uuid(), closing).await? {
-        let detail = "the case is closed; a decision is not changed, what follows from it can be".to_owned();
-        return Err(AppError::Conflict { code: "case_closed", detail });
+    if let Author::Key(_) = &author {
+        note(txn, (&row, &ruling), &author, now).await?;
     }
     if ruling.decision == Decision::Dismissed {
-        snooze_all(txn, &row, author.name(), now).await?;
+        uphold(txn, (&row, is_released), &author, now).await?;
     }
-    case(rows::by_id(txn, id.uuid()).await?.ok_or(AppError::not_found("case"))?, now)
+    shown_one(txn, rows::by_id(txn, row.id).await?, now).await
+}
+
+/// Nobody overrules somebody without having seen it.
+fn check_seen(ruling: &Ruling, decisions: &[Decided]) -> Result<(), AppError> {
+    let conflict = |detail| Err(AppError::Conflict { code: "case_decided", detail });
+    if let Some(last) = decisions.last()
+        && ruling.seen.is_some_and(|seen| seen != decisions.len())
+    {
+        return conflict(format!(
+            "the case was {} by {} meanwhile; look at it, and correct that if it is wrong",
+            last.decision, last.by
+        ));
+    }
+    if decisions.len() > CORRECTIONS_MAX {
+        return conflict(format!(
+            "the case was corrected {CORRECTIONS_MAX} times and stays as it is; hold or release the customer instead"
+        ));
+    }
+    Ok(())
+}
+
+/// Writes what counts from now on, keeps what was decided before, and silences or wakes what spoke.
+async fn decide_anew(
+    txn: &DatabaseTransaction,
+    row: &rows::Model,
+    (ruling, author): (&Ruling, &Author),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if let Some(before) = newest(row)? {
+        let number = former::of_cases(txn, [row.id]).await?.len() + 1;
+        let kept = former::Model {
+            case_id: row.id,
+            number: i32::try_from(number).unwrap_or(i32::MAX),
+            decision: before.decision.to_string(),
+            note: before.note,
+            decided_by: before.by,
+            decided_at: before.at.micros(),
+        };
+        former::insert(txn, kept).await?;
+    }
+    let closing = Closing {
+        decision: ruling.decision.to_string(),
+        note: ruling.note.clone(),
+        decided_by: author.name().to_owned(),
+        at: now.micros(),
+    };
+    if !rows::close(txn, row, closing).await? {
+        let detail = "somebody else has decided at this moment; look at the case again".to_owned();
+        return Err(AppError::Conflict { code: "case_decided", detail });
+    }
+    match ruling.decision {
+        Decision::Dismissed => snooze_all(txn, row, author.name(), now).await,
+        Decision::Confirmed => Ok(snoozes::remove_because(txn, row.customer, &silenced_by(row.id)).await?),
+    }
+}
+
+async fn note(
+    txn: &DatabaseTransaction,
+    (row, ruling): (&rows::Model, &Ruling),
+    author: &Author,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let noted = Noted {
+        by: author,
+        action: action(usize::from(row.decision.is_some())),
+        subject: CaseId::from_uuid(row.id).to_string(),
+        customer: Some(CustomerId::from_uuid(row.customer)),
+        reason: ruling.note.as_deref().unwrap_or(NO_NOTE),
+        before: row.decision.as_deref().unwrap_or(&row.state),
+        after: ruling.decision.as_str(),
+    };
+    audit::note(txn, noted, now).await
+}
+
+fn action(decisions: usize) -> &'static str {
+    if decisions == 0 { DECIDED } else { CORRECTED }
+}
+
+/// Where the customer wrote in this case about the hold of a confirmed one, a dismissal says that this one was wrong as
+/// well. Both stand for the same hold, which ends once.
+async fn uphold(
+    txn: &DatabaseTransaction,
+    (row, is_released): (&rows::Model, bool),
+    author: &Author,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    for other in appealed(txn, row).await? {
+        let note =
+            format!("{} was dismissed, in which the customer wrote about this hold", reason_of(row.id));
+        let ruling = Ruling {
+            decision: Decision::Dismissed,
+            note: Some(note),
+            release: Some(is_released),
+            seen: None,
+        };
+        decide_anew(txn, &other, (&ruling, author), now).await?;
+        if is_released && other.is_restricted {
+            rows::ended(txn, other.id, Some(now.micros())).await?;
+        }
+        self::note(txn, (&other, &ruling), author, now).await?;
+    }
+    Ok(())
+}
+
+/// Confirmed cases whose hold the customer wrote about in this one.
+async fn appealed(db: &impl ConnectionTrait, row: &rows::Model) -> Result<Vec<rows::Model>, AppError> {
+    let mut confirmed = Vec::new();
+    for appeal in appeals::of_case(db, row.id).await? {
+        confirmed.extend(rows::confirmed_by_hold(db, row.wallet, appeal.restriction).await?);
+    }
+    confirmed.retain(|other| other.id != row.id);
+    Ok(confirmed)
+}
+
+/// The same of the case of this id.
+pub(super) async fn appealed_by(db: &impl ConnectionTrait, case: Uuid) -> Result<Vec<CaseId>, AppError> {
+    let Some(row) = rows::by_id(db, case).await? else { return Ok(Vec::new()) };
+    Ok(appealed(db, &row).await?.into_iter().map(|other| CaseId::from_uuid(other.id)).collect())
 }
 
 /// What spoke stays silent about this customer for a week, limits of speed as well: a person has looked.
@@ -179,7 +287,7 @@ async fn snooze_all(
             rule,
             until: now.plus_seconds(SNOOZED_AFTER_DISMISSAL_DAYS * DAY_SECONDS).micros(),
             author: author.to_owned(),
-            reason: format!("case {} was dismissed", CaseId::from_uuid(row.id)),
+            reason: silenced_by(row.id),
             created_at: now.micros(),
         };
         set_snooze(txn, snooze).await?;
@@ -187,33 +295,16 @@ async fn snooze_all(
     Ok(())
 }
 
+fn silenced_by(case: Uuid) -> String {
+    format!("{} was dismissed", reason_of(case))
+}
+
+fn reason_of(case: Uuid) -> String {
+    format!("case {}", CaseId::from_uuid(case))
+}
+
 fn check(ruling: &Ruling) -> Result<(), AppError> {
     let mut checks = Checks::default();
     checks.optional_text("note", ruling.note.as_ref(), SENTENCE_MAX_CHARS);
     checks.done()
-}
-
-impl Decision {
-    const ALL: [Decision; 2] = [Decision::Confirmed, Decision::Dismissed];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Decision::Confirmed => CONFIRMED,
-            Decision::Dismissed => DISMISSED,
-        }
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Decision {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Decision, ()> {
-        Decision::ALL.into_iter().find(|decision| decision.as_str() == text).ok_or(())
-    }
 }

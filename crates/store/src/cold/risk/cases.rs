@@ -48,10 +48,11 @@ pub struct Model {
     pub opened_at: i64,
     /// Of the highest score.
     pub seen_at: i64,
-    /// `confirmed` or `dismissed`.
+    /// `confirmed` or `dismissed`; those before it are in [`super::former`].
     pub decision: Option<String>,
     pub note: Option<String>,
     pub decided_by: Option<String>,
+    /// Of the decision that counts.
     pub closed_at: Option<i64>,
     /// What the customer wrote last.
     pub appeal: Option<String>,
@@ -133,6 +134,11 @@ pub async fn open(txn: &DatabaseTransaction, case: Model) -> Result<bool, StoreE
 
 pub async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// For whoever decides; another who does so at the same moment waits.
+pub async fn locked(txn: &DatabaseTransaction, id: Uuid) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(id).lock_exclusive().one(txn).await?)
 }
 
 pub async fn open_of(db: &impl ConnectionTrait, wallet: Uuid) -> Result<Option<Model>, StoreError> {
@@ -268,12 +274,13 @@ pub async fn hold_for_good(txn: &DatabaseTransaction, id: Uuid) -> Result<(), St
     Ok(())
 }
 
-/// The hold stands in the journal; false when it was to end meanwhile.
+/// The hold stands in the journal; false when it was to end meanwhile, or a later one stands.
 pub async fn held_by(db: &impl ConnectionTrait, id: Uuid, restriction: i64) -> Result<bool, StoreError> {
     let done = Entity::update_many()
         .col_expr(Column::Restriction, Expr::value(restriction))
         .filter(Column::Id.eq(id))
         .filter(Column::IsRestricted.eq(true))
+        .filter(Column::Restriction.is_null().or(Column::Restriction.lte(restriction)))
         .exec(db)
         .await?;
     Ok(done.rows_affected == 1)
@@ -336,16 +343,33 @@ pub async fn of_hold(
     Ok(query.one(db).await?)
 }
 
-/// False when it is closed already.
-pub async fn close(txn: &DatabaseTransaction, id: Uuid, closing: Closing) -> Result<bool, StoreError> {
+/// Confirmed ones that put or kept this hold.
+pub async fn confirmed_by_hold(
+    db: &impl ConnectionTrait,
+    wallet: Uuid,
+    restriction: i64,
+) -> Result<Vec<Model>, StoreError> {
+    let query = Entity::find()
+        .filter(Column::Wallet.eq(wallet))
+        .filter(Column::Restriction.eq(restriction))
+        .filter(Column::Decision.eq(CONFIRMED));
+    Ok(query.all(db).await?)
+}
+
+/// Decides a case as it was read, for the first time or again; false when somebody else decided meanwhile.
+pub async fn close(txn: &DatabaseTransaction, case: &Model, closing: Closing) -> Result<bool, StoreError> {
+    let decided = match &case.decision {
+        Some(decision) => Column::Decision.eq(decision.as_str()),
+        None => Column::Decision.is_null(),
+    };
     let done = Entity::update_many()
         .col_expr(Column::State, Expr::value(CLOSED))
         .col_expr(Column::Decision, Expr::value(closing.decision))
         .col_expr(Column::Note, Expr::value(closing.note))
         .col_expr(Column::DecidedBy, Expr::value(closing.decided_by))
         .col_expr(Column::ClosedAt, Expr::value(closing.at))
-        .filter(Column::Id.eq(id))
-        .filter(Column::State.eq(OPEN))
+        .filter(Column::Id.eq(case.id))
+        .filter(decided)
         .exec(txn)
         .await?;
     Ok(done.rows_affected == 1)

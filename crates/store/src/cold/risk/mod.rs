@@ -5,6 +5,7 @@ pub mod allowed;
 pub mod appeals;
 pub mod cases;
 pub mod days;
+pub mod former;
 pub mod models;
 pub mod origins;
 pub mod pages;

@@ -39,6 +39,17 @@ pub async fn remove(txn: &DatabaseTransaction, customer: Uuid, rule: &str) -> Re
     Ok(gone.rows_affected == 1)
 }
 
+/// Ends those of a customer that came of this.
+pub async fn remove_because(
+    txn: &DatabaseTransaction,
+    customer: Uuid,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let of_it = Entity::delete_many().filter(Column::Customer.eq(customer));
+    of_it.filter(Column::Reason.eq(reason)).exec(txn).await?;
+    Ok(())
+}
+
 pub async fn running(db: &impl ConnectionTrait, now: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
     Ok(Entity::find().filter(Column::Until.gt(now)).limit(limit).all(db).await?)
 }

@@ -360,6 +360,9 @@ async fn a_reviewer_corrects_a_decision_on_the_page_of_the_case() {
         {
             assert!(page.contains(told), "{}: {told} in {page}", shop.name);
         }
+        let queue = desk.get("/console/review").await.html;
+        let lately = queue.split("Decided lately").nth(1).unwrap_or_default();
+        assert!(lately.contains(&format!("href=\"{case}\"")), "{}: one finds it again: {queue}", shop.name);
         let to = format!("{case}/correction");
         let refused = desk.send(&case, &to, &[("decision", "dismissed"), ("reason", " ")]).await;
         assert!(refused.status == 400 && refused.html.contains("<details open>"), "{}", refused.html);

@@ -22,6 +22,7 @@ use crate::{Console, by, shell};
 pub const PATH: &str = "/console/review";
 /// Cases of the queue's page.
 const SHOWN: u64 = 50;
+const DECIDED_SHOWN: u64 = 10;
 /// Of a rule that is silenced on the case's page.
 const SNOOZE_DAYS: i64 = 30;
 
@@ -31,6 +32,8 @@ pub struct QueuePage {
     pub shell: Shell,
     pub open: u64,
     pub rows: Vec<CaseRow>,
+    /// What may have to be corrected, the newest decision first.
+    pub decided: Vec<CaseRow>,
     pub precision: Vec<PrecisionRow>,
 }
 
@@ -130,11 +133,15 @@ pub struct SnoozeFields {
 pub async fn list(State(console): State<Console>, member: Member) -> Result<Response, Failure> {
     let (app, by) = (console.site.app(), by(&member));
     let queue = cases::queue(app, &by, SHOWN).await?;
-    let names = app::customers::names(app, &by, queue.iter().map(|case| case.customer)).await?;
+    let decided = cases::decided_lately(app, &by, DECIDED_SHOWN).await?;
+    let customers = queue.iter().chain(&decided).map(|case| case.customer);
+    let names = app::customers::names(app, &by, customers).await?;
+    let row = |case: &Case| row_with(case, names.get(&case.customer));
     let page = QueuePage {
         shell: shell("Review queue", PATH, &member),
         open: cases::open_count(app, &by).await?,
-        rows: queue.iter().map(|case| row_with(case, names.get(&case.customer))).collect(),
+        rows: queue.iter().map(row).collect(),
+        decided: decided.iter().map(row).collect(),
         precision: cases::precision(app, &by).await?.iter().map(precision).collect(),
     };
     Ok(member.visitor.page(render(&page)?))

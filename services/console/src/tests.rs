@@ -364,14 +364,20 @@ fn the_queue_shows_what_is_at_stake_and_how_often_rules_were_right() {
     let page = review::QueuePage {
         shell: shell(),
         open: 2,
-        rows: vec![
-            review::row_with(&a_case(true), Some(&"Ada Lovelace".to_owned())),
-            review::row_with(&a_case(false), Some(&text())),
-        ],
+        rows: vec![review::row_with(&a_case(true), Some(&"Ada Lovelace".to_owned()))],
+        decided: vec![review::row_with(&a_case(false), Some(&text()))],
         precision: vec![review::precision(&precision)],
     };
     let html = check("review", &page);
-    for shown in ["4,321", "0.91", "7 of 9, 78 %", "the customer wrote", "confirmed", ">Ada Lovelace</a>"] {
+    for shown in [
+        "4,321",
+        "0.91",
+        "7 of 9, 78 %",
+        "the customer wrote",
+        "Decided lately",
+        "confirmed",
+        ">Ada Lovelace</a>",
+    ] {
         assert!(html.contains(shown), "{shown}");
     }
 }

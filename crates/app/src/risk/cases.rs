@@ -22,6 +22,7 @@ pub use ::risk::score::Reason;
 const DAY_SECONDS: i64 = 86_400;
 /// Days of a wallet that a case shows.
 const EVIDENCE_DAYS: u64 = 30;
+const DECIDED_LATELY_DAYS: i64 = 30;
 
 /// States that a list can be narrowed to.
 pub const STATES: [&str; 2] = [OPEN, CLOSED];
@@ -125,6 +126,14 @@ pub async fn queue(app: &App, by: &Principal, limit: u64) -> Result<Vec<Case>, A
     by.require(Scope::Admin)?;
     let open = rows::queue(app.store().reader(), limit).await?;
     shown(app.store().reader(), open, app.now()).await
+}
+
+/// Decided in the last 30 days, the newest decision first: what may have to be corrected.
+pub async fn decided_lately(app: &App, by: &Principal, limit: u64) -> Result<Vec<Case>, AppError> {
+    by.require(Scope::Admin)?;
+    let since = app.now().plus_seconds(-DECIDED_LATELY_DAYS * DAY_SECONDS).micros();
+    let closed = rows::closed_since(app.store().reader(), since, limit).await?;
+    shown(app.store().reader(), closed, app.now()).await
 }
 
 /// How many are open.

@@ -384,16 +384,18 @@ async fn a_reviewer_corrects_a_decision_on_the_page_of_the_case() {
         let path = format!("/v1/risk/cases/{id}/verdict");
         let confirmed = json!({"verdict": "confirmed", "release": true});
         assert_eq!(shop.post(&path, &confirmed).await.status, 200);
-        let stale = [("seen", "2"), ("decision", "dismissed"), ("reason", "as before")];
         let form = desk.get(&case).await.html;
         let field = |name: &str| crate::portal::between(&form, &format!("name=\"{name}\" value=\""), "\"");
-        let mut sent: Vec<(String, String)> = vec![
-            ("form_token".to_owned(), field("form_token").to_owned()),
-            ("act".to_owned(), new_uuid().to_string()),
-        ];
-        sent.extend(stale.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let refused = desk.post(&to, &sent).await;
-        assert!(refused.status == 400 && refused.html.contains("meanwhile"), "{}", refused.html);
+        for decision in ["dismissed", "confirmed"] {
+            let stale = [("seen", "2"), ("decision", decision), ("reason", "as before")];
+            let mut sent: Vec<(String, String)> = vec![
+                ("form_token".to_owned(), field("form_token").to_owned()),
+                ("act".to_owned(), new_uuid().to_string()),
+            ];
+            sent.extend(stale.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            let refused = desk.post(&to, &sent).await;
+            assert!(refused.status == 400 && refused.html.contains("meanwhile"), "{}", refused.html);
+        }
         assert_eq!(shop.get(&format!("/v1/risk/cases/{id}")).await.document()["decision"], "confirmed");
 
         let audit = desk.get("/console/audit").await.html;
@@ -439,6 +441,66 @@ async fn an_appeal_that_is_upheld_corrects_the_decision_that_it_is_about() {
         let told = crate::risk_pages::acts(shop).await;
         let of = |name: &str| told.iter().filter(|(action, _)| action == name).count();
         assert_eq!((of("case.decide"), of("case.correct")), (2, 2), "{}: {told:?}", shop.name);
+
+        // A slip is taken back with all that came of it, and while that stands there is no new case.
+        let slip = [("decision", "confirmed"), ("reason", "no, we were sure")];
+        assert_eq!(desk.send(&second, &format!("{second}/correction"), &slip).await.status, 303);
+        let back = cases::get(app, &by, id).await.unwrap();
+        assert_eq!(
+            (back.decision, back.decisions.len()),
+            (Some(Decision::Confirmed), 3),
+            "{}: {back:?}",
+            shop.name
+        );
+        assert!(!back.is_restricted, "{}: the hold is the second case's: {back:?}", shop.name);
+        assert_eq!(crate::risk_pages::may_work(shop, &customer).await, 403, "{}", shop.name);
+        assert_eq!(precision(app).await, (1, 0), "{}", shop.name);
+    })
+    .await;
+}
+
+/// An appeal that was turned down left a hold of its own, about which the customer writes as well.
+#[tokio::test]
+async fn a_second_appeal_that_is_upheld_corrects_all_that_kept_the_customer_on_hold() {
+    in_each_shop(async |shop| {
+        let (mut desk, mut ada) = (desk(shop).await, Browser::of(shop));
+        ada.sign_up("Ada", "ada@example.com").await;
+        let customer = ada.customer().await;
+        share(shop, &customer).await;
+        let mut decided = Vec::new();
+        for _ in 0..2 {
+            let case = path_in(&desk.get("/console/review").await.html, "/console/review/");
+            let wrong = [("decision", "confirmed"), ("note", "we are sure")];
+            assert_eq!(desk.send(&case, &format!("{case}/decision"), &wrong).await.status, 303);
+            let words = [("text", "Please look once more.")];
+            assert_eq!(ada.submit("/on-hold", "/on-hold/appeal", &words).await.status, 303, "{}", shop.name);
+            decided.push(case);
+        }
+        let (app, by) = (&shop.app, Principal::system());
+        let read = async |path: &str| {
+            let id: CaseId = path.trim_start_matches("/console/review/").parse().expect("an id");
+            cases::get(app, &by, id).await.unwrap()
+        };
+        let (first, second) = (read(&decided[0]).await, read(&decided[1]).await);
+        assert!(
+            !first.is_restricted && second.is_restricted,
+            "{}: the second hold took its place",
+            shop.name
+        );
+        let page = desk.get(&decided[0]).await.html;
+        assert!(page.contains("Nothing is on hold because of this case"), "{}: {page}", shop.name);
+
+        let third = path_in(&desk.get("/console/review").await.html, "/console/review/");
+        assert!(!decided.contains(&third), "{}: {third}", shop.name);
+        let right = [("decision", "dismissed"), ("note", "they were right twice")];
+        assert_eq!(desk.send(&third, &format!("{third}/decision"), &right).await.status, 303);
+        for path in &decided {
+            let case = read(path).await;
+            assert_eq!(case.decision, Some(Decision::Dismissed), "{}: {case:?}", shop.name);
+            assert!(!case.is_restricted, "{}: {case:?}", shop.name);
+        }
+        assert_eq!(crate::risk_pages::may_work(shop, &customer).await, 201, "{}: they go on", shop.name);
+        assert_eq!(precision(app).await, (0, 1), "{}: the rule was wrong", shop.name);
     })
     .await;
 }

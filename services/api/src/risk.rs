@@ -212,7 +212,7 @@ async fn get(
 /// somebody's correction is a correction of its own.
 ///
 /// A case in which the customer wrote about the hold of a confirmed one stands for it: dismissing it also corrects that
-/// one.
+/// one, and confirming it after all corrects that back.
 #[utoipa::path(post, path = "/v1/risk/cases/{id}/verdict", tag = "Risk", operation_id = "decide_case",
     params(("id" = text::CaseId, Path, description = "The case's `id`."), OptionalKey),
     request_body = CaseVerdict,

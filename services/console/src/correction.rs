@@ -109,7 +109,7 @@ pub fn of(case: &Case) -> Option<Correction> {
 
 fn dismissed(case: &Case) -> Vec<String> {
     let hold = if case.is_restricted {
-        "The hold of this case ends, and the customer is told that they can go on."
+        "The hold of this case ends, and the customer is told that they can go on, unless you choose “stays as it is”."
     } else {
         "Nothing is on hold because of this case, so nothing of that changes."
     };
@@ -130,8 +130,9 @@ fn confirmed() -> Vec<String> {
 fn taught(to: Decision) -> [String; 2] {
     [
         format!(
-            "The case counts as {to} only: in how often rules were right, and as a lesson. A model that learnt from the \
-             old decision is followed by one without it: the next night fits it, and a day later it speaks, unless it is worse."
+            "The case counts as {to} only, wherever decisions count. A model that learnt from the old one is followed by \
+             one without it: the next night fits it from the lessons that are left, if they are enough, and a day later \
+             it speaks, unless it is worse."
         ),
         "The old decision stays on this page and in the audit log.".to_owned(),
     ]

@@ -42,6 +42,7 @@ enum Of {
     Median,
     /// What must not happen in any round.
     Sum,
+    Worst,
 }
 
 /// A table whose cells are numbers of one round each.
@@ -141,6 +142,7 @@ impl Table {
             let cells = cells.iter().zip(others).map(|(rounds, (_, of))| match of {
                 Of::Median => short(median(rounds)),
                 Of::Sum => short(rounds.iter().sum()),
+                Of::Worst => short(rounds.iter().copied().fold(0.0, f64::max)),
             });
             text += &format!("\n| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
         }
@@ -173,7 +175,7 @@ fn table_of_loads() -> Table {
         ("/livez p99 ms", Of::Median),
         ("/livez failed", Of::Sum),
         ("memory MiB", Of::Median),
-        ("calm again after s", Of::Median),
+        ("calm again after s, at worst", Of::Worst),
     ])
 }
 
@@ -208,7 +210,7 @@ fn table_of_shares() -> Table {
         ("one customer sends", Of::Median),
         ("others' p99 ms", Of::Median),
         ("to that without it", Of::Median),
-        ("others refused per second", Of::Median),
+        ("others refused", Of::Sum),
         ("its own done per second", Of::Median),
         ("refused per second", Of::Median),
     ])
@@ -218,13 +220,8 @@ fn add_shares(table: &mut Table, share: f64, outcomes: &[Outcome], to_alone: f64
     let others = &outcomes[0];
     let own = outcomes.get(1).cloned().unwrap_or_default();
     let per_second = |calls: usize| if calls > 0 { calls as f64 / others.seconds } else { 0.0 };
-    let cells = [
-        others.good_ms(99),
-        to_alone,
-        per_second(others.refused),
-        per_second(own.good),
-        per_second(own.refused),
-    ];
+    let cells =
+        [others.good_ms(99), to_alone, others.refused as f64, per_second(own.good), per_second(own.refused)];
     let who = if share > 0.0 { format!("{share:.0} times its share") } else { "nothing".to_owned() };
     table.add(who, &cells);
 }

@@ -17,8 +17,8 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Rounds at once, each with servers and databases of its own.
-    #[arg(long, default_value_t = 1)]
-    at_once: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    at_once: u8,
     /// One line for each round that was done; beside the executable when absent.
     #[arg(long)]
     state: Option<PathBuf>,
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         commit: commit(),
         seed: options.seed,
         time: Duration::from_secs(options.minutes * 60),
-        rounds_at_once: options.at_once,
+        rounds_at_once: options.at_once.into(),
     };
     if run(&torture) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -90,8 +90,8 @@ async fn on(app: &App, candidate: Candidate) -> Result<(), AppError> {
     let Some(customer) = customers::by_wallet(app.store().reader(), wallet.uuid()).await? else {
         return Ok(());
     };
-    let known = cases::of_wallet(app.store().reader(), wallet.uuid(), 1).await?.pop();
-    if let Some(rest) = known.as_ref().and_then(|case| rest_of_confirmed(case, app.now())) {
+    let known = cases::of_wallet(app.store().reader(), wallet.uuid(), restrict::EARLIER_MAX).await?;
+    if let Some(rest) = known.iter().find_map(|case| rest_of_confirmed(case, app.now())) {
         app.inner.risk.standings.rest(wallet, rest);
         return Ok(());
     }

@@ -60,7 +60,7 @@ pub(super) const LIFTED_REST_SECONDS: i64 = 7 * 86_400;
 /// After a hold that ended by its time the rules leave the wallet so long to work in order, or to do what was asked.
 const EXPIRED_REST_SECONDS: i64 = 3_600;
 /// Earlier cases of a wallet that are looked at; each takes a person's decision.
-const EARLIER_MAX: u64 = 20;
+pub(super) const EARLIER_MAX: u64 = 20;
 /// Cases in one round of [`learn_holds`].
 const LEARNT_AT_ONCE: u64 = 1_000;
 
@@ -111,7 +111,10 @@ pub(super) async fn by_itself(
     let txn = app.store().write().await?;
     let number = case.holds + 1;
     if order(&txn, case, (Step::Hold, None), (&hold_key(case.id, number), now)).await? {
-        cases::hold(&txn, case, (until.map(Timestamp::micros), step_up.as_str()), now.micros()).await?;
+        if !cases::hold(&txn, case, (until.map(Timestamp::micros), step_up.as_str()), now.micros()).await? {
+            // Decided meanwhile.
+            return Ok(());
+        }
         let held = cases::Model {
             holds: number,
             restricted_until: until.map(Timestamp::micros),
@@ -239,7 +242,8 @@ pub(crate) async fn carry_out(app: &App, work: &outbox::Model) -> Result<Outcome
 
 /// Whoever decides meanwhile that the wallet goes on is right: then there is no hold, or it ends at once.
 async fn hold(app: &App, case: &cases::Model, step: Step, keyed: &Keyed) -> Result<Outcome, AppError> {
-    if !case.is_restricted {
+    let is_decided = step == Step::Hold && case.decision.is_some();
+    if !case.is_restricted || is_decided {
         return Ok(Outcome::Ignored);
     }
     let customer = customer_of(case);

@@ -136,8 +136,9 @@ async fn rule(
 ) -> Result<Case, AppError> {
     let row = rows::locked(txn, id.uuid()).await?;
     let known = shown_one(txn, row.clone(), now).await?;
-    let Some(row) = row.filter(|_| known.decision != Some(ruling.decision)) else { return Ok(known) };
     check_seen(&ruling, &known.decisions)?;
+    let Some(row) = row.filter(|_| known.decision != Some(ruling.decision)) else { return Ok(known) };
+    check_limit(&known.decisions)?;
     decide_anew(txn, &row, (&ruling, &author), now).await?;
     let is_released = ruling.release.unwrap_or(ruling.decision == Decision::Dismissed);
     let nth = (known.decisions.len() + 1, now);
@@ -146,30 +147,42 @@ async fn rule(
     } else if ruling.decision == Decision::Confirmed {
         restrict::for_good(txn, &row, nth).await?;
     }
+    if ruling.decision == Decision::Confirmed && (row.is_restricted || !is_released) {
+        for other in appealed(txn, &row).await? {
+            // Its hold ends with this one's, or gives way to the one that follows.
+            rows::ended(txn, other.id, is_released.then_some(now.micros())).await?;
+        }
+    }
     if let Author::Key(_) = &author {
         note(txn, (&row, &ruling), &author, now).await?;
     }
-    if ruling.decision == Decision::Dismissed {
-        uphold(txn, (&row, is_released), &author, now).await?;
+    match ruling.decision {
+        Decision::Dismissed => uphold(txn, (&row, is_released), &author, now).await?,
+        Decision::Confirmed => turn_down(txn, &row, &author, now).await?,
     }
     shown_one(txn, rows::by_id(txn, row.id).await?, now).await
 }
 
 /// Nobody overrules somebody without having seen it.
 fn check_seen(ruling: &Ruling, decisions: &[Decided]) -> Result<(), AppError> {
-    let conflict = |detail| Err(AppError::Conflict { code: "case_decided", detail });
     if let Some(last) = decisions.last()
         && ruling.seen.is_some_and(|seen| seen != decisions.len())
     {
-        return conflict(format!(
+        let detail = format!(
             "the case was {} by {} meanwhile; look at it, and correct that if it is wrong",
             last.decision, last.by
-        ));
+        );
+        return Err(AppError::Conflict { code: "case_decided", detail });
     }
+    Ok(())
+}
+
+fn check_limit(decisions: &[Decided]) -> Result<(), AppError> {
     if decisions.len() > CORRECTIONS_MAX {
-        return conflict(format!(
+        let detail = format!(
             "the case was corrected {CORRECTIONS_MAX} times and stays as it is; hold or release the customer instead"
-        ));
+        );
+        return Err(AppError::Conflict { code: "case_decided", detail });
     }
     Ok(())
 }
@@ -232,39 +245,82 @@ fn action(decisions: usize) -> &'static str {
 }
 
 /// Where the customer wrote in this case about the hold of a confirmed one, a dismissal says that this one was wrong as
-/// well. Both stand for the same hold, which ends once.
+/// well, and so was what that one kept up. All stand for the same hold, which ends once.
 async fn uphold(
     txn: &DatabaseTransaction,
     (row, is_released): (&rows::Model, bool),
     author: &Author,
     now: Timestamp,
 ) -> Result<(), AppError> {
+    let ruling = Ruling {
+        decision: Decision::Dismissed,
+        note: Some(upheld_by(row.id)),
+        release: Some(is_released),
+        seen: None,
+    };
     for other in appealed(txn, row).await? {
-        let note =
-            format!("{} was dismissed, in which the customer wrote about this hold", reason_of(row.id));
-        let ruling = Ruling {
-            decision: Decision::Dismissed,
-            note: Some(note),
-            release: Some(is_released),
-            seen: None,
-        };
         decide_anew(txn, &other, (&ruling, author), now).await?;
         if is_released && other.is_restricted {
             rows::ended(txn, other.id, Some(now.micros())).await?;
         }
-        self::note(txn, (&other, &ruling), author, now).await?;
+        note(txn, (&other, &ruling), author, now).await?;
     }
     Ok(())
 }
 
+/// What a dismissal of this case has corrected as well, its confirmation corrects back.
+async fn turn_down(
+    txn: &DatabaseTransaction,
+    row: &rows::Model,
+    author: &Author,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let because = format!("{} was confirmed after all", reason_of(row.id));
+    let ruling = Ruling { decision: Decision::Confirmed, note: Some(because), release: None, seen: None };
+    let upheld = upheld_by(row.id);
+    let is_upheld =
+        |other: &rows::Model| is_decided(other, Decision::Dismissed) && other.note.as_ref() == Some(&upheld);
+    for other in behind(txn, row, is_upheld).await? {
+        decide_anew(txn, &other, (&ruling, author), now).await?;
+        note(txn, (&other, &ruling), author, now).await?;
+    }
+    Ok(())
+}
+
+fn upheld_by(case: Uuid) -> String {
+    format!("{} was dismissed, in which the customer wrote about this hold", reason_of(case))
+}
+
+fn is_decided(row: &rows::Model, decision: Decision) -> bool {
+    row.decision.as_deref() == Some(decision.as_str())
+}
+
 /// Confirmed cases whose hold the customer wrote about in this one.
 async fn appealed(db: &impl ConnectionTrait, row: &rows::Model) -> Result<Vec<rows::Model>, AppError> {
-    let mut confirmed = Vec::new();
-    for appeal in appeals::of_case(db, row.id).await? {
-        confirmed.extend(rows::confirmed_by_hold(db, row.wallet, appeal.restriction).await?);
+    behind(db, row, |other| is_decided(other, Decision::Confirmed)).await
+}
+
+/// Cases like this whose hold the customer wrote about in this one; and, where one of them was about the hold of another,
+/// that other as well.
+async fn behind(
+    db: &impl ConnectionTrait,
+    row: &rows::Model,
+    is_meant: impl Fn(&rows::Model) -> bool,
+) -> Result<Vec<rows::Model>, AppError> {
+    let (mut found, mut looked_at): (Vec<rows::Model>, usize) = (Vec::new(), 0);
+    let mut case = row.id;
+    loop {
+        for appeal in appeals::of_case(db, case).await? {
+            let decided = rows::decided_by_hold(db, row.wallet, appeal.restriction).await?;
+            let is_new =
+                |other: &rows::Model| other.id != row.id && found.iter().all(|known| known.id != other.id);
+            let new: Vec<rows::Model> =
+                decided.into_iter().filter(|other| is_new(other) && is_meant(other)).collect();
+            found.extend(new);
+        }
+        let Some(next) = found.get(looked_at) else { return Ok(found) };
+        (case, looked_at) = (next.id, looked_at + 1);
     }
-    confirmed.retain(|other| other.id != row.id);
-    Ok(confirmed)
 }
 
 /// The same of the case of this id.
@@ -281,11 +337,16 @@ async fn snooze_all(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let reasons: Vec<Reason> = from_json(&row.reasons)?;
-    for rule in reasons.into_iter().map(|reason| reason.name).filter(|name| can_be_snoozed(name)) {
+    let until = now.plus_seconds(SNOOZED_AFTER_DISMISSAL_DAYS * DAY_SECONDS).micros();
+    let standing = snoozes::of_customer(txn, row.customer, now.micros()).await?;
+    // Who silenced it for longer meant so.
+    let lasts = |rule: &str| standing.iter().any(|other| other.rule == rule && other.until > until);
+    let rules = reasons.into_iter().map(|reason| reason.name).filter(|name| can_be_snoozed(name));
+    for rule in rules.filter(|rule| !lasts(rule)) {
         let snooze = snoozes::Model {
             customer: row.customer,
             rule,
-            until: now.plus_seconds(SNOOZED_AFTER_DISMISSAL_DAYS * DAY_SECONDS).micros(),
+            until,
             author: author.to_owned(),
             reason: silenced_by(row.id),
             created_at: now.micros(),

@@ -240,14 +240,14 @@ pub async fn sharpen(txn: &DatabaseTransaction, open: &Model, sharper: Sharper) 
     Ok(done.rows_affected == 1)
 }
 
-/// The watch's next hold, at this moment; its entry is not written yet.
+/// The watch's next hold, at this moment; its entry is not written yet. False when the case was decided meanwhile.
 pub async fn hold(
     txn: &DatabaseTransaction,
     case: &Model,
     (until, step_up): (Option<i64>, &str),
     at: i64,
-) -> Result<(), StoreError> {
-    Entity::update_many()
+) -> Result<bool, StoreError> {
+    let done = Entity::update_many()
         .col_expr(Column::IsRestricted, Expr::value(true))
         .col_expr(Column::RestrictedUntil, Expr::value(until))
         .col_expr(Column::Restriction, Expr::value(None::<i64>))
@@ -256,9 +256,10 @@ pub async fn hold(
         .col_expr(Column::HeldAt, Expr::value(at))
         .col_expr(Column::LiftedAt, Expr::value(None::<i64>))
         .filter(Column::Id.eq(case.id))
+        .filter(Column::State.eq(OPEN))
         .exec(txn)
         .await?;
-    Ok(())
+    Ok(done.rows_affected == 1)
 }
 
 /// Held until somebody ends it, by a person's decision; the entry is not written yet.
@@ -343,8 +344,8 @@ pub async fn of_hold(
     Ok(query.one(db).await?)
 }
 
-/// Confirmed ones that put or kept this hold.
-pub async fn confirmed_by_hold(
+/// Decided ones that put or kept this hold.
+pub async fn decided_by_hold(
     db: &impl ConnectionTrait,
     wallet: Uuid,
     restriction: i64,
@@ -352,7 +353,7 @@ pub async fn confirmed_by_hold(
     let query = Entity::find()
         .filter(Column::Wallet.eq(wallet))
         .filter(Column::Restriction.eq(restriction))
-        .filter(Column::Decision.eq(CONFIRMED));
+        .filter(Column::State.eq(CLOSED));
     Ok(query.all(db).await?)
 }
 

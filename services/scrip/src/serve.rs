@@ -9,6 +9,7 @@ use kernel::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::cli::{Demo as Fill, Serve, Service};
 use crate::commands::{chain, open_app, open_store, print};
@@ -21,6 +22,9 @@ use crate::settings::Settings;
 /// For the writers' last batches and projections once nobody waits for an answer any more; more than enough for a
 /// database that answers.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+/// For work that nobody asked for, after requests took all of [`GRACE`]: with the last writes it stays below the half
+/// minute that supervisors wait.
+const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Result<ExitCode, String> {
     settings.listen = options.listen.unwrap_or(settings.listen);
@@ -77,8 +81,8 @@ pub async fn serve(mut settings: Settings, options: Serve, faults: Faults) -> Re
     let served = Served { under_v1: calls, elsewhere: site::browsers_see_pages(services) };
     running.push((listener, served));
     let background = Background::start(&app, payments, &settings, &options)?;
-    run_all(running, &settings.proxies()?).await;
-    background.end().await;
+    let asked = run_all(running, &settings.proxies()?).await;
+    background.end(asked + GRACE).await;
 
     match tokio::time::timeout(LAST_WRITES, end(app)).await {
         Ok(ended) => ended?,
@@ -155,12 +159,13 @@ impl Background {
         Ok(Background { stop, tasks })
     }
 
-    /// What is under way is finished, at most for [`GRACE`]; its lease gives the rest to somebody else.
-    async fn end(mut self) {
+    /// What is under way is finished until then, or for [`SHORT_GRACE`] where requests took all of the time; its lease
+    /// gives the rest to somebody else.
+    async fn end(mut self, until: Instant) {
         let _ = self.stop.send(true);
         let all = futures::future::join_all(&mut self.tasks);
-        if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::warn!(grace_seconds = GRACE.as_secs(), "some work did not finish in time");
+        if tokio::time::timeout_at(until.max(Instant::now() + SHORT_GRACE), all).await.is_err() {
+            tracing::warn!("some work did not finish in time");
             self.tasks.iter().for_each(JoinHandle::abort);
         }
     }
@@ -174,8 +179,8 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), String>
     Ok((listener, address))
 }
 
-/// Every address until one stop.
-async fn run_all(running: Vec<(TcpListener, Served)>, proxies: &Proxies) {
+/// Every address until one stop; answers when that was asked for.
+async fn run_all(running: Vec<(TcpListener, Served)>, proxies: &Proxies) -> Instant {
     let (stopping, is_stopping) = watch::channel(false);
     let servers = running.into_iter().map(|(listener, served)| {
         let mut is_stopping = is_stopping.clone();
@@ -186,8 +191,9 @@ async fn run_all(running: Vec<(TcpListener, Served)>, proxies: &Proxies) {
     let stop = async {
         stop_asked().await;
         let _ = stopping.send(true);
+        Instant::now()
     };
-    tokio::join!(futures::future::join_all(servers), stop);
+    tokio::join!(futures::future::join_all(servers), stop).1
 }
 
 /// Ctrl-C, or SIGTERM from a supervisor.

@@ -264,8 +264,7 @@ fn review(visit: &Visit, customer: &str, payload: &str, email: &str) {
     send_all(visit, &case, payload, email, Filling::WhereItFits);
     visit.go(&case);
     assert_eq!(visit.browser.text_of(".said"), payload, "what the customer wrote");
-    // Who decided, when, and the note.
-    visit.browser.see(&format!(" UTC: {payload}"));
+    assert_eq!(visit.browser.text_of("td[data-label=Note]"), payload, "the note of the decision");
     assert_text(&visit.browser, "a case that is decided");
 }
 

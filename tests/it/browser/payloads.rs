@@ -266,6 +266,11 @@ fn review(visit: &Visit, customer: &str, payload: &str, email: &str) {
     assert_eq!(visit.browser.text_of(".said"), payload, "what the customer wrote");
     assert_eq!(visit.browser.text_of("td[data-label=Note]"), payload, "the note of the decision");
     assert_text(&visit.browser, "a case that is decided");
+    send(visit, (&case, &format!("{case}/correction")), payload, email, Filling::WhereItFits);
+    visit.go(&case);
+    visit.browser.see("dismissed");
+    assert_eq!(visit.browser.text_of("td[data-label=Note]"), payload, "the reason of the correction");
+    assert_text(&visit.browser, "a case whose decision is corrected");
 }
 
 /// What the merchant's product may pass on without looking.

@@ -442,7 +442,7 @@ async fn an_appeal_that_is_upheld_corrects_the_decision_that_it_is_about() {
         let of = |name: &str| told.iter().filter(|(action, _)| action == name).count();
         assert_eq!((of("case.decide"), of("case.correct")), (2, 2), "{}: {told:?}", shop.name);
 
-        // A slip is taken back with all that came of it, and while that stands there is no new case.
+        // A slip is taken back with all that came of it.
         let slip = [("decision", "confirmed"), ("reason", "no, we were sure")];
         assert_eq!(desk.send(&second, &format!("{second}/correction"), &slip).await.status, 303);
         let back = cases::get(app, &by, id).await.unwrap();

@@ -258,12 +258,10 @@ async fn uphold(
         release: Some(is_released),
         seen: None,
     };
-    for other in appealed(txn, row).await? {
-        decide_anew(txn, &other, (&ruling, author), now).await?;
-        if is_released && other.is_restricted {
-            rows::ended(txn, other.id, Some(now.micros())).await?;
-        }
-        note(txn, (&other, &ruling), author, now).await?;
+    let others = appealed(txn, row).await?;
+    decide_all(txn, &others, (&ruling, author), now).await?;
+    for held in others.iter().filter(|other| is_released && other.is_restricted) {
+        rows::ended(txn, held.id, Some(now.micros())).await?;
     }
     Ok(())
 }
@@ -280,9 +278,20 @@ async fn turn_down(
     let upheld = upheld_by(row.id);
     let is_upheld =
         |other: &rows::Model| is_decided(other, Decision::Dismissed) && other.note.as_ref() == Some(&upheld);
-    for other in behind(txn, row, is_upheld).await? {
-        decide_anew(txn, &other, (&ruling, author), now).await?;
-        note(txn, (&other, &ruling), author, now).await?;
+    let others = behind(txn, row, is_upheld).await?;
+    decide_all(txn, &others, (&ruling, author), now).await
+}
+
+/// The same of each, with its row in the audit log.
+async fn decide_all(
+    txn: &DatabaseTransaction,
+    others: &[rows::Model],
+    (ruling, author): (&Ruling, &Author),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    for other in others {
+        decide_anew(txn, other, (ruling, author), now).await?;
+        note(txn, (other, ruling), author, now).await?;
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! Prices in words: labels, line details and the one-line formula of a receipt.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use kernel::{Amount, Driver, Quantities};
@@ -23,18 +21,25 @@ pub(crate) fn label(rate: &Rate, tier: &Tier) -> String {
         first.make_ascii_uppercase();
     }
     match (rate.tiers.len(), tier.up_to) {
-        (1, _) => name,
-        (_, Some(end)) => format!("{name} up to {end}"),
-        (_, None) => format!("{name} beyond"),
+        (1, _) => {}
+        (_, Some(end)) => {
+            name += " up to ";
+            end.push_to(&mut name);
+        }
+        (_, None) => name += " beyond",
     }
+    name
 }
 
 /// The step with every number as it went in: `5 × 2 images × (512 × 512) / (1024 × 1024) × 50 / 30 steps`.
 pub(crate) fn detail(rate: &Rate, tier: &Tier, part: Amount, quantities: &Quantities) -> String {
     let mut text = String::with_capacity(ROOM);
-    let _ = write!(text, "{} × {part}", tier.credits);
+    tier.credits.push_to(&mut text);
+    text += " × ";
+    part.push_to(&mut text);
     if Some(rate.per) != Amount::whole(1) {
-        let _ = write!(text, " / {}", rate.per);
+        text += " / ";
+        rate.per.push_to(&mut text);
     }
     text += " ";
     text += unit(rate.driver, part);
@@ -63,13 +68,15 @@ pub(crate) fn of(
         _ => {}
     }
     for multiplier in multipliers {
-        text += &format!(" × {} ({})", multiplier.factor.decimal(FORMULA_DIGITS), multiplier.short);
+        text.extend([" × ", &multiplier.factor.decimal(FORMULA_DIGITS), " (", &multiplier.short, ")"]);
     }
     if let Some(minimum) = tally.minimum {
-        text += &format!(", at least {minimum} (minimum)");
+        text += ", at least ";
+        minimum.push_to(&mut text);
+        text += " (minimum)";
     }
-    let equals = if tally.is_rounded { "≈" } else { "=" };
-    let _ = write!(text, " {equals} {}", tally.total);
+    text += if tally.is_rounded { " ≈ " } else { " = " };
+    tally.total.push_to(&mut text);
     text
 }
 
@@ -92,11 +99,11 @@ fn add_term(text: &mut String, rate: &Rate, tier: &Tier, part: Amount, quantitie
     let base = amount_ratio(part, rate.per)
         .and_then(|share| share.checked_mul(Ratio::millionths(tier.credits.micros())))
         .and_then(|base| sizes.iter().try_fold(base, |product, f| product.checked_mul(f.value(quantities)?)));
-    let _ = write!(text, "{} (", decimal(base));
+    text.extend([decimal(base).as_str(), " ("]);
     describe(text, rate.driver, part, &sizes, quantities);
     *text += ")";
     for factor in others {
-        let _ = write!(text, " × {} ({})", decimal(factor.value(quantities)), measured(factor, quantities));
+        text.extend([" × ", &decimal(factor.value(quantities)), " (", &measured(factor, quantities), ")"]);
     }
 }
 
@@ -104,7 +111,8 @@ fn add_term(text: &mut String, rate: &Rate, tier: &Tier, part: Amount, quantitie
 fn describe(text: &mut String, driver: Driver, part: Amount, sizes: &[&Factor], quantities: &Quantities) {
     let is_single = driver == Driver::Images && Some(part) == Amount::whole(1) && !sizes.is_empty();
     if !is_single {
-        let _ = write!(text, "{part} {}", unit(driver, part));
+        part.push_to(text);
+        text.extend([" ", unit(driver, part)]);
     }
     for (n, factor) in sizes.iter().enumerate() {
         *text += if n == 0 && is_single { "" } else { ", " };
@@ -141,9 +149,9 @@ fn decimal(value: Option<Ratio>) -> String {
 
 /// The driver's name in words, plural as it is listed: `input tokens`.
 fn words(driver: Driver) -> &'static str {
-    static WORDS: LazyLock<BTreeMap<Driver, String>> =
-        LazyLock::new(|| Driver::ALL.into_iter().map(|d| (d, d.name().replace('_', " "))).collect());
-    WORDS.get(&driver).map_or(driver.name(), String::as_str)
+    static WORDS: LazyLock<[String; Driver::ALL.len()]> =
+        LazyLock::new(|| Driver::ALL.map(|d| d.name().replace('_', " ")));
+    WORDS.get(driver as usize).map_or(driver.name(), String::as_str)
 }
 
 /// The driver's name after a number: `1 image`, `2 images`.

@@ -7,7 +7,7 @@ use crate::{Ask, Catalog, Model, Plan, PriceError, Ratio};
 #[derive(Clone, Debug)]
 pub(crate) struct Multiplier {
     /// The label of its line, such as `Time window: peak`.
-    pub label: String,
+    pub label: &'static str,
     /// Its name inside of a formula, such as `peak`.
     pub short: String,
     pub factor: Ratio,
@@ -16,12 +16,8 @@ pub(crate) struct Multiplier {
 }
 
 impl Multiplier {
-    fn of_context(label: &str, short: String, factor: Ratio) -> Multiplier {
-        Multiplier { label: label.to_owned(), short, factor, is_option: false }
-    }
-
-    pub(crate) fn headroom(factor: Ratio) -> Multiplier {
-        Multiplier::of_context("Worst case", "worst case".to_owned(), factor)
+    fn of_context(label: &'static str, short: String, factor: Ratio) -> Multiplier {
+        Multiplier { label, short, factor, is_option: false }
     }
 }
 
@@ -54,7 +50,7 @@ fn of_options(ask: &Ask<'_>, model: &Model) -> Result<Vec<Multiplier>, PriceErro
         let (Some(value), Some(table)) = (value, model.options.get(field)) else { continue };
         let factor = option_factor(field, value, table)?;
         let short = format!("{field} {value}");
-        found.push(Multiplier { label: "Option".to_owned(), short, factor, is_option: true });
+        found.push(Multiplier { label: "Option", short, factor, is_option: true });
     }
     Ok(found)
 }

@@ -91,7 +91,7 @@ pub fn price(catalog: &Catalog, ask: &Ask<'_>) -> Result<Price, PriceError> {
     let (_, model, plan) = find(catalog, ask)?;
     let quantities = model.fill(ask.quantities)?;
     let multipliers = multiplier::of(catalog, ask, model, plan)?;
-    let mut tally = tally(model, &quantities, &multipliers)?;
+    let mut tally = tally(Tally::with_lines(), model, &quantities, &multipliers, Ratio::ONE)?;
     let credits = tally.round(catalog.round_to)?;
     Ok(Price {
         credits,
@@ -115,14 +115,20 @@ fn find<'c>(catalog: &'c Catalog, ask: &Ask<'_>) -> Result<(&'c Feature, &'c Mod
     Ok((feature, model, plan))
 }
 
-fn tally(model: &Model, quantities: &Quantities, multipliers: &[Multiplier]) -> Result<Tally, PriceError> {
-    let mut tally = Tally::default();
+fn tally(
+    mut tally: Tally,
+    model: &Model,
+    quantities: &Quantities,
+    multipliers: &[Multiplier],
+    headroom: Ratio,
+) -> Result<Tally, PriceError> {
     for rate in &model.rates {
         tally.add_rate(rate, quantities)?;
     }
     for multiplier in multipliers {
         tally.multiply(multiplier)?;
     }
+    tally.scale(headroom)?;
     tally.raise_to(model.minimum)?;
     Ok(tally)
 }
@@ -135,13 +141,11 @@ fn worst_case(
     expected: &Quantities,
     multipliers: &[Multiplier],
 ) -> Result<Credits, PriceError> {
-    if model.max.is_empty() && model.max_factor.is_one() {
+    if model.max_factor.is_one() && model.max.iter().all(|(driver, _)| ask.quantities.get(driver).is_some()) {
         return Ok(Credits::ZERO);
     }
     let worst = model.fill_worst(ask.quantities, expected);
-    let headroom = Multiplier::headroom(model.max_factor);
-    let multipliers: Vec<Multiplier> = multipliers.iter().cloned().chain([headroom]).collect();
-    tally(model, &worst, &multipliers)?.round(catalog.round_to)
+    tally(Tally::default(), model, &worst, multipliers, model.max_factor)?.round(catalog.round_to)
 }
 
 /// A step that did not fit.

@@ -1,5 +1,7 @@
 use std::cmp::Ordering;
 
+use kernel::Credits;
+
 /// An exact fraction in lowest terms, denominator positive. Every operation is checked:
 /// `None` says that the result does not fit, never a wrapped or rounded number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl Ratio {
     /// `self` in units of `1 / units`, rounded down.
     #[must_use]
     pub fn floor_in(self, units: i128) -> Option<i128> {
-        let scaled = self.checked_mul(Ratio::new(units, 1)?)?;
+        let scaled = self.checked_mul(Ratio { num: units, den: 1 })?;
         Some(scaled.num.div_euclid(scaled.den))
     }
 
@@ -92,22 +94,36 @@ impl Ratio {
     /// Decimal text with at most `max_digits` after the point, cut and marked with `…` when there are more.
     #[must_use]
     pub fn decimal(self, max_digits: usize) -> String {
-        if self.den == 1 {
-            return self.num.to_string();
+        if let Some(micros) = self.as_millionths().filter(|_| max_digits >= 6) {
+            let mut text = String::new();
+            Credits::from_micros(micros).push_to(&mut text);
+            return text;
         }
         let sign = if self.num < 0 { "-" } else { "" };
         let (num, den) = (self.num.unsigned_abs(), self.den.unsigned_abs());
-        let (whole, mut rest) = (num / den, num % den);
-        let mut digits = String::with_capacity(max_digits);
-        while rest != 0 && digits.len() < max_digits {
-            let Some(next) = rest.checked_mul(10) else { break };
+        let (whole, mut rest) = divided(num, den);
+        let mut text = format!("{sign}{whole}");
+        let point = text.len();
+        for _ in 0..max_digits {
+            let Some(next) = rest.checked_mul(10).filter(|next| *next != 0) else { break };
+            if text.len() == point {
+                text.push('.');
+            }
             let (digit, left) = divided(next, den);
-            digits.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+            text.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
             rest = left;
         }
-        let point = if digits.is_empty() { "" } else { "." };
-        let more = if rest == 0 { "" } else { "…" };
-        format!("{sign}{whole}{point}{digits}{more}")
+        if rest != 0 {
+            text.push('…');
+        }
+        text
+    }
+
+    /// When six digits after the point are enough, as they are for most prices.
+    fn as_millionths(self) -> Option<i64> {
+        let den = i64::try_from(self.den).ok()?;
+        let scale = (1_000_000 % den == 0).then_some(1_000_000 / den)?;
+        i64::try_from(self.num).ok()?.checked_mul(scale)
     }
 }
 
@@ -133,6 +149,11 @@ fn gcd(a: i128, b: i128) -> Option<i128> {
 fn gcd_of_words(mut a: u64, mut b: u64) -> u64 {
     if a == 0 || b == 0 {
         return (a | b).max(1);
+    }
+    // Whole units and equal denominators end here, and what is left begins small.
+    (a, b) = (a.max(b) % a.min(b), a.min(b));
+    if a == 0 {
+        return b;
     }
     let twos = (a | b).trailing_zeros();
     a >>= a.trailing_zeros();
@@ -187,6 +208,10 @@ mod tests {
         assert_eq!(ratio(-1, 8).decimal(6), "-0.125");
         assert_eq!(ratio(1, 10_000_000).decimal(6), "0.000000…");
         assert_eq!(ratio(7, 1).decimal(0), "7");
+        assert_eq!(ratio(3, 2).decimal(0), "1…");
+        assert_eq!(ratio(-5, 4).decimal(6), "-1.25");
+        assert_eq!(ratio(-5, 4).decimal(1), "-1.2…");
+        assert_eq!(ratio(i128::MAX, 1).decimal(6), i128::MAX.to_string());
     }
 
     #[test]

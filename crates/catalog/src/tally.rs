@@ -6,22 +6,33 @@ use crate::price::fits;
 use crate::rate::amount_ratio;
 use crate::{PriceError, PriceLine, Rate, Ratio};
 
-/// The running total of a price, exact, with a line for every step.
-///
-/// Lines are whole micro-credits although steps are exact: a line is the difference between the
-/// running total before and after it, each rounded down. So the lines always add up to the exact total
-/// rounded down, and the one real rounding is what the last line shows.
+/// The running total of a price, exact, with a line for every step if somebody reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     exact: Ratio,
-    shown: Credits,
-    lines: Vec<PriceLine>,
+    lines: Option<Lines>,
     pub minimum: Option<Credits>,
     pub total: Credits,
     pub is_rounded: bool,
 }
 
+/// Lines are whole micro-credits although steps are exact: a line is the difference between the
+/// running total before and after it, each rounded down. So the lines always add up to the exact total
+/// rounded down, and the one real rounding is what the last line shows.
+#[derive(Debug, Default)]
+struct Lines {
+    all: Vec<PriceLine>,
+    shown: Credits,
+}
+
+/// Label and detail of a line.
+type Words = (String, String);
+
 impl Tally {
+    pub fn with_lines() -> Tally {
+        Tally { lines: Some(Lines::default()), ..Tally::default() }
+    }
+
     /// One line per tier that the quantity reaches. Lines without a quantity are left out.
     pub fn add_rate(&mut self, rate: &Rate, quantities: &Quantities) -> Result<(), PriceError> {
         let quantity = quantities.get(rate.driver).unwrap_or_default();
@@ -31,7 +42,9 @@ impl Tally {
             for factor in &rate.factors {
                 credits = fits(factor.value(quantities).and_then(|f| credits.checked_mul(f)))?;
             }
-            self.add(formula::label(rate, tier), formula::detail(rate, tier, part, quantities), credits)?;
+            self.add(credits, || {
+                (formula::label(rate, tier), formula::detail(rate, tier, part, quantities))
+            })?;
         }
         Ok(())
     }
@@ -40,19 +53,31 @@ impl Tally {
     pub fn multiply(&mut self, multiplier: &Multiplier) -> Result<(), PriceError> {
         let delta = fits(multiplier.factor.checked_sub(Ratio::ONE))?;
         let delta = fits(self.exact.checked_mul(delta))?;
-        let label = format!("{}: {}", multiplier.label, multiplier.short);
-        self.add(label, format!("× {}", multiplier.factor.decimal(6)), delta)
+        self.add(delta, || {
+            let label = format!("{}: {}", multiplier.label, multiplier.short);
+            (label, format!("× {}", multiplier.factor.decimal(6)))
+        })
+    }
+
+    /// Multiplies the total without a line for it.
+    pub fn scale(&mut self, factor: Ratio) -> Result<(), PriceError> {
+        if !factor.is_one() {
+            self.exact = fits(self.exact.checked_mul(factor))?;
+        }
+        Ok(())
     }
 
     /// Lifts the total to `minimum`, unless nothing at all was used.
     pub fn raise_to(&mut self, minimum: Credits) -> Result<(), PriceError> {
+        if minimum.is_zero() || self.exact.is_zero() {
+            return Ok(());
+        }
         let missing = fits(Ratio::millionths(minimum.micros()).checked_sub(self.exact))?;
-        let is_short = missing.checked_cmp(Ratio::ZERO) == Some(std::cmp::Ordering::Greater);
-        if self.exact.is_zero() || !is_short {
+        if missing.checked_cmp(Ratio::ZERO) != Some(std::cmp::Ordering::Greater) {
             return Ok(());
         }
         self.minimum = Some(minimum);
-        self.add("Minimum charge".to_owned(), format!("at least {minimum} per request"), missing)
+        self.add(missing, || ("Minimum charge".to_owned(), format!("at least {minimum} per request")))
     }
 
     /// Rounds the total, half away from zero, to a multiple of `step`; a last line shows what it changed.
@@ -67,30 +92,33 @@ impl Tally {
             return Err(too_large());
         }
         self.is_rounded = self.exact != Ratio::millionths(self.total.micros());
-        if self.is_rounded {
-            self.push_rounding(step)?;
+        if let Some(lines) = self.lines.as_mut().filter(|_| self.is_rounded) {
+            lines.reach(self.total, || {
+                ("Rounding".to_owned(), format!("{} to the nearest {step}", self.exact.decimal(9)))
+            })?;
         }
         Ok(self.total)
     }
 
     pub fn into_lines(self) -> Vec<PriceLine> {
-        self.lines
+        self.lines.unwrap_or_default().all
     }
 
-    fn add(&mut self, label: String, detail: String, credits: Ratio) -> Result<(), PriceError> {
+    fn add(&mut self, credits: Ratio, words: impl FnOnce() -> Words) -> Result<(), PriceError> {
         self.exact = fits(self.exact.checked_add(credits))?;
+        let Some(lines) = &mut self.lines else { return Ok(()) };
         let micros = self.exact.floor_in(i128::from(MICROS_PER_CREDIT)).ok_or(PriceError::TooLarge)?;
-        let reached = Credits::from_micros(i64::try_from(micros).map_err(|_| PriceError::TooLarge)?);
-        let credits = reached.checked_sub(self.shown).ok_or(PriceError::TooLarge)?;
-        self.shown = reached;
-        self.lines.push(PriceLine { label, detail, credits });
-        Ok(())
+        lines.reach(Credits::from_micros(i64::try_from(micros).map_err(|_| PriceError::TooLarge)?), words)
     }
+}
 
-    fn push_rounding(&mut self, step: Credits) -> Result<(), PriceError> {
-        let credits = self.total.checked_sub(self.shown).ok_or(PriceError::TooLarge)?;
-        let detail = format!("{} to the nearest {step}", self.exact.decimal(9));
-        self.lines.push(PriceLine { label: "Rounding".to_owned(), detail, credits });
+impl Lines {
+    /// A line for the way to this total.
+    fn reach(&mut self, total: Credits, words: impl FnOnce() -> Words) -> Result<(), PriceError> {
+        let credits = total.checked_sub(self.shown).ok_or(PriceError::TooLarge)?;
+        self.shown = total;
+        let (label, detail) = words();
+        self.all.push(PriceLine { label, detail, credits });
         Ok(())
     }
 }

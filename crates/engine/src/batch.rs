@@ -317,6 +317,8 @@ impl<'a> Deciding<'a> {
         keys: &'a Keys,
         now: Timestamp,
     ) -> Vec<Result<Answer, EngineError>> {
+        self.entries.reserve(requests.len());
+        self.answered.reserve(requests.len());
         requests.iter().zip(&keys.each).map(|(request, key)| self.answer(request, key, now)).collect()
     }
 

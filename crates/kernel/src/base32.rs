@@ -19,24 +19,13 @@ const VALUES: [u8; 256] = {
 /// as they need: a fifth of the bits, rounded up.
 pub(crate) fn encode<const CHARS: usize>(bytes: &[u8]) -> [u8; CHARS] {
     let mut text = [ALPHABET[0]; CHARS];
-    let (mut bits, mut count) = (0u32, 0);
-    let mut letters = text.iter_mut().rev();
-    let mut put = |bits: u32| {
-        if let Some(letter) = letters.next() {
-            *letter = ALPHABET[(bits & 31) as usize];
+    // Five bytes are eight letters.
+    for (letters, bytes) in text.rchunks_mut(8).zip(bytes.rchunks(5)) {
+        let mut number = bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        for letter in letters.iter_mut().rev() {
+            *letter = ALPHABET[(number & 31) as usize];
+            number >>= 5;
         }
-    };
-    for byte in bytes.iter().rev() {
-        bits |= u32::from(*byte) << count;
-        count += 8;
-        while count >= 5 {
-            put(bits);
-            bits >>= 5;
-            count -= 5;
-        }
-    }
-    if count > 0 {
-        put(bits);
     }
     text
 }

@@ -1,5 +1,5 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
@@ -40,4 +40,31 @@ impl Clock {
 #[allow(clippy::disallowed_methods, reason = "the one door to new ids")]
 pub fn new_uuid() -> Uuid {
     Uuid::now_v7()
+}
+
+/// The id of a request, `req_` and 32 hexadecimal digits: unique across processes, without the system's random bytes for
+/// each, and no secret. Ids of one process follow each other.
+pub fn new_request_id() -> String {
+    static FIRST: LazyLock<u128> = LazyLock::new(|| new_uuid().as_u128());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = FIRST.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed).into());
+    let mut text = "req_".to_owned();
+    text += Uuid::from_u128(number).simple().encode_lower(&mut Uuid::encode_buffer());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_request_id_comes_twice() {
+        let ids: Vec<String> = (0..100).map(|_| new_request_id()).collect();
+        let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+        let is_hexadecimal = |id: &String| {
+            id.len() == 36 && id.strip_prefix("req_").is_some_and(|n| u128::from_str_radix(n, 16).is_ok())
+        };
+        assert!(ids.iter().all(is_hexadecimal), "{ids:?}");
+    }
 }

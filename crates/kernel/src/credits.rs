@@ -44,6 +44,12 @@ impl Credits {
         self.0 < 0
     }
 
+    /// Appends what `Display` writes. A price is a dozen numbers among words, and a formatter for each costs more than
+    /// its digits.
+    pub fn push_to(self, text: &mut String) {
+        text.push_str(Millionths::of(self.0).as_str());
+    }
+
     #[must_use]
     pub fn checked_add(self, other: Credits) -> Option<Credits> {
         self.0.checked_add(other.0).map(Credits)

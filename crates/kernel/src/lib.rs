@@ -15,7 +15,7 @@ pub mod text;
 mod timestamp;
 
 pub use bucket::{BUCKETS, Bucket, bucket_of};
-pub use clock::{Clock, new_uuid};
+pub use clock::{Clock, new_request_id, new_uuid};
 pub use credits::{Credits, MICROS_PER_CREDIT};
 pub use ids::{
     ApiKeyId, CaseId, CheckoutId, CustomerId, GrantId, HoldId, IdError, QuoteId, ReceiptId, Seq, WalletId,

@@ -77,6 +77,11 @@ impl Amount {
         self.0
     }
 
+    /// Appends what `Display` writes.
+    pub fn push_to(self, text: &mut String) {
+        text.push_str(Millionths::of(self.0).as_str());
+    }
+
     #[must_use]
     pub fn checked_add(self, other: Amount) -> Option<Amount> {
         self.0.checked_add(other.0).and_then(Self::from_millionths)

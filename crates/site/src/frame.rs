@@ -68,7 +68,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 
 async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = format!("req_{}", kernel::new_uuid().simple());
+    let request_id = kernel::new_request_id();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("page", request_id = %request_id);

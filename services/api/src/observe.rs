@@ -72,7 +72,7 @@ impl Seen {
         Seen {
             method: request.method().clone(),
             route,
-            request_id: format!("req_{}", kernel::new_uuid().simple()),
+            request_id: kernel::new_request_id(),
             principal: Principal::default(),
         }
     }

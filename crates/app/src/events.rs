@@ -65,7 +65,7 @@ async fn prepare(app: &App, event: &Event, known: Known) -> Result<Request, AppE
             hash: Sha256::digest(to_json(event)?.as_bytes()).into(),
         },
         command: EngineCommand::Ledger(command),
-        about: Some(to_json(&facts)?),
+        about: Some(to_json(&facts)?.into()),
         vendor_transaction: None,
     })
 }

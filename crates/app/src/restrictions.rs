@@ -304,7 +304,7 @@ async fn post(
         wallet: known.wallet,
         key,
         command: EngineCommand::Ledger(command),
-        about: Some(to_json(facts)?),
+        about: Some(to_json(facts)?.into()),
         vendor_transaction: None,
     };
     submit(app, request).await

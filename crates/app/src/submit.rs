@@ -22,7 +22,7 @@ pub(crate) fn request(
         wallet,
         key: KeyedInput::Key { key: keyed.key.clone(), hash: keyed.hash },
         command,
-        about: Some(to_json(facts)?),
+        about: Some(to_json(facts)?.into()),
         vendor_transaction: None,
     })
 }

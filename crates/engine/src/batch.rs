@@ -488,7 +488,7 @@ impl KeyedInput {
     /// How the key stands in the journal: callers' keys and events never collide.
     pub(crate) fn stored_text(&self) -> String {
         match self {
-            KeyedInput::Key { key, .. } => format!("k:{key}"),
+            KeyedInput::Key { key, .. } => ["k:", key.as_str()].concat(),
             KeyedInput::Event { source, id, .. } => format!("e:{}:{source}{id}", source.len()),
             KeyedInput::System { key, .. } => format!("s:{key}"),
             // Looked up like every other, never stored.

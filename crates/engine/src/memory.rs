@@ -1,7 +1,7 @@
 //! What a writer knows of its lane while the fence is at `gsn`.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::ops::Bound;
 
 use kernel::WalletId;
@@ -60,8 +60,30 @@ impl Ring {
 #[derive(Default)]
 pub(crate) struct Recent {
     hasher: RandomState,
-    new: HashSet<u64>,
-    old: HashSet<u64>,
+    new: Hashes,
+    old: Hashes,
+}
+
+type Hashes = HashSet<u64, BuildHasherDefault<AsItIs>>;
+
+/// For what is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 /// Which projections to write.
@@ -194,7 +216,9 @@ impl Recent {
 
     fn add(&mut self, key: &(WalletId, String)) {
         if self.new.len() >= RECENT_KEYS {
-            self.old = std::mem::take(&mut self.new);
+            // Its room is used again: to grow means to move every key.
+            std::mem::swap(&mut self.old, &mut self.new);
+            self.new.clear();
         }
         self.new.insert(self.hasher.hash_one(key));
     }

@@ -12,7 +12,7 @@ pub struct Request {
     pub key: KeyedInput,
     pub command: EngineCommand,
     /// Facts kept with the entry as JSON: the receipt's quantities and formula, the quote, the reason.
-    pub about: Option<String>,
+    pub about: Option<Arc<str>>,
     /// Unique for ever in its wallet.
     pub vendor_transaction: Option<String>,
 }

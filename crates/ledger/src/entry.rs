@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use kernel::{Credits, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -106,8 +107,9 @@ pub struct Entry {
     /// The hold that this authorizes, extends, captures, voids or lapses.
     pub hold: Option<Seq>,
     pub terms: Terms,
-    /// Facts of the caller (receipt, quote, reason) as JSON; the ledger never reads them.
-    pub about: Option<String>,
+    /// Facts of the caller (receipt, quote, reason) as JSON; the ledger never reads them. Shared, because a command is
+    /// kept for another try while its entry is written.
+    pub about: Option<Arc<str>>,
     /// At least one; a command that moves nothing has one line of amount 0.
     pub lines: Vec<Line>,
 }

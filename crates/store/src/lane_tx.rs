@@ -115,9 +115,9 @@ impl Store {
         if self.dialect != Dialect::Postgres || !batch.has_only_entries() {
             return Ok(None);
         }
-        self.watch.see(postings::FENCED);
         let mut connection = self.own(own).await?;
-        let done = in_time(postings::insert_fenced(&mut connection, (lane, gsn), &batch.entries)).await;
+        let inserted = postings::insert_fenced((&mut connection, &self.watch), (lane, gsn), &batch.entries);
+        let done = in_time(inserted).await;
         if done.as_ref().map_or_else(StoreError::is_unique_violation, |_| true) {
             own.0 = Some(connection);
         }

@@ -67,7 +67,7 @@ fn entry(row: &posting::Model, line: Line) -> Result<Entry, StoreError> {
         key,
         hold: row.hold,
         terms: row.terms.as_deref().map_or(Ok(Terms::None), from_json)?,
-        about: row.about.clone(),
+        about: row.about.as_deref().map(Into::into),
         lines: vec![line],
     })
 }

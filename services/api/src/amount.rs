@@ -94,6 +94,9 @@ impl<'de> Visitor<'de> for QuantitiesVisitor {
                 |error: kernel::QuantityError| de::Error::custom(format!("has {name:?}, which {error}"));
             let driver: Driver = name.parse().map_err(unknown)?;
             let AmountInput(amount) = members.next_value()?;
+            if quantities.get(driver).is_some() {
+                return Err(de::Error::custom(format!("has the member {name:?} twice")));
+            }
             quantities.set(driver, amount);
         }
         Ok(QuantitiesInput(quantities))

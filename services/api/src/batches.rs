@@ -108,10 +108,9 @@ fn read_items(items: &[Box<RawValue>], key: &IdempotencyKey) -> Result<Vec<Batch
 
 fn read_item(index: usize, item: &str, key: &IdempotencyKey) -> BatchItem {
     let invalid = |e: FieldProblem| AppError::invalid(e.field, e.message);
-    json::check(item.as_bytes()).map_err(invalid)?;
-    let (own_key, usage) = match serde_json::from_str::<Item>(item) {
-        Ok(Item { own_key, usage }) => (own_key, usage),
-        Err(_) => read_item_slowly(item).map_err(invalid)?,
+    let Item { own_key, usage } = match serde_json::from_str(item) {
+        Ok(read) if !item.contains('\\') || json::check(item.as_bytes()).is_ok() => read,
+        _ => read_item_slowly(item).map_err(invalid)?,
     };
     let own_key = match own_key {
         None | Some(Value::Null) => format!("{key}/{index}"),
@@ -125,13 +124,13 @@ fn read_item(index: usize, item: &str, key: &IdempotencyKey) -> BatchItem {
 }
 
 /// Finds out which member is wrong.
-fn read_item_slowly(item: &str) -> Result<(Option<Value>, NewUsage), FieldProblem> {
+fn read_item_slowly(item: &str) -> Result<Item, FieldProblem> {
     let mut members: Map<String, Value> = json::read(item.as_bytes())?;
     let own_key = members.remove(OWN_KEY);
-    Ok((own_key, json::read_value(Value::Object(members))?))
+    Ok(Item { own_key, usage: json::read_value(Value::Object(members))? })
 }
 
-/// A report with its own key, read in one go.
+/// A report with its own key, read in one go. Refuses a member that comes twice, as [`NewUsage`] does.
 struct Item {
     own_key: Option<Value>,
     usage: NewUsage,
@@ -174,7 +173,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutKey<'_, A> {
             if name != OWN_KEY {
                 return seed.deserialize(name.into_deserializer()).map(Some);
             }
-            *self.own_key = Some(self.members.next_value()?);
+            if self.own_key.replace(self.members.next_value()?).is_some() {
+                return Err(serde::de::Error::custom(format!("has the member {OWN_KEY:?} twice")));
+            }
         }
         Ok(None)
     }
@@ -229,11 +230,16 @@ mod tests {
     fn an_item_may_bring_its_own_key() {
         let items = read(
             r#"{"items": [{"idempotency_key": "mine", "customer": "a", "feature": "f", "model": "m", "quantities": {}},
-                {"idempotency_key": "", "customer": "a", "feature": "f", "model": "m", "quantities": {}}]}"#,
+                {"idempotency_key": "", "customer": "a", "feature": "f", "model": "m", "quantities": {}},
+                {"idempotency_key": "x", "customer": "a", "feature": "f", "model": "m", "quantities": {}, "idempotency_key": "y"}]}"#,
         )
         .unwrap();
         assert_eq!(items[0].as_ref().unwrap().1.key.as_str(), "mine");
         assert!(items[1].is_err());
+        let AppError::Invalid { errors: flaws } = items[2].as_ref().unwrap_err() else {
+            panic!("not invalid")
+        };
+        assert!(format!("{flaws:?}").contains("twice"), "{flaws:?}");
     }
 
     #[test]

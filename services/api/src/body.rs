@@ -33,6 +33,8 @@ pub trait Input: DeserializeOwned {
     const IS_OPTIONAL: bool = false;
     /// The handler checks raw parts by itself.
     const IS_CHECKED_BY_PARTS: bool = false;
+    /// All of its objects refuse by themselves a member that comes twice.
+    const REFUSES_TWICE: bool = false;
 }
 
 /// For calls whose path says all: no body, or an empty object.
@@ -89,7 +91,11 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
 }
 
 fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
-    let read = if T::IS_CHECKED_BY_PARTS { json::read_parts(bytes) } else { json::read(bytes) };
+    let read = match () {
+        () if T::IS_CHECKED_BY_PARTS => json::read_parts(bytes),
+        () if T::REFUSES_TWICE => json::read_once(bytes),
+        () => json::read(bytes),
+    };
     read.map_err(|error: FieldProblem| {
         let is_body = error.field.is_empty();
         let message =

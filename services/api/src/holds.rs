@@ -164,9 +164,15 @@ async fn void(
     changed::<_, Hold>(holds::void(&api.app, &caller.0, id, &sent.key).await?)
 }
 
-impl Input for NewHold {}
+impl Input for NewHold {
+    const REFUSES_TWICE: bool = true;
+}
+
 impl Input for Extension {}
-impl Input for Capture {}
+
+impl Input for Capture {
+    const REFUSES_TWICE: bool = true;
+}
 
 impl TryFrom<NewHold> for holds::NewHold {
     type Error = Problem;

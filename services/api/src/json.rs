@@ -19,6 +19,15 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
     read_parts(bytes)
 }
 
+/// As [`read`], for a `T` that refuses by itself what comes twice, in all of its objects: where nothing is escaped, there
+/// is no U+0000 either, and one reading is enough.
+pub fn read_once<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
+    match serde_json::from_slice::<Object<T>>(bytes) {
+        Ok(read) if !bytes.contains(&b'\\') || check(bytes).is_ok() => Ok(read.0),
+        _ => read(bytes),
+    }
+}
+
 /// As [`read`], but what `T` keeps as raw text is not looked into.
 pub fn read_parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldProblem> {
     if let Ok(read) = serde_json::from_slice::<Object<T>>(bytes) {

@@ -54,7 +54,9 @@ async fn create(caller: Caller, State(api): State<Api>, sent: Moving<NewUsage>) 
     created::<_, Receipt>(usage::report(&api.app, &caller.0, sent.body.into(), &sent.key).await?)
 }
 
-impl Input for NewUsage {}
+impl Input for NewUsage {
+    const REFUSES_TWICE: bool = true;
+}
 
 impl From<NewUsage> for usage::NewUsage {
     fn from(new: NewUsage) -> usage::NewUsage {
@@ -67,5 +69,37 @@ impl From<NewUsage> for usage::NewUsage {
             vendor_transaction: new.vendor_transaction.map(|t| t.0),
             occurred_at: new.occurred_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn what_comes_twice_or_has_a_zero_character_is_refused_in_every_object() {
+        let body = |members: &str| {
+            format!(r#"{{"feature": "text.generate", "model": "gpt-4", "customer": "a", {members}}}"#)
+        };
+        let read = |members: &str| json::read_once::<NewUsage>(body(members).as_bytes());
+        assert!(
+            read(r#""quantities": {"images": 1, "steps": 2}, "job": "n\u00e4chste"}"#).is_err(),
+            "a second end"
+        );
+        assert!(read(r#""quantities": {"images": 1, "steps": 2}, "job": "n\u00e4chste""#).is_ok());
+        for twice in [
+            r#""quantities": {}, "customer": "b""#,
+            r#""quantities": {}, "quantities": {}"#,
+            r#""quantities": {"images": 1, "images": 1}"#,
+            r#""quantities": {}, "options": {"style": "x", "style": "x"}"#,
+            r#""quantities": {}, "context": {"ip": "10.0.0.1", "ip": "10.0.0.1"}"#,
+            r#""quantities": {}, "context": {"prompt": "a\nb", "prompt": "a"}"#,
+        ] {
+            let Err(error) = read(twice) else { panic!("{twice} was taken") };
+            assert!(error.message.ends_with("twice"), "{twice}: {}", error.message);
+        }
+        let Err(error) = read(r#""quantities": {}, "job": "a\u0000b""#) else { panic!("it was taken") };
+        assert_eq!(error.field, "job");
     }
 }

@@ -111,7 +111,7 @@ impl Debits {
             wallet: self.wallets[wallet],
             key: KeyedInput::Key { key, hash: [7; 32] },
             command: EngineCommand::Ledger(command),
-            about: Some(self.about.to_string()),
+            about: Some(self.about.as_ref().into()),
             vendor_transaction: None,
         };
         let answer = self.engine.submit(request).await.expect("a debit that can be paid");

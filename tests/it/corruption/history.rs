@@ -87,7 +87,7 @@ async fn one(bench: &Bench, wallet: WalletId, n: usize, random: &mut SplitMix64)
         },
     };
     let request = Request {
-        about: Some(format!("{{\"n\":{n}}}")).filter(|_| random.below(2) == 0),
+        about: Some(format!("{{\"n\":{n}}}").into()).filter(|_| random.below(2) == 0),
         ..command(wallet, &format!("n-{n}"), chosen)
     };
     let _ = bench.engine.submit(request).await;

@@ -170,7 +170,7 @@ impl Moving<'_> {
             wallet: self.wallet(),
             key: self.keyed(key).map_err(unavailable)?,
             command: EngineCommand::Ledger(command),
-            about: Some(to_json(&facts).map_err(unavailable)?),
+            about: Some(to_json(&facts).map_err(unavailable)?.into()),
             vendor_transaction: None,
         };
         self.app.engine().submit(request).await

@@ -1,7 +1,8 @@
 //! The words every other crate shares: credits, money, instants, ids, quantities.
 //!
-//! Pure: nothing here reads the clock, draws a random number or performs I/O; [`Clock`] and
-//! [`new_uuid`] are the two named doors to the outside, used by `app` and `engine` only.
+//! Pure: nothing here reads the clock, draws a random number or performs I/O; [`Clock`], [`new_uuid`]
+//! and [`new_request_id`] are the named doors to the outside, used by `app` and `engine`, the last where
+//! requests arrive.
 
 mod base32;
 mod bucket;

@@ -91,10 +91,12 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
 }
 
 fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
-    let read = match () {
-        () if T::IS_CHECKED_BY_PARTS => json::read_parts(bytes),
-        () if T::REFUSES_TWICE => json::read_once(bytes),
-        () => json::read(bytes),
+    let read = if T::IS_CHECKED_BY_PARTS {
+        json::read_parts(bytes)
+    } else if T::REFUSES_TWICE {
+        json::read_once(bytes)
+    } else {
+        json::read(bytes)
     };
     read.map_err(|error: FieldProblem| {
         let is_body = error.field.is_empty();

@@ -1,9 +1,10 @@
 //! rules.md, "Defaults" and "Caches".
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde_json::{Value, json};
 use tests::cards::{OVERAGE, card_with_plan, per_second};
 use tests::test_app::{TestApp, on_each_database, text, usage, work};
+use tokio::task::unconstrained;
 
 #[tokio::test]
 async fn without_a_subscription_a_customer_may_use_all_demo_models() {
@@ -37,6 +38,29 @@ async fn without_a_subscription_there_is_no_cap_on_open_holds() {
             (&wallet["open_holds"], &wallet["available"], &wallet["held"]),
             (&json!(200), &json!("0"), &json!("200"))
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customer_has_600_calls_here_at_once_and_more_are_told_to_come_back() {
+    on_each_database(async |app| {
+        for customer in ["c", "other"] {
+            app.funded(customer, "1000").await;
+        }
+        let (one, of_other) = (usage("c", 1), usage("other", 1));
+        let calls = (0..700).map(|_| app.post("/v1/usage", &one));
+        // Each comes before the first is answered.
+        let (calls, other) = unconstrained(join(join_all(calls), app.post("/v1/usage", &of_other))).await;
+        let (done, refused): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.status == 201);
+        assert_eq!((done.len(), refused.len()), (600, 100), "{}", app.name);
+        for call in refused {
+            call.problem(429, "rate_limited");
+            assert_eq!(call.header("retry-after"), Some("1"), "{call}");
+        }
+        other.success(201);
+        app.assert_wallet("c", ["400", "0", "0"]).await;
+        app.use_credits("c", 1).await;
     })
     .await;
 }

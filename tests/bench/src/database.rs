@@ -2,6 +2,7 @@
 //! by set-based statements, so that the journal, the projections and `verify` agree about all of them
 //! whatever columns the tables have.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use kernel::{CustomerId, WalletId, bucket_of, new_uuid};
@@ -58,24 +59,24 @@ pub async fn fill(store: &Store, wallets: usize) -> Loaded {
     Loaded { wallets: std::iter::once(first).chain(ids).collect(), about: debit(store).await.about.unwrap() }
 }
 
-/// The debit of the demo's customer.
-async fn debit(store: &Store) -> posting::Model {
+/// The debit of the demo's customer, while nothing is sealed.
+pub async fn debit(store: &Store) -> posting::Model {
     let debits = posting::Entity::find().filter(posting::Column::Kind.eq("debit"));
     debits.one(store.reader()).await.expect("it reads").expect("the API made one")
 }
 
-/// Gives each of the wallets `debits` entries more, each a copy of the demo's debit, one after the other
-/// at its instant, in `postings` or `sealed_postings`. Only for PostgreSQL, where journals grow large.
-pub async fn grow(store: &Store, debits: u64, table: &str) {
-    let debit = debit(store).await;
+/// Gives each wallet these debits more, counted from 1, each a copy of `debit` and at its instant. Only for
+/// PostgreSQL, where journals grow large.
+pub async fn grow(store: &Store, debit: &posting::Model, debits: RangeInclusive<u64>) {
     let (amount, at) = (debit.amount, debit.recorded_at);
+    let (had, until) = (debits.start() - 1, *debits.end());
     let columns: Vec<String> = posting::Column::iter().map(|c| c.as_str().to_owned()).collect();
-    for n in 1..=debits {
+    for n in debits {
         let value = |column: &str| match column {
             "bucket" | "wallet" => format!("w.{column}"),
             "seq" => (n + 1).to_string(),
             "lot" => "1".to_owned(),
-            "lot_remaining" | "balance_after" => format!("w.available - {n} * {amount}"),
+            "lot_remaining" | "balance_after" => format!("w.available - {} * {amount}", n - had),
             "idempotency_key" => format!("'k:grown-{n}'"),
             other => format!("t.{other}"),
         };
@@ -85,19 +86,19 @@ pub async fn grow(store: &Store, debits: u64, table: &str) {
         });
         let values = values.collect::<Vec<_>>().join(", ");
         let sql = format!(
-            "INSERT INTO {table} ({}) SELECT {values} FROM wallets w CROSS JOIN postings t \
-             WHERE w.seq = 1 AND t.bucket = $1 AND t.wallet = $2 AND t.seq = $3",
+            "INSERT INTO postings ({}) SELECT {values} FROM wallets w CROSS JOIN journal t \
+             WHERE w.seq = {had} + 1 AND t.bucket = $1 AND t.wallet = $2 AND t.seq = $3",
             columns.join(", ")
         );
         execute(store, &sql, vec![debit.bucket.into(), debit.wallet.into(), debit.seq.into()]).await;
     }
-    let calls = format!("[[{},{debits}]]", at / 1_000_000);
+    let calls = format!("[[{},{until}]]", at / 1_000_000);
     let wallets = format!(
-        "UPDATE wallets SET seq = {debits} + 1, posting_rows = {debits} + 1, recorded_at = {at}, \
-         available = available - {debits} * {amount}, calls = '{calls}', \
-         lots = '[[1,' || available - {debits} * {amount} || ',0]]' WHERE seq = 1"
+        "UPDATE wallets SET seq = {until} + 1, posting_rows = {until} + 1, recorded_at = {at}, \
+         available = available - ({until} - {had}) * {amount}, calls = '{calls}', \
+         lots = '[[1,' || available - ({until} - {had}) * {amount} || ',0]]' WHERE seq = {had} + 1"
     );
-    for sql in [wallets.as_str(), "VACUUM ANALYZE"] {
+    for sql in [wallets.as_str(), "VACUUM ANALYZE wallets", "VACUUM ANALYZE postings"] {
         execute(store, sql, vec![]).await;
     }
 }
@@ -192,7 +193,7 @@ async fn copy<E: EntityTrait>(
     execute(store, &sql, vec![wallet.into()]).await;
 }
 
-async fn execute(store: &Store, sql: &str, values: Vec<Value>) {
+pub async fn execute(store: &Store, sql: &str, values: Vec<Value>) {
     let statement = Statement::from_sql_and_values(store.writer().get_database_backend(), sql, values);
     let done = store.writer().execute_raw(statement).await;
     done.unwrap_or_else(|error| panic!("{}: {error}", sql.chars().take(200).collect::<String>()));

@@ -24,11 +24,11 @@ const CALLERS: usize = 256;
 /// connection costs memory that is not in a cache.
 const ALL_PLACES: usize = 2_048;
 const LOADS: [f64; 3] = [1.0, 2.0, 10.0];
-/// Customers who share the server fairly, and what they take of it together.
+/// Customers who share the server fairly, and what of the peak they take together.
 const OTHERS: std::ops::Range<usize> = 1..101;
 const OTHERS_TAKE: f64 = 0.4;
-/// In fair shares, of a hundredth each.
-const LOUD: [f64; 3] = [0.0, 50.0, 500.0];
+/// One more customer sends so many times as much as each of them: a fifth of the peak, half of it, twice of it.
+const LOUD: [f64; 4] = [0.0, 50.0, 125.0, 500.0];
 /// Quick answers in a row that mean it is over.
 const CALM_ANSWERS: usize = 20;
 const GIVES_UP_AFTER: Duration = Duration::from_secs(30);
@@ -47,6 +47,7 @@ enum Of {
 
 /// A table whose cells are numbers of one round each.
 struct Table {
+    rows_are: &'static str,
     columns: Vec<(String, Of)>,
     /// In the order in which they were first added: a row's name, and for each column what the rounds had.
     rows: Vec<(String, Vec<Vec<f64>>)>,
@@ -85,21 +86,27 @@ pub fn run(seed: u64, lasting: Duration) {
         for share in LOUD {
             let mut streams = vec![Stream { customers: OTHERS, per_second: OTHERS_TAKE * peak }];
             if share > 0.0 {
-                streams.push(Stream { customers: 0..1, per_second: share / 100.0 * peak });
+                streams.push(Stream {
+                    customers: 0..1,
+                    per_second: share / OTHERS.len() as f64 * OTHERS_TAKE * peak,
+                });
             }
             let phase = open_loop::run(&target, &format!("l{round}-{share}"), &streams, seed, lasting);
             acknowledged += phase.outcomes.iter().map(|outcome| outcome.acknowledged).sum::<u64>();
             let others = phase.outcomes[0].good_ms(99);
             add_shares(&mut shares, share, &phase.outcomes, others / *alone_ms.get_or_insert(others));
         }
+        let mut phases = Vec::new();
         for load in LOADS {
             let stream = Stream { customers: 0..WALLETS, per_second: load * peak };
             let phase = open_loop::run(&target, &format!("x{round}-{load}"), &[stream], seed, lasting);
             let back =
                 recovered_after(&target, &format!("y{round}-{load}"), &phase, quiet, &mut acknowledged);
             acknowledged += phase.outcomes[0].acknowledged;
-            add_load(&mut loads, load, (peak, crowded), &phase, back);
+            let memory_mib = cpu::child_peak_mib("scrip") as f64;
+            phases.push(Loaded { load, phase, memory_mib, back });
         }
+        add_loads(&mut loads, (peak, crowded), &phases);
     }
     let pinned =
         if is_pinned { "server and PostgreSQL on one core, the load on another" } else { "not pinned" };
@@ -118,8 +125,9 @@ pub fn run(seed: u64, lasting: Duration) {
 }
 
 impl Table {
-    fn new(columns: &[(&str, Of)]) -> Table {
+    fn new(rows_are: &'static str, columns: &[(&str, Of)]) -> Table {
         Table {
+            rows_are,
             columns: columns.iter().map(|(name, of)| ((*name).to_owned(), *of)).collect(),
             rows: Vec::new(),
         }
@@ -134,12 +142,11 @@ impl Table {
     }
 
     fn text(&self) -> String {
-        let (first, others) = self.columns.split_first().expect("a table has columns");
-        let heads: Vec<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
-        let mut text =
-            format!("| {} | {} |\n|{}", first.0, heads.join(" | "), " ---: |".repeat(heads.len() + 1));
+        let heads: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let lines = " ---: |".repeat(heads.len() + 1);
+        let mut text = format!("| {} | {} |\n|{lines}", self.rows_are, heads.join(" | "));
         for (name, cells) in &self.rows {
-            let cells = cells.iter().zip(others).map(|(rounds, (_, of))| match of {
+            let cells = cells.iter().zip(&self.columns).map(|(rounds, (_, of))| match of {
                 Of::Median => short(median(rounds)),
                 Of::Sum => short(rounds.iter().sum()),
                 Of::Worst => short(rounds.iter().copied().fold(0.0, f64::max)),
@@ -161,59 +168,72 @@ fn short(number: f64) -> String {
 
 fn table_of_loads() -> Table {
     let of_crowded = format!("of peak with {ALL_PLACES}");
-    Table::new(&[
-        ("offered", Of::Median),
-        ("done per second", Of::Median),
-        (&format!("of peak with {CALLERS}"), Of::Median),
-        (&of_crowded, Of::Median),
-        ("p99 ms", Of::Median),
-        ("refused per second", Of::Median),
-        ("p99 ms", Of::Median),
-        ("wrong", Of::Sum),
-        ("broken", Of::Sum),
-        ("not sent per second", Of::Median),
-        ("/livez p99 ms", Of::Median),
-        ("/livez failed", Of::Sum),
-        ("memory MiB", Of::Median),
-        ("calm again after s, at worst", Of::Worst),
-    ])
+    Table::new(
+        "offered",
+        &[
+            ("done per second", Of::Median),
+            ("of the most that was done", Of::Median),
+            (&format!("of peak with {CALLERS}"), Of::Median),
+            (&of_crowded, Of::Median),
+            ("p99 ms", Of::Median),
+            ("refused per second", Of::Median),
+            ("their p99 ms", Of::Median),
+            ("wrong", Of::Sum),
+            ("broken", Of::Sum),
+            ("not sent per second", Of::Median),
+            ("/livez p99 ms", Of::Median),
+            ("/livez failed", Of::Sum),
+            ("memory MiB", Of::Median),
+            ("calm again after s, at worst", Of::Worst),
+        ],
+    )
 }
 
-fn add_load(
-    table: &mut Table,
+/// A phase in which everybody sends so many times the peak.
+struct Loaded {
     load: f64,
-    (peak, crowded): (f64, f64),
-    phase: &Phase,
+    phase: Phase,
+    memory_mib: f64,
+    /// How long after it answers were quick again.
     back: Option<Duration>,
-) {
-    let outcome = &phase.outcomes[0];
-    let cells = [
-        outcome.per_second(),
-        outcome.per_second() / peak,
-        outcome.per_second() / crowded,
-        outcome.good_ms(99),
-        outcome.refused as f64 / outcome.seconds,
-        outcome.refused_ms(99),
-        outcome.wrong as f64,
-        outcome.broken as f64,
-        outcome.unsent as f64 / outcome.seconds,
-        sorted_ms(&phase.livez_us, 99),
-        phase.livez_failed as f64,
-        cpu::child_peak_mib("scrip") as f64,
-        back.map_or(f64::INFINITY, |after| after.as_secs_f64()),
-    ];
-    table.add(format!("{load:.0}x"), &cells);
+}
+
+/// Those of one round.
+fn add_loads(table: &mut Table, (peak, crowded): (f64, f64), phases: &[Loaded]) {
+    let most = phases.iter().map(|one| one.phase.outcomes[0].per_second()).fold(0.0, f64::max);
+    for Loaded { load, phase, memory_mib, back } in phases {
+        let outcome = &phase.outcomes[0];
+        let cells = [
+            outcome.per_second(),
+            outcome.per_second() / most,
+            outcome.per_second() / peak,
+            outcome.per_second() / crowded,
+            outcome.good_ms(99),
+            outcome.refused as f64 / outcome.seconds,
+            outcome.refused_ms(99),
+            outcome.wrong as f64,
+            outcome.broken as f64,
+            outcome.unsent as f64 / outcome.seconds,
+            sorted_ms(&phase.livez_us, 99),
+            phase.livez_failed as f64,
+            *memory_mib,
+            back.map_or(f64::INFINITY, |after| after.as_secs_f64()),
+        ];
+        table.add(format!("{load:.0}x"), &cells);
+    }
 }
 
 fn table_of_shares() -> Table {
-    Table::new(&[
-        ("one customer sends", Of::Median),
-        ("others' p99 ms", Of::Median),
-        ("to that without it", Of::Median),
-        ("others refused", Of::Sum),
-        ("its own done per second", Of::Median),
-        ("refused per second", Of::Median),
-    ])
+    Table::new(
+        "one customer sends",
+        &[
+            ("others' p99 ms", Of::Median),
+            ("to that without it", Of::Median),
+            ("others refused", Of::Sum),
+            ("its own done per second", Of::Median),
+            ("refused per second", Of::Median),
+        ],
+    )
 }
 
 fn add_shares(table: &mut Table, share: f64, outcomes: &[Outcome], to_alone: f64) {
@@ -222,7 +242,7 @@ fn add_shares(table: &mut Table, share: f64, outcomes: &[Outcome], to_alone: f64
     let per_second = |calls: usize| if calls > 0 { calls as f64 / others.seconds } else { 0.0 };
     let cells =
         [others.good_ms(99), to_alone, others.refused as f64, per_second(own.good), per_second(own.refused)];
-    let who = if share > 0.0 { format!("{share:.0} times its share") } else { "nothing".to_owned() };
+    let who = if share > 0.0 { format!("{share:.0} times another's") } else { "nothing".to_owned() };
     table.add(who, &cells);
 }
 

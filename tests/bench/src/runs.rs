@@ -22,8 +22,6 @@ const QUICK_ROUNDS: usize = 3;
 const QUICK_CASE_OVERHEAD: f64 = 1.6;
 const QUICK_LONGEST: Duration = Duration::from_millis(1_500);
 const QUICK_SHORTEST: Duration = Duration::from_millis(250);
-/// Debits in flight: 800, spread over both lanes.
-pub const HEADLINE_BULK_CALLERS: usize = 8;
 pub const HEADLINE_CALLERS: usize = 64;
 pub const CROWD: usize = 512;
 
@@ -110,7 +108,7 @@ fn quick_cases() -> Vec<Case> {
         Case::sqlite(Peer::Naive, Spread::Uniform, HEADLINE_CALLERS),
         Case::postgres(Peer::Scrip, Spread::Uniform, HEADLINE_CALLERS),
         Case::postgres(Peer::Scrip, Spread::Hot, HEADLINE_CALLERS),
-        Case::postgres(Peer::ScripBulk, Spread::Uniform, HEADLINE_BULK_CALLERS),
+        Case::postgres(Peer::ScripBulk, Spread::Uniform, HEADLINE_CALLERS),
         Case::sqlite(Peer::Engine, Spread::Uniform, HEADLINE_CALLERS),
     ]
 }

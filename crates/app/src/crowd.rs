@@ -1,4 +1,5 @@
 use std::collections::{HashMap, VecDeque};
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
@@ -23,7 +24,7 @@ pub(crate) struct Crowd {
 struct State {
     free: usize,
     rooms: HashMap<WalletId, Room>,
-    /// Customers with calls that wait.
+    /// Customers whose `waiting` is not empty, each once.
     turns: VecDeque<WalletId>,
 }
 
@@ -31,6 +32,7 @@ struct State {
 #[derive(Default)]
 struct Room {
     calls: usize,
+    /// Some of those who wait went away, and nobody noticed yet.
     waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
@@ -96,12 +98,10 @@ impl Crowd {
             Entered::AtOnce(Permit { crowd: Some(self.clone()) })
         } else {
             let (gives, turn) = oneshot::channel();
-            if room.waiting.len() >= room.calls {
-                // Some of them went away.
-                room.waiting.retain(|call| !call.is_closed());
-            }
             if room.waiting.is_empty() {
                 turns.push_back(wallet);
+            } else if room.waiting.len() >= room.calls {
+                room.waiting.retain(|call| !call.is_closed());
             }
             room.waiting.push_back(gives);
             Entered::Waits(turn)
@@ -120,11 +120,13 @@ impl State {
     fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
         while let Some(wallet) = self.turns.pop_front() {
             let Some(room) = self.rooms.get_mut(&wallet) else { continue };
-            let Some(first) = room.waiting.pop_front() else { continue };
+            let first = iter::from_fn(|| room.waiting.pop_front()).find(|call| !call.is_closed());
             if !room.waiting.is_empty() {
                 self.turns.push_back(wallet);
             }
-            return Some(first);
+            if first.is_some() {
+                return first;
+            }
         }
         self.free += 1;
         None
@@ -147,11 +149,14 @@ impl Drop for Permit {
 impl Drop for Guest {
     fn drop(&mut self) {
         let mut state = self.crowd.state();
-        if let Some(room) = state.rooms.get_mut(&self.wallet) {
-            room.calls -= 1;
-            if room.calls == 0 {
-                state.rooms.remove(&self.wallet);
+        let State { rooms, turns, .. } = &mut *state;
+        let Some(room) = rooms.get_mut(&self.wallet) else { return };
+        room.calls -= 1;
+        if room.calls == 0 {
+            if !room.waiting.is_empty() {
+                turns.retain(|wallet| *wallet != self.wallet);
             }
+            rooms.remove(&self.wallet);
         }
     }
 }
@@ -240,6 +245,31 @@ mod tests {
         assert!(enter(&crowd, loud).expect("no wait").is_ok());
         drop((place, at_work));
         assert!(is_empty(&crowd));
+    }
+
+    #[tokio::test]
+    async fn calls_that_went_away_give_their_customer_no_more_turns_and_no_fewer() {
+        let crowd = crowd();
+        let (restless, quiet) = (somebody(), somebody());
+        let mut at_work: Vec<_> =
+            (0..PLACES).map(|_| enter(&crowd, quiet).expect("no wait").expect("a place")).collect();
+        for _ in 0..10 {
+            drop(wait(&crowd, restless));
+        }
+        assert!(crowd.state().turns.is_empty());
+        let gone: Vec<_> = (0..10).map(|_| wait(&crowd, restless)).collect();
+        let (mut first, mut second) = (wait(&crowd, restless), wait(&crowd, restless));
+        let mut of_quiet = wait(&crowd, quiet);
+        drop(gone);
+        assert_eq!(crowd.state().turns, [restless, quiet]);
+
+        at_work.pop();
+        let _first = (&mut first).now_or_never().expect("those before it went away");
+        at_work.pop();
+        assert!((&mut second).now_or_never().is_none(), "it is another customer's turn");
+        let _of_quiet = (&mut of_quiet).now_or_never().expect("its turn");
+        at_work.pop();
+        assert!((&mut second).now_or_never().is_some());
     }
 
     #[tokio::test]

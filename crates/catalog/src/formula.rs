@@ -160,3 +160,15 @@ fn unit(driver: Driver, amount: Amount) -> &'static str {
     let is_single = Some(amount) == Amount::whole(1) && driver != Driver::Fps;
     words.strip_suffix('s').filter(|_| is_single).unwrap_or(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_told_by_its_own_name() {
+        for driver in Driver::ALL {
+            assert_eq!(words(driver), driver.name().replace('_', " "));
+        }
+    }
+}

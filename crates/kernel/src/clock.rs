@@ -1,3 +1,4 @@
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -43,13 +44,15 @@ pub fn new_uuid() -> Uuid {
 }
 
 /// The id of a request, `req_` and 32 hexadecimal digits: unique across processes, without the system's random bytes for
-/// each, and no secret. Ids of one process follow each other.
+/// each, and no secret. Two of them do not tell how many requests there were in between.
 pub fn new_request_id() -> String {
-    static FIRST: LazyLock<u128> = LazyLock::new(|| new_uuid().as_u128());
+    static PROCESS: LazyLock<(u64, RandomState)> =
+        LazyLock::new(|| (new_uuid().as_u64_pair().0, RandomState::new()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let number = FIRST.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed).into());
+    let (process, scrambles) = &*PROCESS;
+    let number = scrambles.hash_one(COUNT.fetch_add(1, Ordering::Relaxed));
     let mut text = "req_".to_owned();
-    text += Uuid::from_u128(number).simple().encode_lower(&mut Uuid::encode_buffer());
+    text += Uuid::from_u64_pair(*process, number).simple().encode_lower(&mut Uuid::encode_buffer());
     text
 }
 

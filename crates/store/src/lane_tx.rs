@@ -25,9 +25,11 @@ use crate::{postings, project};
 /// How long a lane waits for its own connection's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The projections of wallets with their open lots, one row a lot, and what else there is to read of them.
+/// The projections of wallets with their open lots, one row a lot, and what else there is to read of them. The limit
+/// keeps PostgreSQL from collecting all open holds first, which a plan does that was made when there were none.
 const WALLETS_WITH_LOTS: &str = "SELECT t.*, \
-     EXISTS (SELECT 1 FROM holds h WHERE h.bucket = t.bucket AND h.wallet = t.wallet AND h.state = 'open') \
+     EXISTS (SELECT 1 FROM holds h WHERE h.bucket = t.bucket AND h.wallet = t.wallet AND h.state = 'open' \
+     LIMIT 1 OFFSET 0) \
      AS is_holding, \
      EXISTS (SELECT 1 FROM postings p WHERE p.bucket = t.bucket AND p.wallet = t.wallet AND p.seq > t.seq) \
      AS is_behind, \
@@ -35,8 +37,8 @@ const WALLETS_WITH_LOTS: &str = "SELECT t.*, \
      l.granted AS lot_granted, l.priority AS lot_priority, l.expires_at AS lot_expires_at, \
      l.paid_minor AS lot_paid_minor, l.currency AS lot_currency, l.clawed_back AS lot_clawed_back, \
      l.voided AS lot_voided, l.has_remaining AS lot_has_remaining, l.is_open AS lot_is_open \
-     FROM v JOIN wallets t ON t.bucket = v.bucket AND t.wallet = v.wallet \
-     LEFT JOIN lots l ON l.bucket = t.bucket AND l.wallet = t.wallet AND l.is_open";
+     FROM v";
+const OF_WALLET: &str = "t.bucket = v.bucket AND t.wallet = v.wallet";
 
 /// An open transaction on one lane. Dropped without commit, it changes nothing.
 pub struct LaneTx {
@@ -202,10 +204,15 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
     /// The wallets at their heads with their open lots and holds; unknown ids are absent.
     pub async fn wallets(&self, ids: &[WalletId]) -> Result<HashMap<WalletId, Known>, StoreError> {
         let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
+        let rest = format!(
+            "{WALLETS_WITH_LOTS} JOIN {} LEFT JOIN {}",
+            self.dialect.each("wallets", "t", OF_WALLET),
+            self.dialect.each("lots", "l", "l.bucket = t.bucket AND l.wallet = t.wallet AND l.is_open"),
+        );
         let (mut wallets, mut left) = (HashMap::<WalletId, Known>::new(), HashMap::new());
         let (mut holding, mut behind) = (Vec::new(), Vec::new());
         for chunk in keys.chunks(rows_per_statement(2)) {
-            let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, WALLETS_WITH_LOTS);
+            let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, &rest);
             for row in self.db.query_all_raw(found).await? {
                 let id = WalletId::from_uuid(row.try_get("", "wallet")?);
                 if let hash_map::Entry::Vacant(unseen) = wallets.entry(id) {
@@ -228,9 +235,9 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         }
         left.values().try_for_each(rows::all_found)?;
         for chunk in holding.chunks(rows_per_statement(2)) {
-            let rest = "SELECT t.* FROM v JOIN holds t \
-                        ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.state = 'open'";
-            let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, rest);
+            let open = self.dialect.each("holds", "t", &format!("{OF_WALLET} AND t.state = 'open'"));
+            let rest = format!("SELECT t.* FROM v JOIN {open}");
+            let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, &rest);
             for row in hold::Entity::find().from_raw_sql(found).all(self.db).await? {
                 put_hold(&mut wallets, &row)?;
             }
@@ -247,10 +254,8 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
     ) -> Result<(), StoreError> {
         let mut newer: BTreeMap<WalletId, Vec<posting::Model>> = BTreeMap::new();
         for chunk in projections.chunks(rows_per_statement(3)) {
-            let rest = format!(
-                "SELECT {FOLDED} FROM v JOIN postings t \
-                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq > v.seq"
-            );
+            let each = self.dialect.each("postings", "t", &format!("{OF_WALLET} AND t.seq > v.seq"));
+            let rest = format!("SELECT {FOLDED} FROM v JOIN {each}");
             let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], chunk, &rest);
             for row in posting::Entity::find().from_raw_sql(found).all(self.db).await? {
                 newer.entry(WalletId::from_uuid(row.wallet)).or_default().push(row);
@@ -324,18 +329,15 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         keys: &BTreeSet<(WalletId, String)>,
     ) -> Result<BTreeMap<(WalletId, String), UsedKey>, StoreError> {
         let rows = named_keys(keys);
+        let on = format!("{OF_WALLET} AND t.idempotency_key = v.name");
+        let both = ["postings", "sealed_postings"].map(|table| {
+            let each = self.dialect.each(table, "t", &on);
+            format!("SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN {each}")
+        });
+        let rest = both.join(" UNION ALL ");
         let mut used = BTreeMap::new();
         for chunk in rows.chunks(rows_per_statement(3)) {
-            let found = with_rows(
-                self.dialect,
-                &["bucket", "wallet", "name"],
-                chunk,
-                "SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN postings t \
-                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.idempotency_key = v.name \
-                 UNION ALL \
-                 SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN sealed_postings t \
-                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.idempotency_key = v.name",
-            );
+            let found = with_rows(self.dialect, &["bucket", "wallet", "name"], chunk, &rest);
             for row in KeyRow::find_by_statement(found).all(self.db).await? {
                 let hash = row.input_hash.as_slice().try_into();
                 let hash = hash.map_err(|_| StoreError::Corrupt("a hash is not 32 bytes".to_owned()))?;
@@ -354,13 +356,10 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         let rows = named_keys(names);
         let mut taken = BTreeSet::new();
         for chunk in rows.chunks(rows_per_statement(3)) {
-            let found = with_rows(
-                self.dialect,
-                &["bucket", "wallet", "name"],
-                chunk,
-                "SELECT t.wallet, t.vendor_transaction AS name FROM v JOIN vendor_transactions t \
-                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.vendor_transaction = v.name",
-            );
+            let on = format!("{OF_WALLET} AND t.vendor_transaction = v.name");
+            let each = self.dialect.each("vendor_transactions", "t", &on);
+            let rest = format!("SELECT t.wallet, t.vendor_transaction AS name FROM v JOIN {each}");
+            let found = with_rows(self.dialect, &["bucket", "wallet", "name"], chunk, &rest);
             let found = NamedRow::find_by_statement(found).all(self.db).await?;
             taken.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.name)));
         }
@@ -375,13 +374,9 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         let keys: Vec<Vec<Value>> = receipts.iter().map(|(id, seq)| seq_key(*id, *seq)).collect();
         let mut reversed = BTreeSet::new();
         for chunk in keys.chunks(rows_per_statement(3)) {
-            let found = with_rows(
-                self.dialect,
-                &["bucket", "wallet", "seq"],
-                chunk,
-                "SELECT t.wallet, t.receipt AS seq FROM v JOIN reversals t \
-                 ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.receipt = v.seq",
-            );
+            let each = self.dialect.each("reversals", "t", &format!("{OF_WALLET} AND t.receipt = v.seq"));
+            let rest = format!("SELECT t.wallet, t.receipt AS seq FROM v JOIN {each}");
+            let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], chunk, &rest);
             let found = SeqRow::find_by_statement(found).all(self.db).await?;
             reversed.extend(found.into_iter().map(|row| (WalletId::from_uuid(row.wallet), row.seq)));
         }
@@ -393,10 +388,8 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         keys: &[Vec<Value>],
         table: &str,
     ) -> Result<Vec<E::Model>, StoreError> {
-        let rest = format!(
-            "SELECT t.* FROM v JOIN {table} t \
-             ON t.bucket = v.bucket AND t.wallet = v.wallet AND t.seq = v.seq"
-        );
+        let each = self.dialect.each(table, "t", &format!("{OF_WALLET} AND t.seq = v.seq"));
+        let rest = format!("SELECT t.* FROM v JOIN {each}");
         let found = with_rows(self.dialect, &["bucket", "wallet", "seq"], keys, &rest);
         Ok(E::find().from_raw_sql(found).all(self.db).await?)
     }

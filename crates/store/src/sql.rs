@@ -25,6 +25,18 @@ impl Dialect {
             Dialect::Postgres => format!("CAST({column} AS json) #>> '{{{}}}'", path.join(",")),
         }
     }
+
+    /// What follows `JOIN`: the rows of `table` that `on` finds for each row before it. PostgreSQL plans the engine's
+    /// statements once, and with a plan that was made while a table was empty it would go on to read all of it and
+    /// compare; so it has no other way than one row after the other.
+    pub(crate) fn each(self, table: &str, name: &str, on: &str) -> String {
+        match self {
+            Dialect::Sqlite => format!("{table} {name} ON {on}"),
+            Dialect::Postgres => {
+                format!("LATERAL (SELECT * FROM {table} {name} WHERE {on} OFFSET 0) {name} ON TRUE")
+            }
+        }
+    }
 }
 
 /// Rows per statement so that `columns` values a row stay within the limit.

@@ -96,7 +96,7 @@ async fn create(
 impl Input for UsageBatch {
     const MAX_BYTES: usize = BATCH_MAX_BYTES;
     /// An item with a flaw fails alone (rules.md, "Errors").
-    const IS_CHECKED_BY_PARTS: bool = true;
+    const READ: fn(&[u8]) -> Result<UsageBatch, FieldProblem> = json::read_parts;
 }
 
 fn read_items(items: &[Box<RawValue>], key: &IdempotencyKey) -> Result<Vec<BatchItem>, Problem> {

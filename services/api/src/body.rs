@@ -31,10 +31,8 @@ pub trait Input: DeserializeOwned {
     const MAX_BYTES: usize = BODY_MAX_BYTES;
     /// An absent body means `{}`.
     const IS_OPTIONAL: bool = false;
-    /// The handler checks raw parts by itself.
-    const IS_CHECKED_BY_PARTS: bool = false;
-    /// All of its objects refuse by themselves a member that comes twice.
-    const REFUSES_TWICE: bool = false;
+    /// How it is read from the body's text.
+    const READ: fn(&[u8]) -> Result<Self, FieldProblem> = json::read::<Self>;
 }
 
 /// For calls whose path says all: no body, or an empty object.
@@ -91,14 +89,7 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Changing<T> {
 }
 
 fn read_json<T: Input>(bytes: &[u8]) -> Result<T, Problem> {
-    let read = if T::IS_CHECKED_BY_PARTS {
-        json::read_parts(bytes)
-    } else if T::REFUSES_TWICE {
-        json::read_once(bytes)
-    } else {
-        json::read(bytes)
-    };
-    read.map_err(|error: FieldProblem| {
+    (T::READ)(bytes).map_err(|error| {
         let is_body = error.field.is_empty();
         let message =
             if is_body { format!("the body is not as expected: {}", error.message) } else { error.message };

@@ -11,9 +11,9 @@ use crate::answer::{Answer, changed, created, ok};
 use crate::body::{Input, Moving, Nothing, RequiredKey};
 use crate::caller::Caller;
 use crate::hold::Hold;
-use crate::json::optional_object;
+use crate::json::{self, optional_object};
 use crate::path::Id;
-use crate::problem::Problem;
+use crate::problem::{FieldProblem, Problem};
 use crate::query::{NoQuery, Strict};
 use crate::receipts::Receipt;
 use crate::text::{self, CustomerRef, FeatureName, Job, ModelName, Subject, VendorTransaction};
@@ -165,13 +165,13 @@ async fn void(
 }
 
 impl Input for NewHold {
-    const REFUSES_TWICE: bool = true;
+    const READ: fn(&[u8]) -> Result<NewHold, FieldProblem> = json::read_once;
 }
 
 impl Input for Extension {}
 
 impl Input for Capture {
-    const REFUSES_TWICE: bool = true;
+    const READ: fn(&[u8]) -> Result<Capture, FieldProblem> = json::read_once;
 }
 
 impl TryFrom<NewHold> for holds::NewHold {
@@ -226,4 +226,33 @@ impl TryFrom<Capture> for holds::Capture {
 
 fn ambiguous(choices: &str) -> Problem {
     Problem::field("", format!("the body must have exactly one of: {choices}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaw_of<T: Input>(body: &str) -> String {
+        T::READ(body.as_bytes()).map_or_else(|error| error.message, |_| "none".to_owned())
+    }
+
+    #[test]
+    fn what_comes_twice_is_refused_in_every_object() {
+        let hold = |members: &str| flaw_of::<NewHold>(&format!(r#"{{"customer": "a", {members}}}"#));
+        assert_eq!(hold(r#""quantities": {"images": 1}, "options": {"style": "x"}"#), "none");
+        for twice in [
+            r#""customer": "a""#,
+            r#""credits": "1", "credits": "1""#,
+            r#""quantities": {"images": 1, "images": 1}"#,
+            r#""options": {"style": "x", "style": "x"}"#,
+            r#""context": {"ip": "10.0.0.1", "ip": "10.0.0.1"}"#,
+        ] {
+            assert!(hold(twice).ends_with("twice"), "{twice}: {}", hold(twice));
+        }
+        assert_eq!(flaw_of::<Capture>(r#"{"quantities": {"images": 1}, "final": true}"#), "none");
+        for twice in [r#"{"final": true, "final": true}"#, r#"{"quantities": {"images": 1, "images": 1}}"#] {
+            let flaw = flaw_of::<Capture>(twice);
+            assert!(flaw.ends_with("twice"), "{twice}: {flaw}");
+        }
+    }
 }

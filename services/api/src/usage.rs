@@ -11,7 +11,8 @@ use crate::amount::{Instant, QuantitiesInput};
 use crate::answer::{Answer, created};
 use crate::body::{Input, Moving, RequiredKey};
 use crate::caller::Caller;
-use crate::json::optional_object;
+use crate::json::{self, optional_object};
+use crate::problem::FieldProblem;
 use crate::receipts::Receipt;
 use crate::text::{CustomerRef, FeatureName, Job, ModelName, Subject, VendorTransaction};
 use crate::work::{ContextInput, OptionsInput, context, work};
@@ -55,7 +56,7 @@ async fn create(caller: Caller, State(api): State<Api>, sent: Moving<NewUsage>) 
 }
 
 impl Input for NewUsage {
-    const REFUSES_TWICE: bool = true;
+    const READ: fn(&[u8]) -> Result<NewUsage, FieldProblem> = json::read_once;
 }
 
 impl From<NewUsage> for usage::NewUsage {
@@ -75,14 +76,13 @@ impl From<NewUsage> for usage::NewUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
 
     #[test]
     fn what_comes_twice_or_has_a_zero_character_is_refused_in_every_object() {
         let body = |members: &str| {
             format!(r#"{{"feature": "text.generate", "model": "gpt-4", "customer": "a", {members}}}"#)
         };
-        let read = |members: &str| json::read_once::<NewUsage>(body(members).as_bytes());
+        let read = |members: &str| NewUsage::READ(body(members).as_bytes());
         assert!(
             read(r#""quantities": {"images": 1, "steps": 2}, "job": "n\u00e4chste"}"#).is_err(),
             "a second end"

@@ -250,9 +250,9 @@ mod tests {
     #[tokio::test]
     async fn calls_that_went_away_give_their_customer_no_more_turns_and_no_fewer() {
         let crowd = crowd();
-        let (restless, quiet) = (somebody(), somebody());
+        let (busy, restless, quiet) = (somebody(), somebody(), somebody());
         let mut at_work: Vec<_> =
-            (0..PLACES).map(|_| enter(&crowd, quiet).expect("no wait").expect("a place")).collect();
+            (0..PLACES).map(|_| enter(&crowd, busy).expect("no wait").expect("a place")).collect();
         for _ in 0..10 {
             drop(wait(&crowd, restless));
         }

@@ -204,14 +204,14 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
     /// The wallets at their heads with their open lots and holds; unknown ids are absent.
     pub async fn wallets(&self, ids: &[WalletId]) -> Result<HashMap<WalletId, Known>, StoreError> {
         let keys: Vec<Vec<Value>> = ids.iter().map(|id| wallet_key(*id)).collect();
-        let rest = format!(
-            "{WALLETS_WITH_LOTS} JOIN {} LEFT JOIN {}",
-            self.dialect.each("wallets", "t", OF_WALLET),
-            self.dialect.each("lots", "l", "l.bucket = t.bucket AND l.wallet = t.wallet AND l.is_open"),
-        );
         let (mut wallets, mut left) = (HashMap::<WalletId, Known>::new(), HashMap::new());
         let (mut holding, mut behind) = (Vec::new(), Vec::new());
         for chunk in keys.chunks(rows_per_statement(2)) {
+            let rest = format!(
+                "{WALLETS_WITH_LOTS} JOIN {} LEFT JOIN {}",
+                self.dialect.each("wallets", "t", OF_WALLET),
+                self.dialect.each("lots", "l", "l.bucket = t.bucket AND l.wallet = t.wallet AND l.is_open"),
+            );
             let found = with_rows(self.dialect, &["bucket", "wallet"], chunk, &rest);
             for row in self.db.query_all_raw(found).await? {
                 let id = WalletId::from_uuid(row.try_get("", "wallet")?);
@@ -329,14 +329,14 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         keys: &BTreeSet<(WalletId, String)>,
     ) -> Result<BTreeMap<(WalletId, String), UsedKey>, StoreError> {
         let rows = named_keys(keys);
-        let on = format!("{OF_WALLET} AND t.idempotency_key = v.name");
-        let both = ["postings", "sealed_postings"].map(|table| {
-            let each = self.dialect.each(table, "t", &on);
-            format!("SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN {each}")
-        });
-        let rest = both.join(" UNION ALL ");
         let mut used = BTreeMap::new();
         for chunk in rows.chunks(rows_per_statement(3)) {
+            let on = format!("{OF_WALLET} AND t.idempotency_key = v.name");
+            let both = ["postings", "sealed_postings"].map(|table| {
+                let each = self.dialect.each(table, "t", &on);
+                format!("SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN {each}")
+            });
+            let rest = both.join(" UNION ALL ");
             let found = with_rows(self.dialect, &["bucket", "wallet", "name"], chunk, &rest);
             for row in KeyRow::find_by_statement(found).all(self.db).await? {
                 let hash = row.input_hash.as_slice().try_into();

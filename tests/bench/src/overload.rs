@@ -20,8 +20,8 @@ use crate::{cpu, database, machine};
 const WALLETS: usize = 1_000;
 /// Closed-loop callers that find out what can be done.
 const CALLERS: usize = 256;
-/// The same with as many as the server works for at once: none of them waits for a place or is refused, but each
-/// connection costs memory that is not in a cache.
+/// The same with as many as the server lets in at once: none of them is refused, but each connection costs memory that
+/// is not in a cache.
 const ALL_PLACES: usize = 2_048;
 const LOADS: [f64; 3] = [1.0, 2.0, 10.0];
 /// Customers who share the server fairly, and what of the peak they take together.

@@ -5,10 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ::app::{App, AppConfig, PageRequest, Principal, search, unpaid, work};
-use ::engine::EngineConfig;
+use ::engine::{Engine, EngineConfig, EngineError, Request};
 use futures::future::join_all;
+use kernel::Credits;
 use serde_json::{Value, json};
-use tests::databases::{Bench, benches, command, debit};
+use tests::databases::{Bench, benches, command, debit, grant, key_of};
 use tests::random::SplitMix64;
 use tests::say;
 use tests::shop::{Shop, in_each_shop};
@@ -239,6 +240,44 @@ async fn a_customer_funded_between_two_tries_of_a_refused_hold_succeeds_sealed_o
         app.app.engine().stop().await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_answered_wherever_its_row_lies_by_a_lane_that_never_saw_it() {
+    for bench in benches().await {
+        let wallet = bench.funded_wallet(3).await;
+        let debit_of = async |engine: &Engine, key: &str, input: u8| {
+            let request = Request { key: key_of(key, input), ..command(wallet, key, debit(1)) };
+            engine.submit(request).await.map(|answer| (answer.entry.seq, answer.replayed))
+        };
+        let (sealed, _) = debit_of(&bench.engine, "sealed", 1).await.expect("a debit");
+        bench.engine.stop().await; // every projection is written
+        assert!(store::seal::seal(&bench.store, 0).await.expect("it seals") > 0);
+        let engine = bench.another_engine(EngineConfig::default()).await;
+        let (beside, _) = debit_of(&engine, "beside", 1).await.expect("a debit");
+        engine.stop().await;
+
+        for name in ["short-of-credits", "funded-again"] {
+            // A process that used neither key, and has its lane.
+            let engine = bench.another_engine(EngineConfig::default()).await;
+            debit_of(&engine, name, 1).await.expect("a debit");
+            let both = [("sealed", sealed), ("beside", beside)];
+            for (key, seq) in both {
+                let reused = debit_of(&engine, key, 2).await;
+                assert!(matches!(reused, Err(EngineError::KeyReused)), "{}, {name}: {reused:?}", bench.name);
+                let again = debit_of(&engine, key, 1).await.expect("the first answer");
+                assert_eq!(again, (seq, true), "{}, {name}: {key}", bench.name);
+            }
+            let together = join_all(both.map(|(key, _)| debit_of(&engine, key, 1))).await;
+            let together: Vec<_> = together.into_iter().map(|answer| answer.expect("an answer")).collect();
+            assert_eq!(together, [(sealed, true), (beside, true)], "{}, {name}", bench.name);
+            engine.submit(command(wallet, &format!("funds-of-{name}"), grant(2))).await.expect("a grant");
+            engine.stop().await;
+        }
+        let spent = bench.balances(wallet).await;
+        assert_eq!(spent.0, Credits::whole(3), "{}: four debits of seven credits", bench.name);
+        bench.assert_verified().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

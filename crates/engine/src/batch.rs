@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kernel::{Seq, Timestamp, WalletId, bucket_of};
 use ledger::{Change, Command, Entry, Key, LotTerms, Refusal, Wallet, check, decide, settle};
-use store::{Batch, ConnectionTrait, Known, Lane, LaneConnection, Reads, Store, StoreError, UsedKey};
+use store::{Batch, ConnectionTrait, KeysIn, Known, Lane, LaneConnection, Reads, Store, StoreError, UsedKey};
 
 use crate::config::{Faults, Place};
 use crate::memory::{Behind, Memory, Recent};
@@ -33,6 +33,12 @@ struct Keys {
     is_stored: Vec<bool>,
 }
 
+/// The keys that are looked up before a batch is decided.
+struct LookUp {
+    keys: BTreeSet<(WalletId, String)>,
+    place: KeysIn,
+}
+
 /// The decisions of one batch, made in order on working copies of its wallets.
 struct Deciding<'a> {
     known: &'a HashMap<WalletId, Known>,
@@ -55,13 +61,17 @@ pub(crate) async fn attempt(
     writer.config.faults.reach(Place::BeforeFence);
     let keys = Keys::of(requests);
     let Some(gsn) = writer.memory.gsn else { return claim(writer, requests, &keys).await };
-    let known = match writer.memory.has_sealed {
-        true => keys.all(),
-        false => keys.seen_before(&writer.memory.recent),
+    let seen_before = keys.seen_before(&writer.memory.recent);
+    let look_up = match (writer.memory.has_sealed, seen_before.is_empty()) {
+        (false, _) => LookUp { keys: seen_before, place: KeysIn::Journal },
+        (true, true) => LookUp { keys: keys.all(), place: KeysIn::Sealed },
+        (true, false) => keys.everywhere(),
     };
-    match go_on(writer, gsn, requests, &keys, known).await {
+    match go_on(writer, gsn, requests, &keys, look_up).await {
         // One of the keys was used before the memory's time.
-        Err(error) if error.is_unique_violation() => go_on(writer, gsn, requests, &keys, keys.all()).await,
+        Err(error) if error.is_unique_violation() => {
+            go_on(writer, gsn, requests, &keys, keys.everywhere()).await
+        }
         attempted => attempted,
     }
 }
@@ -76,7 +86,7 @@ async fn claim(
     let Some(claimed) = txn.claim(writer.lane).await? else { return Ok(Some(Attempt::LaneGone)) };
     writer.memory.has_sealed = claimed.has_sealed;
     writer.config.faults.reach(Place::AfterFence);
-    let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.all()).await?;
+    let loaded = load(txn.reads(), &mut writer.memory, requests, &keys.everywhere()).await?;
     let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, writer.config.faults.ignores_keys);
     let answers = deciding.answer_all(requests, keys, writer.clock.now());
     deciding.report_broken();
@@ -99,16 +109,16 @@ async fn go_on(
     gsn: i64,
     requests: &[Request],
     keys: &Keys,
-    looked_up: BTreeSet<(WalletId, String)>,
+    look_up: LookUp,
 ) -> Result<Option<Attempt>, StoreError> {
     let (store, lane, now) = (writer.store.clone(), writer.lane, writer.clock.now());
     let faults = writer.config.faults.clone();
-    let mut loaded = load(store.lane_reads(), &mut writer.memory, requests, &looked_up).await?;
+    let mut loaded = load(store.lane_reads(), &mut writer.memory, requests, &look_up).await?;
     let mut deciding = Deciding::new(&writer.memory.wallets, &loaded, faults.ignores_keys);
     let mut answers = deciding.answer_all(requests, keys, now);
     // What is refused may be the repeat of a success, and no unique key would tell.
-    let doubtful = keys.refused(&answers).filter(|key| !looked_up.contains(*key)).cloned().collect();
-    let used = store.lane_reads().used_keys(&doubtful).await?;
+    let doubtful = keys.refused(&answers).filter(|key| !look_up.tells_all_of(key)).cloned().collect();
+    let used = store.lane_reads().used_keys(&doubtful, KeysIn::Journal).await?;
     if !used.is_empty() {
         drop(deciding);
         let at = used.iter().map(|((wallet, _), key)| (*wallet, key.seq)).collect();
@@ -172,7 +182,7 @@ pub(crate) async fn rehearse(
     requests: &[Request],
 ) -> Result<Vec<Result<Answer, EngineError>>, StoreError> {
     let (keys, mut memory) = (Keys::of(requests), Memory::default());
-    let loaded = load(writer.store.lane_reads(), &mut memory, requests, &keys.all()).await?;
+    let loaded = load(writer.store.lane_reads(), &mut memory, requests, &keys.everywhere()).await?;
     let mut deciding = Deciding::new(&memory.wallets, &loaded, false);
     Ok(deciding.answer_all(requests, &keys, writer.clock.now()))
 }
@@ -241,13 +251,13 @@ async fn load<C: ConnectionTrait>(
     reads: Reads<'_, C>,
     memory: &mut Memory,
     requests: &[Request],
-    keys: &BTreeSet<(WalletId, String)>,
+    look_up: &LookUp,
 ) -> Result<Loaded, StoreError> {
     let ids = requests.iter().map(|r| r.wallet).filter(|id| !memory.wallets.contains_key(id));
     let unknown: BTreeSet<WalletId> = ids.collect();
     memory.learn(reads.wallets(&unknown.into_iter().collect::<Vec<_>>()).await?);
 
-    let used = reads.used_keys(keys).await?;
+    let used = reads.used_keys(&look_up.keys, look_up.place).await?;
     let receipts: BTreeSet<(WalletId, Seq)> =
         requests.iter().filter_map(|r| Some((r.wallet, r.command.receipt()?))).collect();
     let at = used.iter().map(|((wallet, _), key)| (*wallet, key.seq)).chain(receipts.iter().copied());
@@ -282,6 +292,10 @@ impl Keys {
         self.stored().cloned().collect()
     }
 
+    fn everywhere(&self) -> LookUp {
+        LookUp { keys: self.all(), place: KeysIn::Journal }
+    }
+
     fn seen_before(&self, recent: &Recent) -> BTreeSet<(WalletId, String)> {
         self.stored().filter(|key| recent.has(key)).cloned().collect()
     }
@@ -293,6 +307,13 @@ impl Keys {
         let refused =
             self.each.iter().zip(&self.is_stored).zip(answers).filter(|(_, answer)| answer.is_err());
         refused.filter(|((_, is_stored), _)| **is_stored).map(|((key, _), _)| key)
+    }
+}
+
+impl LookUp {
+    /// Whether no other use of the key can be found.
+    fn tells_all_of(&self, key: &(WalletId, String)) -> bool {
+        self.place == KeysIn::Journal && self.keys.contains(key)
     }
 }
 

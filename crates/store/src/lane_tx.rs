@@ -88,6 +88,14 @@ pub struct Claimed {
     pub has_sealed: bool,
 }
 
+/// Where keys are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysIn {
+    Journal,
+    /// Only what was sealed: of other keys the unique key of the table that is written to tells.
+    Sealed,
+}
+
 /// Where a used key leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsedKey {
@@ -323,20 +331,25 @@ impl<'c, C: ConnectionTrait> Reads<'c, C> {
         Ok(entries)
     }
 
-    /// Which of the keys were used, and by which entry, sealed or not.
+    /// Which of the keys were used there, and by which entry.
     pub async fn used_keys(
         &self,
         keys: &BTreeSet<(WalletId, String)>,
+        place: KeysIn,
     ) -> Result<BTreeMap<(WalletId, String), UsedKey>, StoreError> {
+        let tables: &[&str] = match place {
+            KeysIn::Journal => &["postings", "sealed_postings"],
+            KeysIn::Sealed => &["sealed_postings"],
+        };
         let rows = named_keys(keys);
         let mut used = BTreeMap::new();
         for chunk in rows.chunks(rows_per_statement(3)) {
             let on = format!("{OF_WALLET} AND t.idempotency_key = v.name");
-            let both = ["postings", "sealed_postings"].map(|table| {
+            let of_table = |table: &&str| {
                 let each = self.dialect.each(table, "t", &on);
                 format!("SELECT t.wallet, t.idempotency_key, t.seq, t.input_hash FROM v JOIN {each}")
-            });
-            let rest = both.join(" UNION ALL ");
+            };
+            let rest = tables.iter().map(of_table).collect::<Vec<_>>().join(" UNION ALL ");
             let found = with_rows(self.dialect, &["bucket", "wallet", "name"], chunk, &rest);
             for row in KeyRow::find_by_statement(found).all(self.db).await? {
                 let hash = row.input_hash.as_slice().try_into();

@@ -35,7 +35,7 @@ pub use cold::queue::Queue;
 pub use connect::{CONNECT_SECONDS, Dialect, Store, place};
 pub use error::StoreError;
 pub use known::{Ahead, Known};
-pub use lane_tx::{Claimed, LaneConnection, LaneTx, Reads, UsedKey};
+pub use lane_tx::{Claimed, KeysIn, LaneConnection, LaneTx, Reads, UsedKey};
 pub use lanes::{Lane, LaneMap};
 pub use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, TryGetable, Value, prelude::Uuid,
